@@ -1,0 +1,174 @@
+"""Several policies on the same births and the same luck, over independent replications."""
+
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import polars as pl
+
+from offload.analysis import rows, statistics
+from offload.analysis.measures import BINS, MEASURES, Summary, summarise
+from offload.analysis.result import simulate
+from offload.analysis.statistics import Interval, Pair
+from offload.policies.table import Choice
+from offload.scenario.load import Scenario, check
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """What one policy came to: intervals by measure, None where a measure is not defined."""
+
+    label: str
+    name: str
+    knowledge: str
+    requests: int
+    unfinished: int
+    saturated: bool
+    measures: dict[str, Interval | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Policies side by side, and their paired differences."""
+
+    scenario: str
+    seed: int
+    replications: int
+    level: float
+    warm_up_s: float
+    policies: tuple[PolicyResult, ...]
+    pairs: tuple[Pair, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `compare --json` prints."""
+        told = asdict(self)
+        for policy in told["policies"]:
+            policy.update(policy.pop("measures"))
+        return told
+
+
+def compare(
+    scenario: Scenario,
+    choices: Sequence[Choice],
+    replications: int,
+    seed: int | None = None,
+    jobs: int = 1,
+    out: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Simulate every policy in every replication and say what can be claimed of them.
+
+    Rows go to `out/<label>/<replication>/requests.parquet`; what lies there already, from the same
+    scenario, policy, seed and version, is not simulated again. Rows do not depend on `jobs`. Raises
+    PolicyError.
+    """
+    seed = scenario.file.seed if seed is None else seed
+    if scenario.file.warm_up == "auto" and out is None:  # its second pass reads the rows again
+        with tempfile.TemporaryDirectory() as folder:
+            return compare(scenario, choices, replications, seed, jobs, Path(folder), progress)
+    found: dict[str, dict[int, Summary]] = {choice.label: {} for choice in choices}
+    for label, replication, summary in _summaries(scenario, choices, replications, seed, jobs, out):
+        found[label][replication] = summary
+        progress(label)
+    by_label = {label: [runs[r] for r in range(replications)] for label, runs in found.items()}
+    warm_up_s = 0.0 if scenario.file.warm_up == "auto" else scenario.file.warm_up
+    if scenario.file.warm_up == "auto" and out is not None:
+        cut = statistics.warm_up_bins({k: [s.stays for s in v] for k, v in by_label.items()})
+        warm_up_s = scenario.file.duration * cut / BINS
+        by_label = {
+            label: [
+                summarise(pl.read_parquet(rows_path(out, label, r)), warm_up_s, scenario.file.duration)
+                for r in range(replications)
+            ]
+            for label in by_label
+        }
+    first_bin = int(BINS * warm_up_s / scenario.file.duration)
+    values = {
+        label: {measure: [run.values[measure] for run in runs] for measure in MEASURES}
+        for label, runs in by_label.items()
+    }
+    level = 0.95
+    policies = tuple(
+        PolicyResult(
+            label=choice.label,
+            name=choice.name,
+            knowledge=choice.knowledge,
+            requests=sum(run.requests for run in by_label[choice.label]),
+            unfinished=sum(run.unfinished for run in by_label[choice.label]),
+            saturated=statistics.saturated(
+                [run.under_way for run in by_label[choice.label]],
+                [run.births for run in by_label[choice.label]],
+                first_bin,
+            ),
+            measures={
+                measure: statistics.interval(values[choice.label][measure], level)
+                for measure in MEASURES
+            },
+        )
+        for choice in choices
+    )
+    return Comparison(
+        scenario.file.name, seed, replications, level, warm_up_s, policies,
+        tuple(statistics.pairs(values, level)),
+    )  # fmt: skip
+
+
+def rows_path(out: Path, label: str, replication: int) -> Path:
+    """Return where the rows of one run lie."""
+    return out / label.replace(":", "-") / str(replication) / "requests.parquet"
+
+
+def _summaries(
+    scenario: Scenario, choices: Sequence[Choice], replications: int, seed: int, jobs: int,
+    out: Path | None,
+) -> Iterator[tuple[str, int, Summary]]:  # fmt: skip
+    raw = json.dumps(scenario.raw, default=str)
+    calls = [
+        joblib.delayed(_one)(str(scenario.path), raw, str(scenario.base), choice, seed, r, out)
+        for r in range(replications)
+        for choice in choices
+    ]
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+
+
+def _one(
+    path: str, raw: str, base: str, choice: Choice, seed: int, replication: int, out: Path | None
+) -> tuple[str, int, Summary]:
+    """Simulate one policy in one replication, in whichever process, or read it if it is there."""
+    scenario = _scenario(path, raw, base)
+    file = scenario.file
+    warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
+    kept = rows_path(out, choice.label, replication) if out is not None else None
+    if kept is not None and rows.is_there(kept, rows.identity(scenario, choice, seed, replication)):
+        frame = pl.read_parquet(kept)
+    else:
+        result = simulate(scenario, choice, seed, replication)
+        frame = result.rows()
+        if kept is not None:
+            rows.write(frame, kept, result.metadata)
+            devices = pl.DataFrame(result.devices)
+            rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
+    return choice.label, replication, summarise(frame, warm_up_s, file.duration)
+
+
+@lru_cache(maxsize=4)
+def _scenario(path: str, raw: str, base: str) -> Scenario:
+    """Check the scenario once a process."""
+    return check(Path(path), json.loads(raw), lambda _: path, Path(base))
+
+
+def to_json(told: Any) -> Any:  # noqa: ANN401 - any nest of dicts and lists
+    """Return the same with null for what is not a finite number."""
+    if isinstance(told, dict):
+        return {key: to_json(value) for key, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [to_json(value) for value in told]
+    if isinstance(told, float) and not math.isfinite(told):
+        return None
+    return told

@@ -1,0 +1,57 @@
+"""One policy's result on a scenario: its rows and its measures."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from offload.analysis import measures, rows
+from offload.policies import table
+from offload.policies.table import Choice
+from offload.scenario.load import Scenario
+from offload.simulation.run import DeviceAccount, run
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The rows of one run, and each device's energy."""
+
+    scenario: Scenario
+    choice: Choice
+    seed: int
+    replication: int
+    frame: pl.DataFrame
+    devices: tuple[DeviceAccount, ...]
+    metadata: dict[str, str]
+
+    def rows(self) -> pl.DataFrame:
+        """Return one row for every born request; its columns are `analysis.rows.SCHEMA`."""
+        return self.frame
+
+    def measures(self) -> dict[str, float]:
+        """Return useful, on_time, latencies (s), energy_j and accuracy; NaN where not defined."""
+        file = self.scenario.file
+        warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
+        return measures.summarise(self.frame, warm_up_s, file.duration).values
+
+
+def simulate(
+    scenario: Scenario,
+    policy: str | Choice | None = None,
+    seed: int | None = None,
+    replication: int = 0,
+) -> Result:
+    """Simulate a scenario once.
+
+    `policy` is a name, or "module:Class"; by default the one that the scenario names. Raises
+    PolicyError where the policy fails, PolicyTableError where there is none.
+    """
+    if isinstance(policy, str):
+        policy = table.choose({"name": policy})
+    choice = policy or scenario.policy
+    if choice is None:
+        choice = table.choose(scenario.file.policy)
+    done = run(scenario, choice, scenario.file.seed if seed is None else seed, replication)
+    frame = rows.to_frame(done.outcomes)
+    return Result(
+        scenario, choice, done.seed, replication, frame, tuple(done.devices), rows.metadata(done)
+    )

@@ -1,0 +1,150 @@
+"""One row for every born request: in memory, and in a Parquet file that can repeat itself."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from offload.entities import Outcome, Plan
+from offload.policies.table import Choice
+from offload.scenario.load import Scenario
+from offload.simulation.run import Run
+
+FORMAT = 1
+
+LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downlink_s")
+
+# The columns of the rows, in order. `latency_s` and `correct` are null for what did not finish, and
+# `correct` where nobody can say; plans are written out once, the last one column by column too.
+SCHEMA = pl.Schema({
+    "request": pl.Int64, "device": pl.String, "group": pl.String, "task": pl.String,
+    "born_s": pl.Float64, "deadline_s": pl.Float64, "ended_s": pl.Float64,
+    "latency_s": pl.Float64, "on_time": pl.Boolean, "correct": pl.Boolean, "cause": pl.String,
+    "attempts": pl.Int32, "first_plan": pl.String, "plan": pl.String, "variant": pl.String,
+    "device_cut": pl.Int32, "edge_cut": pl.Int32, "edge": pl.String, "cloud": pl.String,
+    "uplink": pl.String, "split": pl.Boolean, "batch": pl.Int32,
+    **dict.fromkeys(LEGS, pl.Float64),
+    "up_bytes": pl.Float64, "down_bytes": pl.Float64,
+    "energy_j": pl.Float64, "edge_j": pl.Float64, "cloud_j": pl.Float64,
+})  # fmt: skip
+
+
+def plan_label(plan: Plan) -> str:
+    """Write a plan for people: what runs, then where, with the layers that run there.
+
+    `mobilenetv2:int8 device[0:24] cabinet[24:104]`
+    """
+    cuts = plan.variant.cuts
+    stops = (0, cuts[plan.device_cut].after, cuts[plan.edge_cut].after, cuts[-1].after)
+    places = ("device", plan.edge, plan.cloud)
+    parts = [
+        f"{place}[{begin}:{end}]"
+        for place, begin, end in zip(places, stops, stops[1:], strict=False)
+        if end > begin
+    ]
+    return " ".join([plan.variant.label, *parts])
+
+
+def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Turn outcomes into rows, in the order of their requests' births."""
+    outcomes = sorted(outcomes, key=lambda o: (o.request.born_s, o.request.id))
+    requests = [o.request for o in outcomes]
+    told = {id(plan): _plan_columns(plan) for o in outcomes for plan in (o.plan, o.first_plan)}
+    plans = [told[id(o.plan)] for o in outcomes]
+    latency = [None if o.cause else o.ended_s - o.request.born_s for o in outcomes]
+    columns: dict[str, Any] = {
+        "request": [r.id for r in requests],
+        "device": [r.device for r in requests],
+        "group": [r.group for r in requests],
+        "task": [r.task for r in requests],
+        "born_s": [r.born_s for r in requests],
+        "deadline_s": [r.deadline_s for r in requests],
+        "ended_s": [o.ended_s for o in outcomes],
+        "latency_s": latency,
+        "on_time": [
+            late is not None and late <= r.deadline_s
+            for late, r in zip(latency, requests, strict=True)
+        ],
+        "correct": [o.correct for o in outcomes],
+        "cause": [o.cause for o in outcomes],
+        "attempts": [o.attempts for o in outcomes],
+        "first_plan": [told[id(o.first_plan)]["plan"] for o in outcomes],
+        **{key: [plan[key] for plan in plans] for key in _PLAN},
+    }
+    for key in SCHEMA:
+        if key not in columns:
+            columns[key] = [getattr(o, key) for o in outcomes]
+    return pl.DataFrame(columns, schema_overrides=SCHEMA).select(SCHEMA.names())
+
+
+_PLAN = ("plan", "variant", "device_cut", "edge_cut", "edge", "cloud", "uplink", "split")
+
+
+def _plan_columns(plan: Plan) -> dict[str, Any]:
+    uplink = plan.uplinks[0] if plan.uplinks else None
+    return dict(zip(_PLAN, (
+        plan_label(plan), plan.variant.label, plan.device_cut, plan.edge_cut, plan.edge, plan.cloud,
+        uplink, plan.split,
+    ), strict=True))  # fmt: skip
+
+
+def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) -> dict[str, str]:
+    """Return what decides the rows; two results with the same identity are the same."""
+    return {
+        "format": str(FORMAT),
+        "offload": version("offload"),
+        "scenario": scenario.file.name,
+        "digest": scenario.digest,
+        "seed": str(seed),
+        "replication": str(replication),
+        "policy": choice.name,
+        "label": choice.label,
+        "knowledge": choice.knowledge,
+        "overhead_s": repr(choice.overhead_s),
+        "options": json.dumps(dict(choice.options), sort_keys=True),
+    }
+
+
+def metadata(run: Run) -> dict[str, str]:
+    """Return what a file of rows says of itself: identity, scenario, provenance, versions."""
+    scenario, choice = run.scenario, run.choice
+    table = {"name": choice.name, "label": choice.label, **dict(choice.said)}
+    known = {
+        f"{place}/{variant.label}": f"{p.known}: {p.source}" + (f" ({p.error})" if p.error else "")
+        for facts in scenario.setting(0.0).facts
+        for place, profiles in facts.profiles.items()
+        for variant, p in profiles.items()
+    }
+    return identity(scenario, choice, run.seed, run.replication) | {
+        "scenario_file": str(scenario.path),
+        "resolved": json.dumps(scenario.raw, sort_keys=True, default=str),
+        "policy_table": json.dumps(table, sort_keys=True),
+        "profiles": json.dumps(known, sort_keys=True),
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "simpy": version("simpy"),
+    }
+
+
+def write(frame: pl.DataFrame, path: Path, told: Mapping[str, str]) -> None:
+    """Write rows aside and rename, so that the file is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    frame.write_parquet(aside, metadata=dict(told))
+    os.replace(aside, path)
+
+
+def is_there(path: Path, wanted: Mapping[str, str]) -> bool:
+    """Tell whether a file holds the rows of this identity already."""
+    if not path.is_file():
+        return False
+    try:
+        found = pl.read_parquet_metadata(path)
+    except pl.exceptions.ComputeError:
+        return False
+    return all(found.get(key) == value for key, value in wanted.items())

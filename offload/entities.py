@@ -1,0 +1,335 @@
+"""The nouns: what is said about networks, requests, plans and outcomes, and never changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Known = Literal["measured", "rescaled", "published", "assumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number and how it is known."""
+
+    value: float
+    known: Known
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operator of a network, in the order in which it runs, for a batch of one.
+
+    `kind` is its operator class: conv, pointwise, depthwise, linear, attention, pool, norm,
+    activation, elementwise, concat, quantize, view or other. A multiply-accumulate counts as two
+    FLOPs.
+    """
+
+    name: str
+    op: str
+    kind: str
+    flops: int
+    parameters: int
+    input_elements: int
+    output_elements: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A place where a network may be divided.
+
+    `after` layers have run; every value that is needed later, `tensors` of them, crosses:
+    `payload_bytes` raw in the variant's own type.
+    """
+
+    after: int
+    payload_bytes: int
+    tensors: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One form of a network (fp32, int8, ...): its graph, its cuts, and how accurate it is.
+
+    `cuts` start with the input (nothing run yet) and end with the result (all run); each holds the
+    layers of the one before it and more, so any two of them nest. Compared by identity.
+    """
+
+    model: str
+    name: str
+    precision: str
+    task: str
+    input_shape: tuple[int, ...]
+    layers: tuple[Layer, ...] = field(repr=False)
+    cuts: tuple[Cut, ...] = field(repr=False)
+    accuracy: Figure | None = field(default=None, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The name under which tables and rows show it: `mobilenetv2:int8`."""
+        return f"{self.model}:{self.name}"
+
+    @property
+    def last(self) -> int:
+        """The cut after the last layer: all has run."""
+        return len(self.cuts) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What one variant costs on one kind of hardware.
+
+    `layers_s[b]` holds the seconds of each layer in a batch of `b`; they sum to the mean end-to-end
+    time. `raw_sum_s[b]` is what the layers summed to before they were scaled to that mean.
+    `spread` are evenly spaced quantiles, from 0 to 1, of one run's time over its mean; `service` may
+    name a distribution instead, `cv` being the coefficient of variation of a log-normal.
+    """
+
+    variant: Variant
+    hardware: str
+    known: Known
+    source: str
+    layers_s: Mapping[int, tuple[float, ...]]
+    spread: tuple[float, ...] = (1.0,)
+    service: Literal["quantiles", "exponential", "log-normal"] = "quantiles"
+    cv: float = 0.0
+    residual: float | None = None
+    error: str = ""
+    raw_sum_s: Mapping[int, float] = field(default_factory=dict)
+
+    def seconds(self, first: int, last: int, batch: float = 1) -> float:
+        """Return the mean seconds from cut `first` to cut `last` for a batch of `batch`.
+
+        Between batch sizes that were measured it interpolates; beyond the largest it extends the
+        last slope, and below the smallest it takes the smallest.
+        """
+        begin, end = self.variant.cuts[first].after, self.variant.cuts[last].after
+        if batch in self.layers_s:
+            return sum(self.layers_s[int(batch)][begin:end])
+        sizes = sorted(self.layers_s)
+        if len(sizes) == 1 or batch < sizes[0]:
+            # One measured size: a batch is that many runs, the cautious reading.
+            return sum(self.layers_s[sizes[0]][begin:end]) * max(1.0, batch / sizes[0])
+        high = next((size for size in sizes if size >= batch), sizes[-1])
+        low = sizes[max(0, sizes.index(high) - 1)]
+        at_low, at_high = (sum(self.layers_s[size][begin:end]) for size in (low, high))
+        return at_low + (at_high - at_low) * (batch - low) / (high - low)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A kind of machine: what it draws and how fast networks are known to run on it."""
+
+    name: str
+    kind: str
+    idle_w: Figure
+    busy_w: Figure
+    memory_bytes: float
+    anchors: tuple["Anchor", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A published latency of a whole network, from which profiles are rescaled.
+
+    `offline_hz` is its published throughput in large batches, where there is one.
+    """
+
+    model: str
+    pixels: int
+    precision: str
+    latency_s: float
+    source: str
+    offline_hz: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A radio cell of a site: what devices in range of `node` share, uplink and downlink apart."""
+
+    name: str
+    node: str
+    up_bps: float
+    down_bps: float
+    delay_s: float
+    range_m: float
+    give_up_s: float
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A link between two nodes: in-order, then a delay with an exponential jitter of this mean."""
+
+    name: str
+    ends: tuple[str, str]
+    rate_bps: float
+    delay_s: float
+    jitter_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An edge server or a cloud: in-order servers, or one that gathers batches."""
+
+    name: str
+    kind: Literal["edge", "cloud"]
+    hardware: Hardware
+    servers: int
+    at_m: tuple[float, float]
+    report_every_s: float
+    batch_max: int = 1
+    batch_wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """What never changes for one task of one kind of device: networks, costs, routes, limits.
+
+    `profiles[place][variant]` holds what a variant costs, where a place is "device" or a node's name.
+    `routes[a, b]` names the wires from node to node; `cells` are those that the device may use.
+    """
+
+    group: str
+    task: str
+    hardware: Hardware
+    radio_w: float
+    deadline_s: float
+    input_bytes: float
+    result_bytes: Mapping[Variant, float]
+    private: bool
+    late: Literal["drop", "finish"]
+    overhead_s: float
+    variants: tuple[Variant, ...]
+    profiles: Mapping[str, Mapping[Variant, Profile]]
+    nodes: Mapping[str, Node]
+    cells: Mapping[str, Cell]
+    wires: Mapping[str, Wire]
+    routes: Mapping[tuple[str, str], tuple[str, ...]]
+
+
+# The nouns below are made once or more a request; a NamedTuple costs a fifth of a frozen dataclass.
+
+
+class Request(NamedTuple):
+    """One frame that wants an answer. `deadline_s` is the time left when it is asked about."""
+
+    id: int
+    device: str
+    group: str
+    task: str
+    born_s: float
+    deadline_s: float
+    input_bytes: float
+
+
+class Plan(NamedTuple):
+    """A variant and two cuts: what runs on the device, at the named edge node, in the named cloud.
+
+    The device runs what lies before `device_cut`, the edge what lies between the two, the cloud the
+    rest. Cuts index `variant.cuts`. What a plan does not need is None.
+    """
+
+    variant: Variant
+    device_cut: int
+    edge_cut: int
+    edge: str | None = None
+    cloud: str | None = None
+    uplinks: tuple[str, ...] | None = None
+    codec: str | None = None
+    exit: int | None = None
+    confidence: float | None = None
+
+    @property
+    def split(self) -> bool:
+        """Whether more than one place computes."""
+        last = self.variant.last
+        return not (self.device_cut == last or (self.device_cut == 0 and self.edge_cut in (0, last)))
+
+
+class Report(NamedTuple):
+    """What a node said about itself: seconds of queued work, devices active in its cells."""
+
+    sent_s: float
+    backlog_s: float
+    active_up: Mapping[str, int]
+    active_down: Mapping[str, int]
+
+
+class Uplink(NamedTuple):
+    """How a device sees one of its cells.
+
+    `rate_bps` is what it expects: the cell's rate over one more than the devices active in the last
+    report. `own_rate_bps` is what its own last transfer got, `own_age_s` ago.
+    """
+
+    cell: str
+    reachable: bool
+    rate_bps: float
+    down_bps: float
+    queued_bytes: float
+    own_rate_bps: float | None = None
+    own_age_s: float | None = None
+
+
+class Luck(NamedTuple):
+    """What only a clairvoyant sees: the quantiles of this request's Fate and the wires' queues."""
+
+    device: float
+    edge: float
+    cloud: float
+    wire_out: float
+    wire_back: float
+    wire_free_s: Mapping[tuple[str, str], float]
+
+
+class Observation(NamedTuple):
+    """What a device knows when it must decide."""
+
+    now_s: float
+    backlog_s: float
+    serving: str | None
+    uplinks: Mapping[str, Uplink]
+    reports: Mapping[str, Report | None]
+    facts: Facts
+    battery_j: float | None = None
+    luck: Luck | None = None
+
+
+class Question(NamedTuple):
+    """Someone asks where a request should run."""
+
+    asker: str
+    request: Request
+    observation: Observation
+
+
+class Outcome(NamedTuple):
+    """What became of a request; one row of the results.
+
+    The legs (`decide_s` to `downlink_s`) are consecutive, waiting included, and sum to the latency.
+    `cause` is empty for a finished request; `correct` is None where nobody can say. `energy_j` is the
+    device's marginal energy, `edge_j` and `cloud_j` that of the servers.
+    """
+
+    request: Request
+    first_plan: Plan
+    plan: Plan
+    attempts: int
+    ended_s: float
+    cause: str
+    correct: bool | None
+    decide_s: float
+    device_s: float
+    uplink_s: float
+    edge_s: float
+    wan_s: float
+    cloud_s: float
+    downlink_s: float
+    up_bytes: float
+    down_bytes: float
+    energy_j: float
+    edge_j: float
+    cloud_j: float
+    batch: int

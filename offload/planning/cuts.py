@@ -1,0 +1,21 @@
+"""Which cuts of a variant are worth pricing."""
+
+from offload.entities import Variant
+
+
+def shortlist(variant: Variant, input_bytes: float) -> tuple[int, ...]:
+    """Return the cuts that some bandwidth or load can make best, the first and the last among them.
+
+    A cut is left out if an earlier one sends no more bytes: where the server is quicker at every
+    layer and nobody waits, the earlier is then at least as quick at any rate. (When a server's
+    backlog outlasts the transfer, a later cut may win by what the extra layers would have cost at
+    that server.) `input_bytes` cross at cut 0, the encoded image; elsewhere raw values do.
+    """
+    chosen = [0]
+    fewest = input_bytes
+    for index in range(1, variant.last):
+        payload = variant.cuts[index].payload_bytes
+        if payload < fewest:
+            chosen.append(index)
+            fewest = payload
+    return (*chosen, variant.last)

@@ -1,0 +1,164 @@
+"""What every plan would cost now, as far as a device can tell."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from offload.entities import Facts, Luck, Observation, Plan, Profile, Request, Uplink
+from offload.planning.columns import Columns, Flags, Floats, columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prices:
+    """The open plans and their predicted prices: one entry a plan in each column.
+
+    `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;
+    `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all.
+    """
+
+    table: Columns
+    latency_s: Floats
+    energy_j: Floats
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans in the order of the columns."""
+        return self.table.plans
+
+    @property
+    def accuracy(self) -> Floats:
+        """Each plan's accuracy, NaN where it is unknown."""
+        return self.table.accuracy
+
+    @property
+    def unsplit(self) -> Flags:
+        """Where a single place runs the whole network."""
+        return self.table.unsplit
+
+    def least(self, column: Floats, among: Flags | None = None) -> Plan:
+        """Return the plan with the smallest entry; the first of equals. Raises ValueError if none."""
+        if among is not None:
+            column = np.where(among, column, math.inf)
+        return self.table.plans[int(column.argmin())]
+
+
+def price(request: Request, seen: Observation) -> Prices:
+    """Return the price of every plan open to a request.
+
+    All that prices depend on stands in the observation for now; sizes drawn per request will not.
+    """
+    del request
+    return price_at(seen)
+
+
+def price_at(seen: Observation) -> Prices:
+    """Follow every plan's legs in time: at a station, start = max(arrival, now + its backlog).
+
+    Plans that leave the device exist only while a cell serves it.
+    """
+    facts, serving = seen.facts, seen.serving
+    table = columns(facts, serving)
+    if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
+        serving = next(iter(seen.uplinks))
+        table = columns(facts, serving)
+    device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
+    if seen.luck is not None:
+        device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
+    ready_s = max(facts.overhead_s, seen.backlog_s)
+    latency_s = np.where(device_s > 0, ready_s + device_s, facts.overhead_s)
+    if serving is None:
+        return Prices(table, latency_s, energy_j)
+
+    cell, uplink = facts.cells[serving], seen.uplinks[serving]
+    up_s = table.up_bytes * (8 / uplink.rate_bps)
+    down_s = table.result_bytes * (8 / uplink.down_bps) + cell.delay_s
+    own_queue_s = 8 * uplink.queued_bytes / uplink.rate_bps
+    for way in table.ways:
+        if way.edge is None and way.cloud is None:
+            continue
+        rows = way.rows
+        here = cell.node
+        elapsed = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
+        if way.edge is not None:
+            elapsed = _over(here, way.edge, elapsed, table.up_bytes[rows], seen)
+            elapsed = _queued(way.edge, elapsed, seen) + edge_s[rows]
+            here = way.edge
+        if way.cloud is not None:
+            elapsed = _over(here, way.cloud, elapsed, table.mid_bytes[rows], seen)
+            elapsed = _queued(way.cloud, elapsed, seen) + cloud_s[rows]
+            here = way.cloud
+        elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
+        latency_s[rows] = elapsed + down_s[rows]
+    return Prices(table, latency_s, energy_j)
+
+
+def unloaded(facts: Facts, serving: str | None) -> Prices:
+    """Return the prices if nobody else were there: no backlog, every cell at its full rate."""
+    uplinks = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in facts.cells.values()}
+    return price_at(Observation(0.0, 0.0, serving, uplinks, {}, facts))
+
+
+def _over(
+    here: str, there: str, elapsed: Floats, payload: Floats, seen: Observation, *, back: bool = False
+) -> Floats:
+    """Cross the wires from node to node one after the other; a relay forwards whole messages."""
+    luck = seen.luck
+    for name in seen.facts.routes[here, there]:
+        wire = seen.facts.wires[name]
+        jitter = 1.0
+        if luck is not None:
+            elapsed = np.maximum(elapsed, luck.wire_free_s[name, here] - seen.now_s)
+            jitter = exponential(luck.wire_back if back else luck.wire_out)
+        elapsed = elapsed + payload * (8 / wire.rate_bps) + (wire.delay_s + jitter * wire.jitter_s)
+        here = wire.ends[1] if wire.ends[0] == here else wire.ends[0]
+    return elapsed
+
+
+def _queued(name: str, arrival: Floats, seen: Observation) -> Floats:
+    """When a node would begin: after its batch has waited and its backlog is done."""
+    report, node = seen.reports.get(name), seen.facts.nodes[name]
+    if node.batch_max > 1:
+        arrival = arrival + node.batch_wait_s
+    return arrival if report is None else np.maximum(arrival, report.backlog_s)
+
+
+def _lucky(table: Columns, facts: Facts, luck: Luck) -> tuple[Floats, Floats, Floats, Floats]:
+    """Compute seconds and energy with this request's own quantiles."""
+
+    def factors(places: list[str | None], quantile: float) -> Floats:
+        return np.array([
+            factor(facts.profiles[place][plan.variant], quantile) if place else 1.0
+            for place, plan in zip(places, table.plans, strict=True)
+        ])  # fmt: skip
+
+    plans = table.plans
+    device_s = table.device_s * factors(["device" if p.device_cut else None for p in plans], luck.device)
+    edge_s = table.edge_s * factors([p.edge for p in plans], luck.edge)
+    cloud_s = table.cloud_s * factors([p.cloud for p in plans], luck.cloud)
+    marginal_w = facts.hardware.busy_w.value - facts.hardware.idle_w.value
+    return device_s, edge_s, cloud_s, table.energy_j + marginal_w * (device_s - table.device_s)
+
+
+def factor(profile: Profile, quantile: float) -> float:
+    """Return one run's time over its mean, at this quantile of the profile's spread."""
+    if profile.service == "exponential":
+        return exponential(quantile)
+    if profile.service == "log-normal":
+        sigma_squared = math.log1p(profile.cv**2)
+        z = NormalDist().inv_cdf(quantile) if quantile > 0 else -8.0
+        return math.exp(math.sqrt(sigma_squared) * z - sigma_squared / 2)
+    spread = profile.spread
+    if len(spread) == 1:
+        return spread[0]
+    place = quantile * (len(spread) - 1)
+    low = int(place)
+    if low >= len(spread) - 1:
+        return spread[-1]
+    return spread[low] + (spread[low + 1] - spread[low]) * (place - low)
+
+
+def exponential(quantile: float) -> float:
+    """Return the quantile of an exponential of mean one."""
+    return -math.log1p(-quantile)

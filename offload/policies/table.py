@@ -1,0 +1,151 @@
+"""The policies by name, and how a table of a scenario file becomes one."""
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from offload.policies.protocol import Policy
+from offload.units import Quantity, Seconds
+
+NAMED: dict[str, str] = {
+    "local": "offload.policies.fixed:Local",
+    "edge": "offload.policies.fixed:Edge",
+    "cloud": "offload.policies.fixed:Cloud",
+    "quickest": "offload.policies.quickest:Quickest",
+    "thrifty": "offload.policies.thrifty:Thrifty",
+    "on-time": "offload.policies.on_time:OnTime",
+    "random": "offload.policies.chance:Random",
+    "clairvoyant": "offload.policies.quickest:Clairvoyant",
+}
+
+KNOWLEDGE = ("reported", "fresh", "clairvoyant")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A policy as chosen: what to call, its options, and what it may know."""
+
+    label: str
+    name: str
+    knowledge: str
+    overhead_s: float
+    options: tuple[tuple[str, Any], ...]
+    said: tuple[tuple[str, Any], ...]
+
+    def make(self) -> Policy:
+        """Return a fresh policy."""
+        policy: Policy = load(self.name)(**dict(self.options))
+        return policy
+
+
+class PolicyTableError(ValueError):
+    """Faults in a policy table: pairs of a key (or "") and what to write instead."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{key}: {what}" if key else what for key, what in faults))
+        self.faults = faults
+
+
+def load(name: str) -> Callable[..., Policy]:
+    """Return the class of a policy by its name or as "module:Class". Raises PolicyTableError."""
+    path = NAMED.get(name, name)
+    if ":" not in path:
+        near = difflib.get_close_matches(name, NAMED, 1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        known = ", ".join(NAMED)
+        raise PolicyTableError([("name", f'no policy "{name}"{hint} Known: {known}, or module:Class')])
+    module, _, attribute = path.partition(":")
+    try:
+        found: Callable[..., Policy] = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # noqa: BLE001 - a user's module may raise anything when imported
+        msg = f"{name} cannot be loaded: {type(error).__name__}: {error}"
+        raise PolicyTableError([("name", msg)]) from error
+    if not callable(getattr(found, "decide", None)):
+        raise PolicyTableError([("name", f"{name} has no method decide(request, seen)")])
+    return found
+
+
+def choose(table: Mapping[str, Any]) -> Choice:
+    """Check a policy table and return the choice. Raises PolicyTableError with every fault."""
+    given = dict(table)
+    name = given.pop("name", None)
+    if not isinstance(name, str):
+        raise PolicyTableError([("name", f"give the policy a name: one of {', '.join(NAMED)}")])
+    made = load(name)
+    fields = options(made)
+    faults: list[tuple[str, str]] = []
+    label = given.pop("label", name)
+    if not isinstance(label, str) or not label or "/" in label or label.startswith("."):
+        faults.append(("label", "must be text without a slash"))
+    knowledge = given.pop("knowledge", getattr(made, "knowledge", "reported"))
+    if knowledge not in KNOWLEDGE:
+        faults.append(("knowledge", f"must be one of {', '.join(KNOWLEDGE)}"))
+    overhead_s = 0.0
+    chosen: dict[str, Any] = {}
+    for key, value in given.items():
+        try:
+            if key == "overhead":
+                overhead_s = _convert(Seconds, value)
+            elif key in fields:
+                chosen[key] = _convert(fields[key][0], value)
+            else:
+                near = difflib.get_close_matches(key, [*fields, "knowledge", "overhead", "label"], 1)
+                hint = f'; did you mean "{near[0]}"?' if near else f"; {name} takes {_list(fields)}"
+                faults.append((key, f"no such option{hint}"))
+        except ValueError as error:
+            faults.append((key, str(error)))
+    faults += [
+        (key, f"{name} needs it") for key, (_, default) in fields.items()
+        if default is dataclasses.MISSING and key not in given
+    ]  # fmt: skip
+    if faults:
+        raise PolicyTableError(faults)
+    said = tuple((key, value) for key, value in table.items() if key not in ("name", "label"))
+    return Choice(str(label), name, str(knowledge), overhead_s, tuple(chosen.items()), said)
+
+
+def options(made: Callable[..., Policy]) -> dict[str, tuple[Any, Any]]:
+    """Return a policy's options: annotation and default (or dataclasses.MISSING) by name."""
+    if not dataclasses.is_dataclass(made):
+        return {}
+    hints = get_type_hints(made, include_extras=True)
+    found = {}
+    for each in dataclasses.fields(made):
+        if each.init:
+            default = each.default
+            if default is dataclasses.MISSING and each.default_factory is not dataclasses.MISSING:
+                default = each.default_factory()
+            found[each.name] = (hints[each.name], default)
+    return found
+
+
+def _list(fields: Mapping[str, object]) -> str:
+    return ", ".join(fields) or "no options"
+
+
+def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type a policy declares
+    """Check a value from a file against a field's annotation."""
+    for mark in getattr(annotation, "__metadata__", ()):
+        if isinstance(mark, Quantity):
+            number = mark.parse(value)
+            if number < 0:
+                msg = "must not be negative"
+                raise ValueError(msg)
+            return number
+    kinds = getattr(annotation, "__args__", None) or (annotation,)
+    for kind in kinds:
+        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                msg = "must be a finite number"
+                raise ValueError(msg)
+            return float(value)
+        if inspect.isclass(kind) and type(value) is kind:
+            return value
+    names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds if kind is not type(None))
+    msg = f"must be {names}, not {value!r}"
+    raise ValueError(msg)

@@ -1,0 +1,292 @@
+"""What a scenario file may say: its keys, their units and their bounds."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from offload.entities import Known
+from offload.units import Quantity
+
+MOST_REQUESTS = 50_000_000
+
+
+def _unit(dimension: str) -> BeforeValidator:
+    return BeforeValidator(Quantity(dimension).parse)
+
+
+Time = Annotated[float, _unit("time"), Field(ge=0, le=1e8)]
+LongTime = Annotated[float, _unit("time"), Field(gt=0, le=1e8)]
+Rate = Annotated[float, _unit("rate"), Field(gt=0, le=1e15)]
+Size = Annotated[float, _unit("size"), Field(ge=0, le=1e12)]
+Length = Annotated[float, _unit("length"), Field(ge=-1e7, le=1e7)]
+Range = Annotated[float, _unit("length"), Field(gt=0, le=1e7)]
+Power = Annotated[float, _unit("power"), Field(ge=0, le=1e6)]
+Frequency = Annotated[float, _unit("frequency"), Field(gt=0, le=1e12)]
+Point = Annotated[tuple[Length, Length], Field(strict=False)]
+
+
+def _warm_up(text: object) -> object:
+    return text if text == "auto" else Quantity("time").parse(text)
+
+
+WarmUp = Annotated[float | Literal["auto"], BeforeValidator(_warm_up)]
+
+
+def _name(text: str) -> str:
+    if not text or len(text) > 100 or any(c in text for c in "/\\\0\n") or text.startswith("."):
+        msg = "a name has 1 to 100 characters, no slash, and does not begin with a dot"
+        raise ValueError(msg)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Table(BaseModel):
+    """A TOML table; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Value(Table):
+    """A power, how it is known, and its source."""
+
+    value: Power
+    known: Known
+    source: str
+
+
+class AnchorTable(Table):
+    """A published latency of a whole network on this hardware."""
+
+    model: str
+    pixels: Annotated[int, Field(ge=1, le=100_000)]
+    precision: str
+    latency: LongTime
+    source: str
+    offline: Frequency | None = None
+
+
+class HardwareTable(Table):
+    """A kind of machine: what it draws, and how fast networks are known to run on it."""
+
+    kind: Literal["cpu", "gpu", "accelerator"]
+    memory: Size
+    idle_power: Value
+    busy_power: Value
+    note: str = ""
+    latencies: list[AnchorTable] = []
+
+
+class AccuracyTable(Table):
+    """The share of correct answers, how it is known, and its source."""
+
+    value: Annotated[float, Field(ge=0, le=1, strict=False)]
+    known: Known
+    source: str
+
+
+class LayerTable(Table):
+    """A layer of a network that a scenario defines: what leaves it."""
+
+    name: str
+    output: Size
+
+
+class CostTable(Table):
+    """What an inline variant costs on one hardware: seconds for each layer, one by one.
+
+    `offline` is a throughput in large batches, which gives batch latencies l(b) = alpha b + beta with
+    alpha = 1 / offline and alpha + beta the time of one.
+    """
+
+    known: Known
+    source: str
+    seconds: Annotated[list[LongTime], Field(min_length=1, max_length=10_000)]
+    service: Literal["constant", "exponential", "log-normal"] = "constant"
+    cv: Annotated[float, Field(gt=0, le=20, strict=False, allow_inf_nan=False)] | None = None
+    offline: Frequency | None = None
+
+
+class InlineVariant(Table):
+    """A form of a network that a scenario defines."""
+
+    precision: str = "fp32"
+    accuracy: AccuracyTable | None = None
+    layers: Annotated[list[LayerTable], Field(min_length=1, max_length=10_000)]
+    costs: Annotated[dict[Name, CostTable], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for hardware, cost in self.costs.items():
+            if len(cost.seconds) != len(self.layers):
+                msg = (
+                    f"costs.{hardware}.seconds has {len(cost.seconds)} entries for"
+                    f" {len(self.layers)} layers; give one for each"
+                )
+                raise ValueError(msg)
+        return self
+
+
+class InlineModel(Table):
+    """A network that a scenario defines with figures of its own."""
+
+    task: str = "classification"
+    variants: Annotated[dict[Name, InlineVariant], Field(min_length=1)]
+
+
+class Mobility(Table):
+    """Positions from a CSV file with the columns time, id, x and y, in seconds and metres."""
+
+    trace: str
+    loop: bool = False
+
+
+class Task(Table):
+    """What a device wants answered again and again."""
+
+    models: Annotated[list[Name], Field(min_length=1, max_length=100)]
+    variants: Annotated[list[Name], Field(min_length=1)] | None = None
+    every: LongTime
+    arrivals: Literal["periodic", "poisson", "on-off"] = "periodic"
+    jitter: Time = 0.0
+    on: LongTime | None = None
+    off: LongTime | None = None
+    streams: Annotated[int, Field(ge=1, le=1000)] = 1
+    deadline: LongTime
+    input: Size
+    result: Size | None = None
+    late: Literal["drop", "finish"] = "drop"
+    private: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.jitter > self.every:
+            msg = "jitter is longer than every; births would overtake each other"
+            raise ValueError(msg)
+        if (self.arrivals == "on-off") != (self.on is not None and self.off is not None):
+            msg = 'on and off belong to arrivals = "on-off", which needs both'
+            raise ValueError(msg)
+        if self.jitter and self.arrivals != "periodic":
+            msg = f'jitter belongs to arrivals = "periodic", not "{self.arrivals}"'
+            raise ValueError(msg)
+        return self
+
+
+class DeviceGroup(Table):
+    """Devices of one kind."""
+
+    count: Annotated[int, Field(ge=1, le=100_000)] = 1
+    hardware: Name
+    radio_power: Power = 0.0
+    at: Point | None = None
+    mobility: Mobility | None = None
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.at is not None and self.mobility is not None:
+            msg = "at and mobility exclude each other"
+            raise ValueError(msg)
+        return self
+
+
+class Batch(Table):
+    """How a server gathers equal work."""
+
+    max: Annotated[int, Field(ge=2, le=4096)]
+    wait: Time = 0.0
+
+
+class Reports(Table):
+    """How often a node says how it is."""
+
+    every: LongTime
+
+
+class NodeTable(Table):
+    """An edge server or a cloud."""
+
+    kind: Literal["edge", "cloud"]
+    at: Point = (0.0, 0.0)
+    hardware: Name
+    servers: Annotated[int, Field(ge=1, le=10_000)] = 1
+    batch: Batch | None = None
+    reports: Reports = Reports.model_construct(every=0.1)
+
+
+class Link(Table):
+    """A cell (`up`, `down`) from devices to a node, or a wire (`rate`) between two nodes."""
+
+    from_: Annotated[str | list[str], Field(alias="from")]
+    to: str
+    up: Rate | None = None
+    down: Rate | None = None
+    range: Range | None = None
+    give_up: LongTime | None = None
+    shared: bool | None = None
+    rate: Rate | None = None
+    jitter: Time | None = None
+    delay: Time = 0.0
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether devices use it."""
+        return self.rate is None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        cell = [key for key in ("up", "down", "range", "give_up", "shared") if getattr(self, key)]
+        wire = [key for key in ("rate", "jitter") if getattr(self, key) is not None]
+        if cell and wire:
+            msg = f"a cell has {', '.join(cell)} and a wire {', '.join(wire)}; a link is one of them"
+            raise ValueError(msg)
+        if self.is_cell and (self.up is None or self.down is None):
+            msg = "a cell needs up and down, a wire needs rate"
+            raise ValueError(msg)
+        if not self.is_cell and not isinstance(self.from_, str):
+            msg = "a wire leads from one node to one node"
+            raise ValueError(msg)
+        return self
+
+
+class Compare(Table):
+    """Which policies to compare: whole policy tables; `label` tells two of one name apart."""
+
+    policies: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
+    replications: Annotated[int, Field(ge=2, le=10_000)] = 10
+
+
+class ScenarioFile(Table):
+    """A scenario."""
+
+    format: Literal[1]
+    name: Name
+    description: str = ""
+    duration: LongTime
+    warm_up: WarmUp = 0.0
+    drain: Time = 30.0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    profiles: str | None = None
+    hardware: dict[Name, HardwareTable] = {}
+    models: dict[Name, InlineModel] = {}
+    devices: Annotated[dict[Name, DeviceGroup], Field(min_length=1)]
+    nodes: dict[Name, NodeTable] = {}
+    links: dict[Name, Link] = {}
+    policy: dict[str, Any] = {}
+    compare: Compare | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if isinstance(self.warm_up, float) and self.warm_up >= self.duration:
+            msg = "warm_up must be shorter than duration"
+            raise ValueError(msg)
+        requests = sum(
+            group.count * task.streams * self.duration / task.every
+            for group in self.devices.values()
+            for task in group.tasks.values()
+        )
+        if requests > MOST_REQUESTS:
+            msg = f"about {requests:.3g} requests would be born; at most {MOST_REQUESTS:.0e} may be"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,241 @@
+"""From a checked scenario to what the world needs: devices with their facts, cells, wires, nodes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from math import dist
+
+from offload.entities import Cell, Facts, Node, Variant, Wire
+from offload.scenario.catalogue import Catalogue
+from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
+from offload.world.births import Births
+from offload.world.mobility import Presence, Track, presence
+
+GIVE_UP_S = 1.0
+EVERYWHERE = Presence(at_first=True, changes_s=())
+
+
+class Place:
+    """Where a device is: fixed or on a track, and which of its cells reach it when."""
+
+    def __init__(self, track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -> None:
+        self.track = track
+        self.centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
+        self.presences = {
+            name: presence(track, self.centres[name], cell.range_m)
+            if cell.range_m < float("inf")
+            else EVERYWHERE
+            for name, cell in cells.items()
+        }
+        self.stands = len(track.times_s) == 1
+        self._standing = self._at(0.0) if self.stands or len(cells) < 2 else None
+
+    def presence(self, cell: str) -> Presence:
+        """Tell when a cell reaches this device."""
+        return self.presences[cell]
+
+    def cells(self, now: float) -> tuple[tuple[str, ...], str | None]:
+        """Return all its cells, the nearest first, and the one that serves it: the nearest in range."""
+        if self.stands and self._standing is not None:
+            return self._standing
+        nearest = self._standing[0] if self._standing is not None else self._nearest(now)
+        for name in nearest:
+            if self.presences[name].inside(now):
+                return nearest, name
+        return nearest, None
+
+    def _nearest(self, now: float) -> tuple[str, ...]:
+        here = self.track.position(now)
+        return tuple(sorted(self.centres, key=lambda name: dist(here, self.centres[name])))
+
+    def _at(self, now: float) -> tuple[tuple[str, ...], str | None]:
+        nearest = self._nearest(now)
+        return nearest, next((name for name in nearest if self.presences[name].inside(now)), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Device:
+    """One device: its name, its kind and where it is."""
+
+    name: str
+    group: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where requests come from: one task (one stream of it) of one device."""
+
+    device: Device
+    facts: Facts
+    births: Births
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that a world is made of. `delays` are seconds from a node to a device over a cell."""
+
+    duration_s: float
+    drain_s: float
+    devices: tuple[Device, ...]
+    sources: tuple[Source, ...]
+    facts: tuple[Facts, ...]
+    cells: Mapping[str, Cell]
+    wires: Mapping[str, Wire]
+    nodes: Mapping[str, Node]
+    delays: Mapping[tuple[str, str], float]
+
+
+def setup(
+    file: ScenarioFile,
+    catalogue: Catalogue,
+    tracks: Mapping[str, Mapping[str, Track]],
+    overhead_s: float = 0.0,
+) -> Setting:
+    """Build a setting. `tracks` holds the trace of each moving group by id; names must be checked."""
+    nodes = {
+        name: Node(
+            name=name,
+            kind=table.kind,
+            hardware=catalogue.hardware(table.hardware),
+            servers=table.servers,
+            at_m=table.at,
+            report_every_s=table.reports.every,
+            batch_max=table.batch.max if table.batch else 1,
+            batch_wait_s=table.batch.wait if table.batch else 0.0,
+        )
+        for name, table in file.nodes.items()
+    }
+    cells = _cells(file)
+    wires = {
+        name: Wire(name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0)
+        for name, link in file.links.items()
+        if not link.is_cell
+    }
+    routes, delays_s = find_routes(nodes, wires)
+    devices: list[Device] = []
+    sources: list[Source] = []
+    all_facts: list[Facts] = []
+    for group, table in file.devices.items():
+        mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
+        made = [
+            Device(f"{group}-{number}", group, Place(track, mine, nodes))
+            for number, track in enumerate(_tracks(group, table, tracks))
+        ]
+        devices += made
+        for name, task in table.tasks.items():
+            facts = _facts(group, table, name, task, catalogue, nodes, mine, wires, routes, overhead_s)
+            all_facts.append(facts)
+            births = Births(task.arrivals, task.every, task.jitter, task.on or 0.0, task.off or 0.0)
+            sources += [
+                Source(device, facts, births, stream) for device in made for stream in range(task.streams)
+            ]
+    delays = {
+        (cell.name, name): cell.delay_s + delays_s[cell.node, name]
+        for cell in cells.values()
+        for name in nodes
+        if (cell.node, name) in routes
+    }
+    return Setting(
+        file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
+        nodes, delays,
+    )  # fmt: skip
+
+
+def find_routes(
+    nodes: Mapping[str, Node], wires: Mapping[str, Wire]
+) -> tuple[dict[tuple[str, str], tuple[str, ...]], dict[tuple[str, str], float]]:
+    """Return the wires of the least-delay route between any two nodes, and that delay (Dijkstra)."""
+    routes: dict[tuple[str, str], tuple[str, ...]] = {}
+    delays: dict[tuple[str, str], float] = {}
+    for start in nodes:
+        heap: list[tuple[float, int, str, tuple[str, ...]]] = [(0.0, 0, start, ())]
+        order = 1
+        while heap:
+            delay_s, _, here, way = heappop(heap)
+            if (start, here) in routes:
+                continue
+            routes[start, here], delays[start, here] = way, delay_s
+            for wire in wires.values():
+                if here in wire.ends:
+                    there = wire.ends[1] if wire.ends[0] == here else wire.ends[0]
+                    further_s = delay_s + wire.delay_s + wire.jitter_s
+                    heappush(heap, (further_s, order, there, (*way, wire.name)))
+                    order += 1
+    return routes, delays
+
+
+def _cells(file: ScenarioFile) -> dict[str, Cell]:
+    return {
+        name: Cell(
+            name=name,
+            node=link.to,
+            up_bps=link.up,
+            down_bps=link.down,
+            delay_s=link.delay,
+            range_m=link.range or float("inf"),
+            give_up_s=link.give_up or GIVE_UP_S,
+            shared=link.shared is not False,
+        )
+        for name, link in file.links.items()
+        if link.up is not None and link.down is not None
+    }
+
+
+def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:
+    """Tell whether a group of devices may use a cell."""
+    users = file.links[cell].from_
+    return users in ("*", group) or (isinstance(users, list) and group in users)
+
+
+def _tracks(
+    group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]
+) -> list[Track]:
+    if table.mobility is not None:
+        return list(tracks[group].values())[: table.count]
+    return [Track.standing(table.at or (0.0, 0.0))] * table.count
+
+
+def _facts(
+    group: str, table: DeviceGroup, name: str, task: Task, catalogue: Catalogue,
+    nodes: Mapping[str, Node], cells: Mapping[str, Cell], wires: Mapping[str, Wire],
+    routes: Mapping[tuple[str, str], tuple[str, ...]], overhead_s: float,
+) -> Facts:  # fmt: skip
+    variants = candidates(task, catalogue)
+    places = {"device": table.hardware} | {node.name: node.hardware.name for node in nodes.values()}
+    profiles = {
+        place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}
+        for place, hardware in places.items()
+    }
+    results = {
+        v: float(v.cuts[-1].payload_bytes) if task.result is None else task.result for v in variants
+    }
+    return Facts(
+        group=group,
+        task=name,
+        hardware=catalogue.hardware(table.hardware),
+        radio_w=table.radio_power,
+        deadline_s=task.deadline,
+        input_bytes=task.input,
+        result_bytes=results,
+        private=task.private,
+        late=task.late,
+        overhead_s=overhead_s,
+        variants=tuple(v for v in variants if any(v in known for known in profiles.values())),
+        profiles=profiles,
+        nodes=nodes,
+        cells=cells,
+        wires=wires,
+        routes=routes,
+    )
+
+
+def candidates(task: Task, catalogue: Catalogue) -> list[Variant]:
+    """Return the forms of a task's networks that it allows."""
+    return [
+        variant
+        for model in task.models
+        for variant in catalogue.variants(model)
+        if task.variants is None or variant.name in task.variants
+    ]

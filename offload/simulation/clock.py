@@ -1,0 +1,42 @@
+"""SimPy's event loop, called at absolute times and stopped when someone must decide."""
+
+from collections.abc import Callable, Sized
+from heapq import heappop, heappush
+from typing import Any
+
+import simpy
+from simpy.events import NORMAL, Event
+
+Callback = Callable[[Any], object]
+
+
+class Clock(simpy.Environment):
+    """A SimPy environment with two additions; every SimPy program runs on it as on its parent."""
+
+    def at(self, time: float, callback: Callback, value: object = None) -> None:
+        """Call `callback(event)` at `time`, to the bit: a Timeout would add a difference to now.
+
+        Raises ValueError for a time that is past.
+        """
+        if time < self._now:
+            msg = f"time {time} lies before now, {self._now}"
+            raise ValueError(msg)
+        event = Event(self)
+        event._ok = True  # noqa: SLF001 - as simpy.Timeout does; there is no public way
+        event._value = value  # noqa: SLF001
+        event.callbacks = [callback]
+        heappush(self._queue, (time, NORMAL, next(self._eid), event))
+
+    def run_while_empty(self, box: Sized, until: float) -> None:
+        """Run until something lies in `box`, the clock would pass `until`, or nothing is left.
+
+        It is `step()` in a loop, without a call for each event.
+        """
+        queue = self._queue
+        while not box and queue and queue[0][0] <= until:
+            self._now, _, _, event = heappop(queue)
+            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+            for callback in callbacks:
+                callback(event)
+            if not event._ok and not hasattr(event, "_defused"):  # noqa: SLF001
+                raise event._value  # noqa: SLF001

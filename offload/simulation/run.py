@@ -1,0 +1,118 @@
+"""One policy in one world, once: the policy decides, the world enacts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from offload.entities import Outcome, Plan, Question
+from offload.policies.protocol import Joint, Learns, Policy, Starts
+from offload.policies.table import Choice
+from offload.scenario.load import Scenario
+from offload.simulation.world import InvalidPlanError, World
+from offload.streams import Streams
+
+
+T = TypeVar("T")
+
+
+class PolicyError(ValueError):
+    """A policy that failed, or whose plan cannot be carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAccount:
+    """A device's energy over the whole run: idle watts all the time, and the marginal joules."""
+
+    device: str
+    group: str
+    seconds: float
+    busy_s: float
+    idle_j: float
+    marginal_j: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What happened: one outcome for every born request, in the order in which they ended."""
+
+    scenario: Scenario
+    choice: Choice
+    seed: int
+    replication: int
+    outcomes: list[Outcome]
+    devices: list[DeviceAccount]
+
+
+def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
+    """Simulate. Raises PolicyError, which names the policy and the request."""
+    streams = Streams(seed, replication)
+    policy = _guard(choice, "when it was made", choice.make)
+    if isinstance(policy, Starts):
+        _guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy")))
+    learn = policy.learn if isinstance(policy, Learns) else None
+    world = World(scenario.setting(choice.overhead_s), streams, choice.knowledge, learn)
+    drive(world, policy, choice)
+    return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
+
+
+def drive(world: World, policy: Policy, choice: Choice) -> None:
+    """Answer a world's questions with a policy until it ends."""
+    game = world.play()
+    decide = policy.decide
+    try:
+        questions = next(game)
+        if isinstance(policy, Joint):
+            while True:
+                questions = game.send(_ask_all(choice, policy, questions))
+        while True:
+            try:
+                plans = [decide(question.request, question.observation) for question in questions]
+            except Exception as error:
+                raise _blame(choice, f"for {_which(questions)}", error) from error
+            questions = game.send(plans)
+    except StopIteration:
+        return
+    except InvalidPlanError as error:
+        msg = f"policy {choice.label}: {error}"
+        raise PolicyError(msg) from error
+
+
+def _ask_all(choice: Choice, policy: Joint, questions: tuple[Question, ...]) -> Sequence[Plan]:
+    plans = _guard(choice, f"for {_which(questions)}", lambda: list(policy.decide_all(questions)))
+    if len(plans) != len(questions):
+        msg = f"policy {choice.label}: {len(plans)} plans for {len(questions)} questions"
+        raise PolicyError(msg)
+    return plans
+
+
+def _which(questions: Sequence[Question]) -> str:
+    request = questions[0].request
+    return f"request {request.id} (task {request.task} of {request.device}, at {request.born_s:.6g} s)"
+
+
+def _guard(choice: Choice, when: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except Exception as error:
+        raise _blame(choice, when, error) from error
+
+
+def _blame(choice: Choice, when: str, error: Exception) -> PolicyError:
+    if isinstance(error, PolicyError):
+        return error
+    return PolicyError(f"policy {choice.label} failed {when}: {type(error).__name__}: {error}")
+
+
+def _accounts(world: World) -> list[DeviceAccount]:
+    seconds = max([world.setting.duration_s, *(outcome.ended_s for outcome in world.outcomes[-1:])])
+    marginal_j = dict.fromkeys((device.name for device in world.setting.devices), 0.0)
+    for outcome in world.outcomes:
+        marginal_j[outcome.request.device] += outcome.energy_j
+    idle_w = {facts.group: facts.hardware.idle_w.value for facts in world.setting.facts}
+    return [
+        DeviceAccount(
+            device.name, device.group, seconds, world.compute[device.name].busy_s,
+            idle_w[device.group] * seconds, marginal_j[device.name],
+        )
+        for device in world.setting.devices
+    ]  # fmt: skip

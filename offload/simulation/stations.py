@@ -1,0 +1,395 @@
+"""The ways to wait: in order, shared by all, gathered into batches.
+
+A station is handed work with a `wake` callback, or tells at once when work ends. Chance never enters
+here: seconds and bits are fixed before a request arrives.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import count
+from typing import Protocol
+
+from offload.simulation.clock import Clock
+
+Wake = Callable[[str], object]  # is told the cause of a failure, or "" for success
+Note = Callable[[float], object]  # is told the time before a station's state changes
+
+LATE = "late"
+OUT_OF_RANGE = "out-of-range"
+NO_ROUTE = "no-route"
+
+
+class InOrder:
+    """First come, first served, by one server or several.
+
+    Since the work is known on arrival, the queue need not be simulated: it is enough to know when each
+    server falls free (Lindley 1952, Kiefer and Wolfowitz 1955).
+    """
+
+    __slots__ = ("busy_s", "free", "note")
+
+    def __init__(self, servers: int = 1) -> None:
+        self.free = [0.0] * servers
+        self.busy_s = 0.0
+        self.note: Note | None = None
+
+    def begins(self, now: float) -> float:
+        """Tell when work that arrives now would begin."""
+        first = self.free[0]
+        return first if first > now else now
+
+    def serve(self, now: float, seconds: float) -> float:
+        """Take work that arrives now and tell when it ends."""
+        if self.note is not None:
+            self.note(now)
+        first = self.free[0]
+        ends = (first if first > now else now) + seconds
+        heapreplace(self.free, ends)
+        self.busy_s += seconds
+        return ends
+
+    def backlog_until(self, now: float) -> float:
+        """Tell until when an arrival would wait if nothing else came."""
+        del now
+        return self.free[0]
+
+
+class Coverage(Protocol):
+    """When one device is in range of one cell."""
+
+    def inside(self, now: float) -> bool:
+        """Tell whether it is in range."""
+
+    def changes_after(self, now: float) -> float:
+        """Tell when it next enters or leaves; infinite if never."""
+
+
+class _Transfer:
+    __slots__ = ("air_s", "due_s", "ends_at", "sent_s", "wake")
+
+    def __init__(self, air_s: float, sent_s: float, due_s: float, wake: Wake) -> None:
+        self.air_s = air_s  # what is left of it, at the full rate
+        self.sent_s = sent_s
+        self.due_s = due_s
+        self.wake = wake
+        self.ends_at = 0.0  # in the cell's virtual time, while on air
+
+
+class Shared:
+    """A cell direction: equal air time for each device that has traffic, a device's own in order.
+
+    Processor sharing in virtual time: the clock `virtual_s` advances by 1/n of real time while n
+    devices are on air, so a transfer that needs `a` seconds of air ends when it has advanced by `a`,
+    whatever comes and goes meanwhile. One heap entry a transfer, one pending wake-up a cell. A device
+    out of range stalls without taking part; after `give_up_s` of that its transfers fail.
+    """
+
+    def __init__(self, clock: Clock, give_up_s: float = float("inf")) -> None:
+        self.clock = clock
+        self.give_up_s = give_up_s
+        self.queues: dict[str, deque[_Transfer]] = {}
+        self.stalled: set[str] = set()
+        self.watched: set[str] = set()
+        self.on_air: list[tuple[float, int, str, _Transfer]] = []
+        self.active = 0
+        self.virtual_s = 0.0
+        self.updated_s = 0.0
+        self.wakes_at = float("inf")
+        self.order = count()
+        self.note: Note | None = None
+
+    def send(
+        self,
+        device: str,
+        air_s: float,
+        wake: Wake,
+        due_s: float = float("inf"),
+        coverage: Coverage | None = None,
+    ) -> None:
+        """Send what takes `air_s` alone at the full rate; drop it if it would start after `due_s`."""
+        now = self.clock.now
+        self._advance(now)
+        queue = self.queues.get(device)
+        transfer = _Transfer(air_s, now, due_s, wake)
+        if queue is not None:
+            queue.append(transfer)
+        else:
+            self.queues[device] = deque((transfer,))
+            if coverage is None or coverage.inside(now):
+                self._start(device, transfer)
+            else:
+                self.stalled.add(device)
+            if coverage is not None:
+                self._watch(device, coverage)
+        if device in self.stalled and coverage is not None:
+            self._may_give_up(device, transfer, coverage, NO_ROUTE)
+        self._arm(now)
+
+    def is_on_air(self, device: str) -> bool:
+        """Tell whether a device is sending now."""
+        return device in self.queues and device not in self.stalled
+
+    def queued_air_s(self, device: str) -> float:
+        """Air time of what a device still has to send, what is on air included."""
+        queue = self.queues.get(device)
+        if queue is None:
+            return 0.0
+        self._advance(self.clock.now)
+        total = sum(transfer.air_s for transfer in queue)
+        if device not in self.stalled:
+            total += queue[0].ends_at - self.virtual_s - queue[0].air_s
+        return total
+
+    def _advance(self, now: float) -> None:
+        if self.note is not None:
+            self.note(now)
+        if self.active:
+            self.virtual_s += (now - self.updated_s) / self.active
+        self.updated_s = now
+
+    def _start(self, device: str, transfer: _Transfer) -> None:
+        if not self.active:
+            self.virtual_s = 0.0
+            self.on_air.clear()
+        self.active += 1
+        transfer.ends_at = self.virtual_s + transfer.air_s
+        heappush(self.on_air, (transfer.ends_at, next(self.order), device, transfer))
+
+    def _arm(self, now: float) -> None:
+        """See to it that the cell wakes no later than its next transfer ends."""
+        if self.on_air:
+            ends_s = now + (self.on_air[0][0] - self.virtual_s) * self.active
+            if ends_s < now:  # a rounding error, where two transfers end at once
+                ends_s = now
+            if ends_s < self.wakes_at:
+                self.wakes_at = ends_s
+                self.clock.at(ends_s, self._wake, ends_s)
+
+    def _wake(self, event: object) -> None:
+        now = self.clock.now
+        if event._value != self.wakes_at:  # type: ignore[attr-defined]  # noqa: SLF001 - superseded
+            return
+        self.wakes_at = float("inf")
+        self._advance(now)
+        woken: list[tuple[Wake, str]] = []
+        # The next to end is due unless others joined since it was armed, to a rounding error.
+        while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(1.0, now):
+            self.virtual_s, _, device, transfer = heappop(self.on_air)
+            self.active -= 1
+            woken.append((transfer.wake, ""))
+            queue = self.queues[device]
+            queue.popleft()
+            self._next(device, now, woken)
+        self._arm(now)
+        for wake, cause in woken:
+            wake(cause)
+
+    def _next(self, device: str, now: float, woken: list[tuple[Wake, str]]) -> None:
+        """Start a device's next transfer that is not too late for it."""
+        queue = self.queues[device]
+        while queue and queue[0].due_s < now:
+            woken.append((queue.popleft().wake, LATE))
+        if not queue:
+            del self.queues[device]
+        elif device not in self.stalled:
+            self._start(device, queue[0])
+
+    # What follows happens only to devices that move.
+
+    def _watch(self, device: str, coverage: Coverage) -> None:
+        """Follow a device in and out of range while it has traffic."""
+        change_s = coverage.changes_after(self.clock.now)
+        if device in self.watched or change_s == float("inf"):
+            return
+        self.watched.add(device)
+        self.clock.at(change_s, lambda _: self._crossed(device, coverage))
+
+    def _crossed(self, device: str, coverage: Coverage) -> None:
+        self.watched.discard(device)
+        queue = self.queues.get(device)
+        if queue is None:
+            return
+        now = self.clock.now
+        self._advance(now)
+        woken: list[tuple[Wake, str]] = []
+        if device in self.stalled:
+            self.stalled.discard(device)
+            self._next(device, now, woken)
+        else:
+            self._stop(device, queue[0])
+            self.stalled.add(device)
+            for transfer in tuple(queue):
+                self._may_give_up(device, transfer, coverage, OUT_OF_RANGE)
+        self._watch(device, coverage)
+        self._arm(now)
+        for wake, cause in woken:
+            wake(cause)
+
+    def _stop(self, device: str, transfer: _Transfer) -> None:
+        transfer.air_s = max(0.0, transfer.ends_at - self.virtual_s)
+        self.on_air = [entry for entry in self.on_air if entry[2] != device]
+        heapify(self.on_air)
+        self.active -= 1
+        self.wakes_at = float("inf")  # the remaining ones may now end sooner
+
+    def _may_give_up(
+        self, device: str, transfer: _Transfer, coverage: Coverage, cause: str
+    ) -> None:
+        """Let a stalled transfer fail unless the device is back in time."""
+        gives_up_s = self.clock.now + self.give_up_s
+        if gives_up_s < coverage.changes_after(self.clock.now):
+            self.clock.at(gives_up_s, lambda _: self._give_up(device, transfer, cause))
+
+    def _give_up(self, device: str, transfer: _Transfer, cause: str) -> None:
+        queue = self.queues.get(device)
+        if queue is None or transfer not in queue:
+            return
+        queue.remove(transfer)
+        if not queue:
+            del self.queues[device]
+            self.stalled.discard(device)
+        transfer.wake(cause)
+
+
+class Dedicated:
+    """A cell direction in which every device has the full rate to itself, in order, always in range."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.free_s: dict[str, float] = {}
+        self.active = 0
+        self.note: Note | None = None  # nothing is shared, so nothing is reported
+
+    def send(
+        self,
+        device: str,
+        air_s: float,
+        wake: Wake,
+        due_s: float = float("inf"),
+        coverage: Coverage | None = None,
+    ) -> float | None:
+        """Send what takes `air_s`, and tell when it ends; drop it if it would start after `due_s`."""
+        del coverage
+        now = self.clock.now
+        begins_s = self.free_s.get(device, 0.0)
+        if begins_s < now:
+            begins_s = now
+        elif begins_s > due_s:
+            self.clock.at(begins_s, lambda _: wake(LATE))
+            return None
+        self.free_s[device] = ends_s = begins_s + air_s
+        return ends_s
+
+    def is_on_air(self, device: str) -> bool:
+        """Tell whether a device is sending now."""
+        return self.queued_air_s(device) > 0
+
+    def queued_air_s(self, device: str) -> float:
+        """Air time of what a device still has to send."""
+        return max(0.0, self.free_s.get(device, 0.0) - self.clock.now)
+
+
+class Batching:
+    """Servers that gather equal work into batches.
+
+    A batch joins only work of one key. It is full at `limit`, and ripe `wait_s` after its first
+    member; a full batch, or else the ripe one whose first member came first, begins when a server is
+    free. `seconds(key, members)` tells how long a batch takes.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        servers: int,
+        limit: int,
+        wait_s: float,
+        seconds: Callable[[object, list["Member"]], float],
+    ) -> None:
+        self.clock = clock
+        self.idle = servers
+        self.limit = limit
+        self.wait_s = wait_s
+        self.seconds = seconds
+        self.waiting: dict[object, deque[Member]] = {}
+        self.running_until: list[float] = [0.0] * servers
+        self.busy_s = 0.0
+        self.queued_s = 0.0
+        self.note: Note | None = None
+
+    def join(self, key: object, member: "Member") -> None:
+        """Take a member; its `wake` is called when its batch ends, or drops it for being late."""
+        now = self.clock.now
+        if self.note is not None:
+            self.note(now)
+        member.joined_s = now
+        self.waiting.setdefault(key, deque()).append(member)
+        self.queued_s += member.alone_s
+        self._begin(now)
+        if member.joined_s + self.wait_s > now:
+            self.clock.at(now + self.wait_s, lambda _: self._begin(self.clock.now))
+
+    def backlog_until(self, now: float) -> float:
+        """Tell until when an arrival would wait, were what is queued run one by one."""
+        return max(now, self.running_until[0]) + self.queued_s / len(self.running_until)
+
+    def _begin(self, now: float) -> None:
+        if self.note is not None:
+            self.note(now)
+        while self.idle:
+            self._drop_late(now)
+            ready = [
+                (len(queue) < self.limit, queue[0].joined_s, key)
+                for key, queue in self.waiting.items()
+                if len(queue) >= self.limit or queue[0].joined_s + self.wait_s <= now
+            ]
+            if not ready:
+                return
+            key = min(ready, key=lambda entry: entry[:2])[2]
+            queue = self.waiting[key]
+            members = [queue.popleft() for _ in range(min(self.limit, len(queue)))]
+            if not queue:
+                del self.waiting[key]
+            self.queued_s -= sum(member.alone_s for member in members)
+            seconds = self.seconds(key, members)
+            for member in members:
+                member.batch = len(members)
+                member.share_s = seconds / len(members)
+            self.idle -= 1
+            self.busy_s += seconds
+            heapreplace(self.running_until, now + seconds)
+            self.clock.at(now + seconds, lambda _, members=members: self._end(members))
+
+    def _drop_late(self, now: float) -> None:
+        for key, queue in tuple(self.waiting.items()):
+            if any(member.due_s < now for member in queue):
+                kept = deque(member for member in queue if member.due_s >= now)
+                for member in queue:
+                    if member.due_s < now:
+                        self.queued_s -= member.alone_s
+                        self.clock.at(now, lambda _, wake=member.wake: wake(LATE))
+                if kept:
+                    self.waiting[key] = kept
+                else:
+                    del self.waiting[key]
+
+    def _end(self, members: list["Member"]) -> None:
+        self.idle += 1
+        for member in members:
+            member.wake("")
+        self._begin(self.clock.now)
+
+
+class Member:
+    """One piece of work in a batch."""
+
+    __slots__ = ("alone_s", "batch", "due_s", "factor", "joined_s", "share_s", "wake")
+
+    def __init__(self, alone_s: float, factor: float, due_s: float, wake: Wake) -> None:
+        self.alone_s = alone_s
+        self.factor = factor
+        self.due_s = due_s
+        self.wake = wake
+        self.joined_s = 0.0
+        self.batch = 0
+        self.share_s = 0.0

@@ -1,0 +1,147 @@
+"""Figures for a paper: latency distributions, where the time goes, usefulness against energy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+
+from offload.analysis.compare import Comparison
+from offload.analysis.rows import LEGS
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: told apart by colour-blind readers too. A policy keeps its place in it.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F", "#000000",
+           "#8C6D1F", "#5E3C99")  # fmt: skip
+LEG_COLOURS = ("#BBBBBB", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#CC79A7")
+USUAL = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "clairvoyant")
+
+
+def colour(label: str, labels: Sequence[str]) -> str:
+    """Return a policy's colour: the same in every figure, and for usual names in every scenario."""
+    order = [*USUAL, *(each for each in labels if each not in USUAL)]
+    return COLOURS[order.index(label) % len(COLOURS)]
+
+
+def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, out: Path) -> list[Path]:
+    """Write every figure as PNG and PDF and return the paths.
+
+    `rows[label]` are the rows of all replications after the warm-up; `known` says how their latencies
+    are known and is printed below each figure.
+    """
+    written = []
+    figures = {
+        "latency-cdf": latency_cdf(found, rows),
+        "legs": legs(found, rows),
+        "useful-energy": useful_energy(found),
+    }
+    for name, figure in figures.items():
+        figure.text(0.01, 0.005, known, fontsize=6.5, color="#555555", va="bottom")
+        for kind in ("png", "pdf"):
+            path = out / f"{name}.{kind}"
+            # Dates in the file would make two equal results differ.
+            figure.savefig(path, dpi=160, metadata={"CreationDate": None} if kind == "pdf" else None)
+            written.append(path)
+        plt.close(figure)
+    return written
+
+
+def _frame(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Axes]:
+    figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # type: ignore[union-attr]
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _line(knowledge: str) -> str:
+    return "-" if knowledge == "reported" else "--"
+
+
+def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
+    """Draw the share of requests answered within a time; a curve ends where the rest never finish."""
+    figure, axes = _frame(f"{found.scenario}: share of requests answered within a time")
+    labels = [policy.label for policy in found.policies]
+    deadlines: set[float] = set()
+    longest = 0.0
+    for policy in found.policies:
+        frame = rows[policy.label].select("latency_s", "deadline_s").collect()
+        deadlines |= set(frame["deadline_s"].unique())
+        latency = np.sort(frame["latency_s"].drop_nulls().to_numpy()) * 1e3
+        if not len(latency):
+            continue
+        thin = np.unique(np.linspace(0, len(latency) - 1, 2000).astype(int))
+        shares = (thin + 1) / frame.height
+        longest = max(longest, float(np.quantile(latency, 0.995)))
+        axes.step(
+            latency[thin], shares, where="post", label=policy.label, linewidth=1.4,
+            color=colour(policy.label, labels), linestyle=_line(policy.knowledge),
+        )  # fmt: skip
+    for deadline_s in sorted(deadlines):
+        axes.axvline(deadline_s * 1e3, color="#999999", linestyle=":", linewidth=1)
+        axes.annotate(
+            f"deadline {deadline_s * 1e3:g} ms", (deadline_s * 1e3, 0.02), rotation=90, fontsize=7,
+            color="#555555", ha="right", va="bottom",
+        )  # fmt: skip
+    axes.set(xlabel="latency (ms)", ylabel="share of all born requests", ylim=(0, 1.01))
+    axes.set_xlim(0, max(longest, max(deadlines, default=0.0) * 1e3) * 1.05 or 1)
+    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
+    """Draw where the time of finished requests goes, waiting included."""
+    figure, axes = _frame(f"{found.scenario}: where a finished request's time goes, waits included")
+    labels = [policy.label for policy in found.policies]
+    left = np.zeros(len(labels))
+    means = []
+    for label in labels:
+        finished = rows[label].filter(pl.col("cause") == "")
+        row = finished.select([pl.col(leg).mean() for leg in LEGS]).collect().row(0)
+        means.append([1e3 * (value or 0.0) for value in row])
+    table = np.array(means)
+    for index, leg in enumerate(LEGS):
+        if table[:, index].max() > 0:
+            name = leg.removesuffix("_s")
+            axes.barh(labels, table[:, index], left=left, color=LEG_COLOURS[index], label=name)
+            left += table[:, index]
+    for place, policy in enumerate(found.policies):
+        share = policy.unfinished / max(1, policy.requests)
+        if share > 0.0005:
+            axes.annotate(
+                f"{share:.0%} unfinished", (left[place], place), xytext=(4, 0),
+                textcoords="offset points", va="center", fontsize=7, color="#555555",
+            )  # fmt: skip
+    axes.invert_yaxis()
+    axes.set(xlabel="mean time (ms)")
+    axes.set_xlim(0, left.max() * 1.22 or 1)
+    axes.legend(fontsize=7.5, frameon=False, ncols=7, loc="upper center", bbox_to_anchor=(0.45, -0.13))
+    return figure
+
+
+def useful_energy(found: Comparison) -> Figure:
+    """Draw useful (or on-time where useful is not defined) against energy, with both intervals."""
+    measure = "useful" if any(policy.measures["useful"] for policy in found.policies) else "on_time"
+    name = {"useful": "useful: correct before the deadline", "on_time": "answered on time"}[measure]
+    figure, axes = _frame(f"{found.scenario}: what a joule buys")
+    labels = [policy.label for policy in found.policies]
+    for policy in found.policies:
+        x, y = policy.measures["energy_j"], policy.measures[measure]
+        if x is None or y is None:
+            continue
+        hollow = policy.knowledge != "reported"
+        axes.errorbar(
+            x.mean, y.mean, xerr=x.high - x.mean, yerr=y.high - y.mean, fmt="o", markersize=6,
+            capsize=2, color=colour(policy.label, labels), label=policy.label,
+            markerfacecolor="white" if hollow else None,
+        )  # fmt: skip
+    axes.set(xlabel="device energy per request (J, marginal)", ylabel=f"share {name}")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
