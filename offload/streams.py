@@ -32,7 +32,7 @@ class Streams:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
 
 
-def uniforms(generator: np.random.Generator, width: int, block: int = 64) -> Iterator[list[float]]:
+def uniforms(generator: np.random.Generator, width: int, block: int = 32) -> Iterator[list[float]]:
     """Yield rows of `width` uniform numbers in [0, 1), drawn a block at a time for speed."""
     while True:
         yield from generator.random((block, width)).tolist()

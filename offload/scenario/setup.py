@@ -27,8 +27,9 @@ class Place:
             else EVERYWHERE
             for name, cell in cells.items()
         }
-        self.stands = len(track.times_s) == 1
-        self._standing = self._at(0.0) if self.stands or len(cells) < 2 else None
+        # What never changes: of a device that stands; the order of cells, where there is one.
+        self.order = tuple(cells) if len(cells) < 2 else None
+        self.fixed = self._at(0.0) if len(track.times_s) == 1 else None
 
     def presence(self, cell: str) -> Presence:
         """Tell when a cell reaches this device."""
@@ -36,21 +37,15 @@ class Place:
 
     def cells(self, now: float) -> tuple[tuple[str, ...], str | None]:
         """Return all its cells, the nearest first, and the one that serves it: the nearest in range."""
-        if self.stands and self._standing is not None:
-            return self._standing
-        nearest = self._standing[0] if self._standing is not None else self._nearest(now)
-        for name in nearest:
-            if self.presences[name].inside(now):
-                return nearest, name
-        return nearest, None
+        return self.fixed or self._at(now)
+
+    def _at(self, now: float) -> tuple[tuple[str, ...], str | None]:
+        nearest = self.order if self.order is not None else self._nearest(now)
+        return nearest, next((name for name in nearest if self.presences[name].inside(now)), None)
 
     def _nearest(self, now: float) -> tuple[str, ...]:
         here = self.track.position(now)
         return tuple(sorted(self.centres, key=lambda name: dist(here, self.centres[name])))
-
-    def _at(self, now: float) -> tuple[tuple[str, ...], str | None]:
-        nearest = self._nearest(now)
-        return nearest, next((name for name in nearest if self.presences[name].inside(now)), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

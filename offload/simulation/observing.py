@@ -4,15 +4,14 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec.structs import replace
+
 from offload.entities import Cell, Facts, Luck, Observation, Report, Uplink
 from offload.scenario.setup import Device
-from offload.simulation.stations import Batching, Dedicated, InOrder, Shared
+from offload.simulation.stations import Air, Batching, InOrder, Shared
 
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 KNOWLEDGE: tuple[Knowledge, ...] = ("reported", "fresh", "clairvoyant")
-
-Air = Shared | Dedicated
-
 
 class Book:
     """One node's reports: its state at each multiple of its period, taken lazily.
@@ -22,11 +21,19 @@ class Book:
     """
 
     def __init__(
-        self, every_s: float, servers: InOrder | Batching, cells: Mapping[str, tuple[Air, Air]]
+        self,
+        every_s: float,
+        longest_s: float,
+        servers: InOrder | Batching,
+        cells: Mapping[str, tuple[Air, Air]],
     ) -> None:
+        """Keep reports every `every_s` that take up to `longest_s` to arrive."""
         self.every_s = every_s
+        self.longest_s = longest_s
         self.servers = servers
-        self.cells = cells
+        # A direction that nobody shares has nothing to report.
+        self.up = [(name, air) for name, (air, _) in cells.items() if isinstance(air, Shared)]
+        self.down = [(name, air) for name, (_, air) in cells.items() if isinstance(air, Shared)]
         self.pages: deque[tuple[int, float, dict[str, int], dict[str, int]]] = deque()
         self.next_s = 0.0
 
@@ -39,7 +46,8 @@ class Book:
             index -= 1  # a report at this very moment tells what is true after it
         self.pages.append((index, *self._state(now)))
         self.next_s = (index + 1) * self.every_s
-        while len(self.pages) > 2 and self.pages[1][0] * self.every_s < now - 100 * self.every_s:
+        oldest = int((now - self.longest_s) / self.every_s)  # the oldest still on its way to someone
+        while self.pages[0][0] < oldest:
             self.pages.popleft()
 
     def report(self, index: int, now: float) -> Report | None:
@@ -59,8 +67,8 @@ class Book:
         return Report(now, max(0.0, free_s - now), up, down)
 
     def _state(self, now: float) -> tuple[float, dict[str, int], dict[str, int]]:
-        up = {name: air.active for name, (air, _) in self.cells.items()}
-        down = {name: air.active for name, (_, air) in self.cells.items()}
+        up = {name: air.active for name, air in self.up}
+        down = {name: air.active for name, air in self.down}
         return self.servers.backlog_until(now), up, down
 
 
@@ -83,13 +91,14 @@ class Observer:
         self.wires = wires
         self.delays = delays
         self.arrived: dict[str, tuple[float, Mapping[str, Report | None]]] = {}
+        self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
     def observe(
         self, now: float, device: Device, compute: InOrder, facts: Facts, fate: list[float]
     ) -> Observation:
         """Return what a device knows now."""
-        cells, serving = device.place.cells(now)
+        cells, serving = device.place.fixed or device.place.cells(now)
         luck = None
         if self.knowledge == "reported":
             reports = self._reports(serving, now) if serving else {}
@@ -100,13 +109,17 @@ class Observer:
                 luck = Luck(*fate[:5], free_s)
         free_s = compute.free[0]
         backlog_s = free_s - now if free_s > now else 0.0
-        uplinks = {name: self._uplink(now, device, name, reports) for name in cells}
+        uplinks = {}
+        for name in cells:
+            reachable = name == serving or device.place.presence(name).inside(now)
+            uplinks[name] = self._uplink(now, device, name, reports, reachable)
         return Observation(now, backlog_s, serving, uplinks, reports, facts, None, luck)
 
-    def sent(self, device: str, cell: str, payload_bytes: float, begun_s: float, now: float) -> None:
-        """Remember what rate a device's own transfer got."""
-        if now > begun_s:
-            self.own_rates[device, cell] = (8 * payload_bytes / (now - begun_s), now)
+    def sent(self, device: str, cell: Cell, payload_bytes: float, begun_s: float, now: float) -> None:
+        """Remember what rate a device's own transfer got, its wait behind others of its own included."""
+        took_s = now - cell.delay_s - begun_s
+        if took_s > 0:
+            self.own_rates[device, cell.name] = (8 * payload_bytes / took_s, now - cell.delay_s)
 
     def _reports(self, serving: str, now: float) -> Mapping[str, Report | None]:
         """Return the last reports that have arrived over a cell; the same to all whom it serves."""
@@ -126,23 +139,33 @@ class Observer:
         return reports
 
     def _uplink(
-        self, now: float, device: Device, name: str, reports: Mapping[str, Report | None]
+        self,
+        now: float,
+        device: Device,
+        name: str,
+        reports: Mapping[str, Report | None],
+        reachable: bool,  # noqa: FBT001 - a value to pass on
     ) -> Uplink:
         cell, (up, down) = self.cells[name], self.airs[name]
-        report = reports.get(cell.node)
-        others_up = others_down = 0
-        if report is not None and cell.shared:
+        queued_s = up.queued_air_s(device.name)
+        if not cell.shared:  # a hop of one's own always gets its full rate
+            nominal = self.nominal[name]
+            return nominal if not queued_s else replace(nominal, queued_bytes=queued_s * cell.up_bps / 8)
+        rate_bps, down_bps = cell.up_bps, cell.down_bps
+        if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             if self.knowledge != "reported":  # what is true now can leave oneself out
                 others_up -= up.is_on_air(device.name)
                 others_down -= down.is_on_air(device.name)
+            rate_bps /= 1 + others_up
+            down_bps /= 1 + others_down
         own_rate, own_at = self.own_rates.get((device.name, name), (None, None))
         return Uplink(
             name,
-            device.place.presence(name).inside(now),
-            cell.up_bps / (1 + others_up),
-            cell.down_bps / (1 + others_down),
-            up.queued_air_s(device.name) * cell.up_bps / 8,
+            reachable,
+            rate_bps,
+            down_bps,
+            queued_s * cell.up_bps / 8,
             own_rate,
             None if own_at is None else now - own_at,
         )

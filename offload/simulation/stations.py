@@ -5,12 +5,12 @@ here: seconds and bits are fixed before a request arrives.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from typing import Protocol
 
-from offload.simulation.clock import Clock
+from offload.simulation.clock import Alarm, Clock
 
 Wake = Callable[[str], object]  # is told the cause of a failure, or "" for success
 Note = Callable[[float], object]  # is told the time before a station's state changes
@@ -21,7 +21,7 @@ NO_ROUTE = "no-route"
 
 
 class InOrder:
-    """First come, first served, by one server or several.
+    """First come, first served, by one server or several; `free[0]` is when the first falls free.
 
     Since the work is known on arrival, the queue need not be simulated: it is enough to know when each
     server falls free (Lindley 1952, Kiefer and Wolfowitz 1955).
@@ -33,11 +33,6 @@ class InOrder:
         self.free = [0.0] * servers
         self.busy_s = 0.0
         self.note: Note | None = None
-
-    def begins(self, now: float) -> float:
-        """Tell when work that arrives now would begin."""
-        first = self.free[0]
-        return first if first > now else now
 
     def serve(self, now: float, seconds: float) -> float:
         """Take work that arrives now and tell when it ends."""
@@ -82,11 +77,15 @@ class Shared:
     Processor sharing in virtual time: the clock `virtual_s` advances by 1/n of real time while n
     devices are on air, so a transfer that needs `a` seconds of air ends when it has advanced by `a`,
     whatever comes and goes meanwhile. One heap entry a transfer, one pending wake-up a cell. A device
-    out of range stalls without taking part; after `give_up_s` of that its transfers fail.
+    out of range stalls without taking part; after `give_up_s` of that its transfers fail. What was
+    sent arrives `delay_s` later.
     """
 
-    def __init__(self, clock: Clock, give_up_s: float = float("inf")) -> None:
+    def __init__(
+        self, clock: Clock, delay_s: float = 0.0, give_up_s: float = float("inf")
+    ) -> None:
         self.clock = clock
+        self.delay_s = delay_s
         self.give_up_s = give_up_s
         self.queues: dict[str, deque[_Transfer]] = {}
         self.stalled: set[str] = set()
@@ -107,7 +106,10 @@ class Shared:
         due_s: float = float("inf"),
         coverage: Coverage | None = None,
     ) -> None:
-        """Send what takes `air_s` alone at the full rate; drop it if it would start after `due_s`."""
+        """Send what takes `air_s` alone at the full rate; drop it if it would start after `due_s`.
+
+        Returns None: `wake` will be called on its arrival, or with the cause of its failure.
+        """
         now = self.clock.now
         self._advance(now)
         queue = self.queues.get(device)
@@ -166,9 +168,9 @@ class Shared:
                 self.wakes_at = ends_s
                 self.clock.at(ends_s, self._wake, ends_s)
 
-    def _wake(self, event: object) -> None:
+    def _wake(self, event: Alarm) -> None:
         now = self.clock.now
-        if event._value != self.wakes_at:  # type: ignore[attr-defined]  # noqa: SLF001 - superseded
+        if event.value != self.wakes_at:  # superseded
             return
         self.wakes_at = float("inf")
         self._advance(now)
@@ -177,13 +179,16 @@ class Shared:
         while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(1.0, now):
             self.virtual_s, _, device, transfer = heappop(self.on_air)
             self.active -= 1
-            woken.append((transfer.wake, ""))
+            self._arrive(transfer.wake, now)
             queue = self.queues[device]
             queue.popleft()
             self._next(device, now, woken)
         self._arm(now)
         for wake, cause in woken:
             wake(cause)
+
+    def _arrive(self, wake: Wake, now: float) -> None:
+        self.clock.at(now + self.delay_s, lambda _: wake(""))
 
     def _next(self, device: str, now: float, woken: list[tuple[Wake, str]]) -> None:
         """Start a device's next transfer that is not too late for it."""
@@ -255,8 +260,9 @@ class Shared:
 class Dedicated:
     """A cell direction in which every device has the full rate to itself, in order, always in range."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, delay_s: float = 0.0) -> None:
         self.clock = clock
+        self.delay_s = delay_s
         self.free_s: dict[str, float] = {}
         self.active = 0
         self.note: Note | None = None  # nothing is shared, so nothing is reported
@@ -269,7 +275,7 @@ class Dedicated:
         due_s: float = float("inf"),
         coverage: Coverage | None = None,
     ) -> float | None:
-        """Send what takes `air_s`, and tell when it ends; drop it if it would start after `due_s`."""
+        """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`."""
         del coverage
         now = self.clock.now
         begins_s = self.free_s.get(device, 0.0)
@@ -279,7 +285,7 @@ class Dedicated:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
         self.free_s[device] = ends_s = begins_s + air_s
-        return ends_s
+        return ends_s + self.delay_s
 
     def is_on_air(self, device: str) -> bool:
         """Tell whether a device is sending now."""
@@ -287,51 +293,74 @@ class Dedicated:
 
     def queued_air_s(self, device: str) -> float:
         """Air time of what a device still has to send."""
-        return max(0.0, self.free_s.get(device, 0.0) - self.clock.now)
+        left_s: float = self.free_s.get(device, 0.0) - self.clock.now
+        return left_s if left_s > 0.0 else 0.0
+
+
+Air = Shared | Dedicated
+
+
+class Member:
+    """One piece of work that may run in a batch.
+
+    `seconds(n)` is the mean time of a batch of n such; `key` tells what may join it; `factor` is this
+    one's own time over the mean. `done(share_s, n)` is told its equal share of the batch's seconds.
+    """
+
+    __slots__ = ("done", "due_s", "factor", "joined_s", "key", "seconds", "wake")
+
+    def __init__(
+        self,
+        key: Hashable,
+        seconds: Callable[[int], float],
+        factor: float,
+        due_s: float,
+        done: Callable[[float, int], object],
+        wake: Wake,
+    ) -> None:
+        self.key = key
+        self.seconds = seconds
+        self.factor = factor
+        self.due_s = due_s
+        self.done = done
+        self.wake = wake
+        self.joined_s = 0.0
 
 
 class Batching:
     """Servers that gather equal work into batches.
 
-    A batch joins only work of one key. It is full at `limit`, and ripe `wait_s` after its first
-    member; a full batch, or else the ripe one whose first member came first, begins when a server is
-    free. `seconds(key, members)` tells how long a batch takes.
+    A batch is full at `limit`, and ripe `wait_s` after its first member; a full batch, or else the
+    ripe one whose first member came first, begins when a server is free. It takes its mean time by
+    size, times the largest factor among its members.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        servers: int,
-        limit: int,
-        wait_s: float,
-        seconds: Callable[[object, list["Member"]], float],
-    ) -> None:
+    def __init__(self, clock: Clock, servers: int, limit: int, wait_s: float) -> None:
         self.clock = clock
         self.idle = servers
         self.limit = limit
         self.wait_s = wait_s
-        self.seconds = seconds
-        self.waiting: dict[object, deque[Member]] = {}
-        self.running_until: list[float] = [0.0] * servers
+        self.waiting: dict[Hashable, deque[Member]] = {}
+        self.free = [0.0] * servers
         self.busy_s = 0.0
-        self.queued_s = 0.0
+        self.queued_s = 0.0  # what waits, were it run one by one
         self.note: Note | None = None
 
-    def join(self, key: object, member: "Member") -> None:
-        """Take a member; its `wake` is called when its batch ends, or drops it for being late."""
+    def join(self, member: Member) -> None:
+        """Take a member; its `wake` is called when its batch ends, or when it is dropped as late."""
         now = self.clock.now
         if self.note is not None:
             self.note(now)
         member.joined_s = now
-        self.waiting.setdefault(key, deque()).append(member)
-        self.queued_s += member.alone_s
+        self.waiting.setdefault(member.key, deque()).append(member)
+        self.queued_s += member.seconds(1)
         self._begin(now)
-        if member.joined_s + self.wait_s > now:
+        if self.wait_s and member.key in self.waiting:
             self.clock.at(now + self.wait_s, lambda _: self._begin(self.clock.now))
 
     def backlog_until(self, now: float) -> float:
         """Tell until when an arrival would wait, were what is queued run one by one."""
-        return max(now, self.running_until[0]) + self.queued_s / len(self.running_until)
+        return max(now, self.free[0]) + self.queued_s / len(self.free)
 
     def _begin(self, now: float) -> None:
         if self.note is not None:
@@ -339,57 +368,41 @@ class Batching:
         while self.idle:
             self._drop_late(now)
             ready = [
-                (len(queue) < self.limit, queue[0].joined_s, key)
-                for key, queue in self.waiting.items()
+                (len(queue) < self.limit, queue[0].joined_s, number, key)
+                for number, (key, queue) in enumerate(self.waiting.items())
                 if len(queue) >= self.limit or queue[0].joined_s + self.wait_s <= now
             ]
             if not ready:
                 return
-            key = min(ready, key=lambda entry: entry[:2])[2]
+            *_, key = min(ready)
             queue = self.waiting[key]
             members = [queue.popleft() for _ in range(min(self.limit, len(queue)))]
             if not queue:
                 del self.waiting[key]
-            self.queued_s -= sum(member.alone_s for member in members)
-            seconds = self.seconds(key, members)
-            for member in members:
-                member.batch = len(members)
-                member.share_s = seconds / len(members)
-            self.idle -= 1
-            self.busy_s += seconds
-            heapreplace(self.running_until, now + seconds)
-            self.clock.at(now + seconds, lambda _, members=members: self._end(members))
+            self._start(members, now)
+
+    def _start(self, members: list[Member], now: float) -> None:
+        self.queued_s = max(0.0, self.queued_s - sum(member.seconds(1) for member in members))
+        seconds = members[0].seconds(len(members)) * max(member.factor for member in members)
+        self.idle -= 1
+        self.busy_s += seconds
+        heapreplace(self.free, now + seconds)
+        for member in members:
+            member.done(seconds / len(members), len(members))
+        self.clock.at(now + seconds, lambda _: self._end(members))
 
     def _drop_late(self, now: float) -> None:
         for key, queue in tuple(self.waiting.items()):
-            if any(member.due_s < now for member in queue):
-                kept = deque(member for member in queue if member.due_s >= now)
-                for member in queue:
-                    if member.due_s < now:
-                        self.queued_s -= member.alone_s
-                        self.clock.at(now, lambda _, wake=member.wake: wake(LATE))
-                if kept:
-                    self.waiting[key] = kept
-                else:
-                    del self.waiting[key]
+            late = [member for member in queue if member.due_s < now]
+            for member in late:
+                queue.remove(member)
+                self.queued_s -= member.seconds(1)
+                self.clock.at(now, lambda _, wake=member.wake: wake(LATE))
+            if not queue:
+                del self.waiting[key]
 
-    def _end(self, members: list["Member"]) -> None:
+    def _end(self, members: list[Member]) -> None:
         self.idle += 1
         for member in members:
             member.wake("")
         self._begin(self.clock.now)
-
-
-class Member:
-    """One piece of work in a batch."""
-
-    __slots__ = ("alone_s", "batch", "due_s", "factor", "joined_s", "share_s", "wake")
-
-    def __init__(self, alone_s: float, factor: float, due_s: float, wake: Wake) -> None:
-        self.alone_s = alone_s
-        self.factor = factor
-        self.due_s = due_s
-        self.wake = wake
-        self.joined_s = 0.0
-        self.batch = 0
-        self.share_s = 0.0

@@ -1,12 +1,13 @@
 """A plan looked up once: the stations it visits and what it asks of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from offload.entities import Cell, Facts, Node, Plan, Profile, Wire
 from offload.planning.columns import cost
-from offload.simulation.observing import Air
-from offload.simulation.stations import Batching, InOrder
+from offload.simulation.stations import Air
+from offload.simulation.journey import Journey
+from offload.simulation.stations import Batching, InOrder, Member
 
 Ways = tuple[tuple[Wire, InOrder], ...]
 Servers = InOrder | Batching
@@ -22,6 +23,11 @@ class Stop:
     seconds: float
     marginal_w: float
     servers: Servers | None  # None: the device's own
+    varies: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        same = self.profile.service == "quantiles" and self.profile.spread == (1.0,)
+        object.__setattr__(self, "varies", not same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Trip:
     air: tuple[Air, Air] | None
     up_bytes: float
     up_air_s: float
-    radio_w: float
+    up_j: float
     to_edge: Ways
     edge: Stop | None
     to_cloud: Ways
@@ -44,6 +50,7 @@ class Trip:
     back: Ways
     result_bytes: float
     down_air_s: float
+    down_j: float
 
 
 def trip(
@@ -58,6 +65,8 @@ def trip(
     device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
     cell = facts.cells[plan.uplinks[0]] if plan.uplinks else None
     here = cell.node if cell else ""
+    up_air_s = 8 * up_bytes / cell.up_bps if cell else 0.0
+    down_air_s = 8 * result_bytes / cell.down_bps if cell else 0.0
     back = plan.cloud or plan.edge or here
     return Trip(
         overhead_s=facts.overhead_s,
@@ -75,8 +84,8 @@ def trip(
         cell=cell,
         air=airs[cell.name] if cell else None,
         up_bytes=up_bytes,
-        up_air_s=8 * up_bytes / cell.up_bps if cell else 0.0,
-        radio_w=facts.radio_w,
+        up_air_s=up_air_s,
+        up_j=facts.radio_w * up_air_s,
         to_edge=_ways(facts, wires, here, plan.edge),
         edge=_stop(facts, plan, plan.edge, plan.device_cut, plan.edge_cut, edge_s, servers),
         to_cloud=_ways(facts, wires, plan.edge or here, plan.cloud),
@@ -84,8 +93,23 @@ def trip(
         cloud=_stop(facts, plan, plan.cloud, plan.edge_cut, variant.last, cloud_s, servers),
         back=_ways(facts, wires, back, here if cell else None),
         result_bytes=result_bytes,
-        down_air_s=8 * result_bytes / cell.down_bps if cell else 0.0,
+        down_air_s=down_air_s,
+        down_j=facts.radio_w * down_air_s,
     )
+
+
+def batch_member(stop: Stop, times: float, due_s: float, journey: Journey, place: int) -> Member:
+    """Return what may join a batch: equal work is one range of layers of one variant."""
+    profile, first, last = stop.profile, stop.first, stop.last
+
+    def done(share_s: float, members: int) -> None:
+        journey.joules[place] += stop.marginal_w * share_s
+        journey.batch = members
+
+    def seconds(members: int) -> float:
+        return profile.seconds(first, last, members)
+
+    return Member((profile, first, last), seconds, times, due_s, done, journey.wake)
 
 
 def _stop(
