@@ -1,7 +1,6 @@
 """Named random generators: one stream a purpose and entity, whatever else is simulated."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +29,3 @@ class Streams:
         digest = hashlib.blake2b("\0".join(name).encode(), digest_size=16).digest()
         key = (self.replication, *np.frombuffer(digest, dtype=np.uint32).tolist())
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
-
-
-def uniforms(generator: np.random.Generator, width: int, block: int = 32) -> Iterator[list[float]]:
-    """Yield rows of `width` uniform numbers in [0, 1), drawn a block at a time for speed."""
-    while True:
-        yield from generator.random((block, width)).tolist()

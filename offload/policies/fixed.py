@@ -30,9 +30,9 @@ class _Fixed:
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the plan, found at the first question."""
         del request
-        # Out of range, the nearest cell is waited for.
-        cell = None if self.place == "device" else next(iter(seen.uplinks), None)
-        facts = seen.facts
+        facts, cell = seen.facts, seen.serving
+        if cell is None and self.place != "device":  # out of range, the nearest cell is waited for
+            cell = next(iter(seen.uplinks), None)
         try:
             return self.chosen[facts, cell]
         except KeyError:

@@ -1,15 +1,15 @@
 """A request under way: what wakes it, and where its time and energy have gone."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from msgspec import Struct, field
 
 from offload.entities import Outcome, Plan, Request
+from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
 
-# The legs, in the order of an Outcome's columns, and the places where joules are spent.
+# The legs, in the order of an Outcome's columns. Joules are spent in three places.
 DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK = range(7)
-DEVICE, EDGE, CLOUD = range(3)
 
 Steps = Generator[float | None, None, None]
 Fail = Callable[["Journey", str], None]
@@ -24,8 +24,8 @@ class Journey(Struct):
 
     clock: Clock
     request: Request
-    plan: Plan
-    fate: list[float]
+    device: Device
+    fate: Sequence[float]
     fail: Fail
     mark_s: float
     leg: int = DECIDE
@@ -34,10 +34,14 @@ class Journey(Struct):
     up_bytes: float = 0.0
     down_bytes: float = 0.0
     batch: int = 0
+    plan: Plan | None = None
     steps: Steps | None = None
 
     def go_on(self, _event: object = None) -> None:
-        """Live on to the next leg."""
+        """Book the time of the leg that ends now, and live on to the end of the next."""
+        now = self.clock.now
+        self.spent_s[self.leg] += now - self.mark_s
+        self.mark_s = now
         until_s = next(self.steps, None)
         if until_s is not None:
             self.clock.at(until_s, self.go_on)
@@ -49,12 +53,6 @@ class Journey(Struct):
             self.fail(self, cause)
         else:
             self.go_on()
-
-    def enter(self, leg: int) -> None:
-        """Close the leg that ends now and open the next."""
-        now = self.clock.now
-        self.spent_s[self.leg] += now - self.mark_s
-        self.leg, self.mark_s = leg, now
 
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:  # noqa: FBT001
         """Close the accounts."""

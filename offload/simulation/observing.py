@@ -1,7 +1,7 @@
 """What nodes report, and what a device knows when it must decide."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec.structs import replace
@@ -95,7 +95,7 @@ class Observer:
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
     def observe(
-        self, now: float, device: Device, compute: InOrder, facts: Facts, fate: list[float]
+        self, now: float, device: Device, compute: InOrder, facts: Facts, fate: Sequence[float]
     ) -> Observation:
         """Return what a device knows now."""
         cells, serving = device.place.fixed or device.place.cells(now)

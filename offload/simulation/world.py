@@ -1,20 +1,16 @@
 """The life of a request: born, asked about, served leg by leg, and written down as one row."""
 
 from collections.abc import Callable, Generator, Sequence
-from itertools import count
-from operator import itemgetter
 
-from offload.entities import Facts, Outcome, Plan, Question, Request
+from offload.entities import Facts, Outcome, Plan, Question
 from offload.planning.columns import why_invalid
 from offload.planning.price import exponential, factor
-from offload.scenario.setup import Device, Setting, Source
+from offload.scenario.setup import Setting, Source
+from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.clock import Clock
 from offload.simulation.journey import (
     AT_EDGE,
-    CLOUD,
-    DEVICE,
     DOWNLINK,
-    EDGE,
     IN_CLOUD,
     ON_DEVICE,
     UPLINK,
@@ -25,16 +21,10 @@ from offload.simulation.journey import (
 from offload.simulation.observing import Air, Book, Knowledge, Observer
 from offload.simulation.stations import LATE, Batching, Dedicated, InOrder, Shared
 from offload.simulation.trips import Servers, Stop, Trip, Ways, batch_member, trip
-from offload.streams import Streams, uniforms
+from offload.streams import Streams
 from offload.world import births
 
-# What a Fate holds: quantiles of the execution time on DEVICE, EDGE and CLOUD (0, 1, 2), of the wires'
-# jitter there and back, and the number that decides whether the answer is correct.
-WIRE_OUT, WIRE_BACK, CORRECT = 3, 4, 5
-FATE_NUMBERS = 6
 NEVER = float("inf")
-
-_question = itemgetter(0)
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
 
@@ -71,7 +61,7 @@ class World:
             knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays
         )
         self.trips: dict[tuple[Facts, Plan], Trip] = {}
-        self.asked: list[tuple[Question, Device, list[float]]] = []
+        self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
         for number, source in enumerate(setting.sources):
@@ -86,89 +76,86 @@ class World:
             self.clock.run_while_empty(self.asked, self.end_s)
             if not self.asked:
                 break
-            asked, self.asked = self.asked, []
-            plans = yield tuple(map(_question, asked))
-            for (question, device, fate), plan in zip(asked, plans, strict=True):
+            questions = tuple(self.asked)
+            self.asked.clear()
+            plans = yield questions
+            if len(plans) != len(questions):
+                msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
+                raise InvalidPlanError(msg)
+            for question, plan in zip(questions, plans):  # noqa: B905 - of one length
                 way = self.trips.get((question.observation.facts, plan)) or self._trip(question, plan)
-                journey = Journey(
-                    self.clock, question.request, plan, fate, self._fail, question.request.born_s
-                )
-                self.under_way[question.request.id] = journey
-                journey.steps = self._live(journey, way, device)
+                journey = self.under_way[question.request.id]
+                journey.plan = plan
+                journey.steps = self._live(journey, way)
                 journey.go_on()
         for journey in tuple(self.under_way.values()):
             self._end(journey, "unfinished", self.end_s)
 
     def _bear(self, number: int, source: Source) -> None:
-        """Let a source of requests ask about each one when it is born."""
-        device, facts, clock = source.device, source.facts, self.clock
+        """Let a source of requests bear its first."""
+        device, facts = source.device, source.facts
         name = (device.name, facts.task, str(source.stream))
-        coming = births.times(source.births, self.streams.generator("births", *name))
-        fates = uniforms(self.streams.generator("fate", *name), FATE_NUMBERS)
-        ids = count(number, len(self.setting.sources))
-        compute, observe = self.compute[device.name], self.observer.observe
-        last_s = self.setting.duration_s
+        Arrivals(
+            clock=self.clock,
+            device=device,
+            facts=facts,
+            compute=self.compute[device.name],
+            observer=self.observer,
+            asked=self.asked,
+            under_way=self.under_way,
+            fail=self._fail,
+            births=births.times(source.births, self.streams.generator("births", *name)),
+            chance=self.streams.generator("fate", *name),
+            last_s=self.setting.duration_s,
+            next_id=number,
+            id_step=len(self.setting.sources),
+        ).expect()
 
-        def born(_event: object) -> None:
-            now, fate = clock.now, next(fates)
-            request = Request(
-                next(ids), device.name, device.group, facts.task, now, facts.deadline_s,
-                facts.input_bytes,
-            )  # fmt: skip
-            seen = observe(now, device, compute, facts, fate)
-            self.asked.append((Question(device.name, request, seen), device, fate))
-            next_s = next(coming)
-            if next_s < last_s:
-                clock.at(next_s, born)
-
-        first_s = next(coming)
-        if first_s < last_s:
-            clock.at(first_s, born)
-
-    def _live(self, journey: Journey, way: Trip, device: Device) -> Steps:
+    def _live(self, journey: Journey, way: Trip) -> Steps:
         """A request's life from its plan on: each leg tells when it ends, or None if it will wake us."""
-        enter, fate, joules = journey.enter, journey.fate, journey.joules
+        device, fate, joules = journey.device, journey.fate, journey.joules
         due_s = journey.request.born_s + journey.request.deadline_s if way.drops_late else NEVER
         done_s: float | None = self.clock.now + way.overhead_s
         if way.overhead_s:
             yield done_s
 
         if way.device is not None:
-            enter(ON_DEVICE)
-            done_s = self._compute(journey, way.device, DEVICE, device, due_s)
+            journey.leg = ON_DEVICE
+            done_s = self._compute(journey, way.device, DEVICE, due_s)
 
         if way.air is not None:
             uplink, downlink = way.air
             if way.device is not None:
                 yield done_s
 
-            enter(UPLINK)
+            journey.leg = UPLINK
             coverage = device.place.presences[way.cell.name] if way.cell.shared else None
+            begun_s = self.clock.now
             yield uplink.send(device.name, way.up_air_s, journey.wake, due_s, coverage)
             if way.cell.shared:
-                self.observer.sent(device.name, way.cell, way.up_bytes, journey.mark_s, self.clock.now)
+                self.observer.sent(device.name, way.cell, way.up_bytes, begun_s, self.clock.now)
             journey.up_bytes = way.up_bytes
             joules[DEVICE] += way.up_j
 
             if way.to_edge:
-                enter(WAN)
+                journey.leg = WAN
                 yield from self._forward(way.to_edge, way.up_bytes, fate[WIRE_OUT])
             if way.edge is not None:
-                enter(AT_EDGE)
-                yield self._compute(journey, way.edge, EDGE, device, due_s)
+                journey.leg = AT_EDGE
+                yield self._compute(journey, way.edge, EDGE, due_s)
 
             if way.to_cloud:
-                enter(WAN)
+                journey.leg = WAN
                 yield from self._forward(way.to_cloud, way.mid_bytes, fate[WIRE_OUT])
             if way.cloud is not None:
-                enter(IN_CLOUD)
-                yield self._compute(journey, way.cloud, CLOUD, device, due_s)
+                journey.leg = IN_CLOUD
+                yield self._compute(journey, way.cloud, CLOUD, due_s)
 
             if way.back:
-                enter(WAN)
+                journey.leg = WAN
                 yield from self._forward(way.back, way.result_bytes, fate[WIRE_BACK])
 
-            enter(DOWNLINK)
+            journey.leg = DOWNLINK
             done_s = downlink.send(device.name, way.down_air_s, journey.wake, NEVER, coverage)
             if done_s is None:
                 yield None
@@ -184,12 +171,10 @@ class World:
         if done_s <= self.end_s:
             self._end(journey, "", done_s)
 
-    def _compute(
-        self, journey: Journey, stop: Stop, place: int, device: Device, due_s: float
-    ) -> float | None:
+    def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
         """Wait for a server and compute; tell when that ends, or None if a batch will wake us."""
         now = self.clock.now
-        servers = stop.servers or self.compute[device.name]
+        servers = stop.servers or self.compute[journey.device.name]
         times = factor(stop.profile, journey.fate[place]) if stop.varies else 1.0
         if isinstance(servers, Batching):
             servers.join(batch_member(stop, times, due_s, journey, place))
