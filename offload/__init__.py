@@ -1,0 +1,54 @@
+"""Simulate where neural networks run: on the device, at the edge, in the cloud, or split.
+
+>>> import offload
+>>> scenario = offload.load("scenarios/urban-intersection.toml", ["duration='3 s'", "warm_up='1 s'"])
+>>> result = offload.simulate(scenario, "quickest")
+>>> sorted(result.rows()["cause"].unique())[0]
+''
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload.analysis.compare import compare as compare
+    from offload.analysis.result import Result as Result
+    from offload.analysis.result import simulate as simulate
+    from offload.entities import Observation as Observation
+    from offload.entities import Plan as Plan
+    from offload.entities import Request as Request
+    from offload.planning.price import price as price
+    from offload.policies.protocol import Policy as Policy
+    from offload.scenario.faults import ScenarioError as ScenarioError
+    from offload.scenario.load import Scenario as Scenario
+    from offload.scenario.load import load as load
+    from offload.simulation.check import check_policy as check_policy
+    from offload.simulation.run import PolicyError as PolicyError
+    from offload.units import Seconds as Seconds
+
+# Found when first used: `import offload` stays quick.
+_PLACES = {
+    "Observation": "offload.entities",
+    "Plan": "offload.entities",
+    "Policy": "offload.policies.protocol",
+    "PolicyError": "offload.simulation.run",
+    "Request": "offload.entities",
+    "Result": "offload.analysis.result",
+    "Scenario": "offload.scenario.load",
+    "ScenarioError": "offload.scenario.faults",
+    "Seconds": "offload.units",
+    "check_policy": "offload.simulation.check",
+    "compare": "offload.analysis.compare",
+    "load": "offload.scenario.load",
+    "price": "offload.planning.price",
+    "simulate": "offload.analysis.result",
+}
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> object:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    msg = f"module offload has no attribute {name}"
+    raise AttributeError(msg)

@@ -104,7 +104,9 @@ def policies(json_: Json = False) -> None:
         {
             "name": name,
             "knowledge": getattr(made, "knowledge", "reported"),
-            "options": ", ".join(f"{key} = {default}" for key, (_, default) in table.options(made).items()),
+            "options": ", ".join(
+                f"{key} = {default}" for key, (_, default) in table.options(made).items()
+            ),
             "what": (made.__doc__ or "").splitlines()[0],
         }
         for name in table.NAMED
@@ -164,7 +166,8 @@ def run(
         scenario = _load(file, settings)
         chosen = _choices(policy) if policy else ([scenario.policy] if scenario.policy else [])
         if not chosen:
-            raise _bad(f"{file}: no [policy] table; add one or give --policy")
+            msg = f"{file}: no [policy] table; add one or give --policy"
+            raise _BadInputError(msg)
         _compare(scenario, chosen, replications or 1, seed, jobs, out, json_)
 
 
@@ -184,7 +187,8 @@ def compare(
         scenario = _load(file, settings)
         chosen = _choices(policy) if policy else list(scenario.compared)
         if not chosen:
-            raise _bad(f"{file}: no [compare] table; add one or give --policy, repeatedly")
+            msg = f"{file}: no [compare] table; add one or give --policy, repeatedly"
+            raise _BadInputError(msg)
         runs = scenario.file.compare.replications if scenario.file.compare else 10
         folder = out or Path("results") / scenario.file.name
         _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_)
@@ -230,16 +234,12 @@ class _BadInputError(Exception):
     """What a user wrote cannot be used; the message says where and what to write instead."""
 
 
-def _bad(message: str) -> _BadInputError:
-    return _BadInputError(message)
-
-
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Turn faults of the user's input into lines on standard error and exit code 2."""
     from offload.dnn.profiles import ProfileError
     from offload.policies.table import PolicyTableError
-    from offload.scenario.load import ScenarioError
+    from offload.scenario.faults import ScenarioError
 
     try:
         yield
@@ -275,19 +275,21 @@ def _writable(folder: Path) -> None:
         trial.touch()
         trial.unlink()
     except OSError as error:
-        raise _bad(f"--out {folder}: {error.strerror}; give a folder that can be written") from error
+        msg = f"--out {folder}: {error.strerror}; give a folder that can be written"
+        raise _BadInputError(msg) from error
 
 
 def _whole_numbers(option: str, text: str) -> tuple[int, ...]:
     parts = text.split(",")
     if not all(part.strip().isdigit() and 0 < int(part) <= 4096 for part in parts):
-        raise _bad(f'{option} {text}: write whole numbers from 1 to 4096 with commas, like "1,2,4"')
+        msg = f'{option} {text}: write whole numbers from 1 to 4096 with commas, like "1,2,4"'
+        raise _BadInputError(msg)
     return tuple(int(part) for part in parts)
 
 
 def _compare(
     scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int,
-    out: Path | None, json_: bool,  # noqa: FBT001 - the option itself
+    out: Path | None, json_: bool,
 ) -> None:  # fmt: skip
     from rich.console import Console
 
@@ -306,10 +308,12 @@ def _compare(
     if json_:
         typer.echo(told)
         return
-    from offload.views.table import comparison_table, pairs_text
+    from offload.views.table import comparison_tables, footnotes, pairs_text
 
     console = Console()
-    console.print(comparison_table(found))
+    for table in comparison_tables(found):
+        console.print(table)
+    console.print(footnotes(found), highlight=False)
     if len(chosen) > 1 and replications > 1:
         console.print(pairs_text(found, "useful" if _useful(found) else "on_time"), highlight=False)
     console.print(scenario.known, style="dim", highlight=False)
@@ -337,7 +341,7 @@ def _figures(scenario: "Scenario", found: "Comparison", out: Path) -> list[Path]
     return write_figures(found, rows, scenario.known, out)
 
 
-def _repeat(file: Path, out: Path | None, json_: bool) -> None:  # noqa: FBT001 - the option itself
+def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     """Simulate again what a file of rows holds, from what it says of itself."""
     from offload.analysis import rows
     from offload.analysis.repeat import repeat
@@ -350,7 +354,7 @@ def _repeat(file: Path, out: Path | None, json_: bool) -> None:  # noqa: FBT001 
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
 
 
-def _list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:  # noqa: FBT001
+def _list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:
     if json_:
         typer.echo(json.dumps(rows))
         return

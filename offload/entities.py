@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 Known = Literal["measured", "rescaled", "published", "assumed"]
+Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
 
 @dataclass(frozen=True, slots=True)

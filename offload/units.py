@@ -30,7 +30,7 @@ class Quantity:
         example = f'"20 {next(iter(units))}"'
         if isinstance(text, int | float) and not isinstance(text, bool):
             msg = f"a bare number; write it with a unit, like {example}"
-            raise ValueError(msg)
+            raise ValueError(msg)  # noqa: TRY004 - pydantic expects it
         match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) < 64 else None
         if match is None:
             msg = f"not a {self.dimension}; write a number and a unit, like {example}"

@@ -1,0 +1,1 @@
+"""Rows, measures and the claims that they carry."""

@@ -69,6 +69,4 @@ def summarise(frame: pl.DataFrame, warm_up_s: float, duration_s: float) -> Summa
             if n * (100 - quantile) / 100 >= FEWEST_EXCEEDANCES:
                 at = np.quantile(latency, quantile / 100, method="inverted_cdf")
                 values[f"latency_p{quantile}_s"] = float(at)
-    return Summary(
-        n, n - finished.height, values, tuple(stays), tuple(under_way), tuple(births)
-    )
+    return Summary(n, n - finished.height, values, tuple(stays), tuple(under_way), tuple(births))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from offload.analysis import rows
 from offload.analysis.result import Result, simulate
 from offload.policies import table
-from offload.scenario.load import ScenarioError, check
+from offload.scenario.faults import ScenarioError
+from offload.scenario.load import check
 
 
 def repeat(file: Path) -> tuple[Result, bool]:
@@ -24,7 +24,9 @@ def repeat(file: Path) -> tuple[Result, bool]:
         raise ScenarioError([f"{file}: no file of rows: {error}"]) from error
     missing = [key for key in ("resolved", "scenario_file", "policy_table", "seed") if key not in told]
     if missing:
-        raise ScenarioError([f"{file}: its metadata lacks {', '.join(missing)}; it was not written here"])
+        raise ScenarioError(
+            [f"{file}: its metadata lacks {', '.join(missing)}; it was not written here"]
+        )
     path = Path(told["scenario_file"])
     scenario = check(path, json.loads(told["resolved"]), lambda _: str(file), path.parent)
     if scenario.digest != told["digest"]:

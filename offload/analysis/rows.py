@@ -67,8 +67,7 @@ def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         "ended_s": [o.ended_s for o in outcomes],
         "latency_s": latency,
         "on_time": [
-            late is not None and late <= r.deadline_s
-            for late, r in zip(latency, requests, strict=True)
+            late is not None and late <= r.deadline_s for late, r in zip(latency, requests, strict=True)
         ],
         "correct": [o.correct for o in outcomes],
         "cause": [o.cause for o in outcomes],
@@ -136,7 +135,7 @@ def write(frame: pl.DataFrame, path: Path, told: Mapping[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     frame.write_parquet(aside, metadata=dict(told))
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def is_there(path: Path, wanted: Mapping[str, str]) -> bool:

@@ -1,0 +1,1 @@
+"""Networks: captured, timed, compressed, rescaled; the one place that knows torch."""

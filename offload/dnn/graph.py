@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,7 @@ class _Shapes(fx.Interpreter):
         if made:
             self.bytes[n] = sum(leaf.numel() * leaf.element_size() for leaf in made)
         if n.op.startswith("call_"):
-            target = self.fetch_attr(n.target) if n.op == "call_module" else None
+            target = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
             takes = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
             activations = [leaf for leaf in takes if id(leaf) not in self.state]
             parameters = sum(leaf.numel() for leaf in takes if id(leaf) in self.weights)
@@ -177,33 +177,34 @@ def _op(node: fx.Node, target: nn.Module | None) -> str:
     return str(getattr(node.target, "__name__", node.target))
 
 
-def _kind(node: fx.Node, target: nn.Module | None, takes: list[torch.Tensor]) -> str:
+def _kind(node: fx.Node, target: Any, takes: list[torch.Tensor]) -> str:  # noqa: ANN401 - or none
     if node.target is operator.getitem:
         return "view"
     name = _op(node, target).lower()
     kind = next((kind for kind, words in KINDS if any(word in name for word in words)), "other")
     if kind != "conv":
         return kind
+    kernel: Sequence[int]
     if target is not None:
-        kernel, groups = tuple(target.kernel_size), target.groups
+        kernel, groups, channels = target.kernel_size, target.groups, target.in_channels
     else:
-        weight = takes[1]
-        kernel, groups = tuple(weight.shape[2:]), takes[0].shape[1] // weight.shape[1]
-    if groups > 1:
+        channels = takes[0].shape[1]
+        kernel, groups = takes[1].shape[2:], channels // takes[1].shape[1]
+    if groups == channels > 1:
         return "depthwise"
     return "pointwise" if math.prod(kernel) == 1 else "conv"
 
 
-def _parameters(module: nn.Module) -> int:
+def _parameters(module: Any) -> int:  # noqa: ANN401 - a quantised module's weight is a method
     """Count a module's numbers, also where they are packed and so no parameters to torch."""
     if callable(getattr(module, "weight", None)):  # a quantised module
         bias = module.bias()
         return int(module.weight().numel() + (0 if bias is None else bias.numel()))
-    return sum(leaf.numel() for leaf in module.parameters())
+    return int(sum(leaf.numel() for leaf in module.parameters()))
 
 
-def _flops(module: nn.Module, elements: int) -> int:
+def _flops(module: Any, elements: int) -> int:  # noqa: ANN401 - as above
     """FLOPs of a quantised convolution or linear layer, which torch's counter does not see."""
     if not callable(getattr(module, "weight", None)):
         return 0
-    return 2 * elements * math.prod(module.weight().shape[1:])
+    return 2 * elements * int(math.prod(module.weight().shape[1:]))

@@ -62,7 +62,7 @@ def rescale(
     )
     alone_s = sum(measured.layers_s[1])
     if own is not None:
-        total_s, error = own.latency_s, "total published; shares of layers as measured, error unknown"
+        total_s, error = own.latency_s, "total published, shares unknown"
         source = own.source
     elif len(usable) >= FEWEST_FOR_A_FIT:
         fit = fit_roofline(usable)
@@ -101,9 +101,7 @@ def by_one_factor(measured: Profile, reference: Profile, anchor: Anchor, name: s
     )
 
 
-def _batches(
-    measured: Profile, anchor: Anchor | None, scale: float
-) -> dict[int, tuple[float, ...]]:
+def _batches(measured: Profile, anchor: Anchor | None, scale: float) -> dict[int, tuple[float, ...]]:
     """Scale every measured batch size alike, or by the published offline rate where there is one.
 
     On accelerators l(b) = alpha b + beta, alpha = 1 / offline rate, alpha + beta = single stream.
@@ -111,13 +109,10 @@ def _batches(
     layers = np.array(measured.layers_s[1]) * scale
     if anchor is None or anchor.offline_hz is None:
         return {
-            batch: tuple((np.array(each) * scale).tolist())
-            for batch, each in measured.layers_s.items()
+            batch: tuple((np.array(each) * scale).tolist()) for batch, each in measured.layers_s.items()
         }
     alpha_share = min(1.0, 1 / anchor.offline_hz / anchor.latency_s)
-    return {
-        batch: tuple((layers * (1 + alpha_share * (batch - 1))).tolist()) for batch in (1, 2, 64)
-    }
+    return {batch: tuple((layers * (1 + alpha_share * (batch - 1))).tolist()) for batch in (1, 2, 64)}
 
 
 @lru_cache(maxsize=64)
@@ -131,10 +126,7 @@ def fit_roofline(anchors: tuple[tuple[float, Variant], ...]) -> Roofline:
         rest = [index for index in range(len(works)) if index != left_out]
         coefficients = _fit([works[index] for index in rest], seconds[rest])
         misses.append(abs(_predict(coefficients, works[left_out]) / seconds[left_out] - 1))
-    error = (
-        f"leave-one-out over {len(works)} networks: mean {np.mean(misses):.0%}, median"
-        f" {np.median(misses):.0%}, max {np.max(misses):.0%}"
-    )
+    error = f"mean {np.mean(misses):.0%}, max {np.max(misses):.0%}, leaving out each of {len(works)}"
     return Roofline(float(k), float(k_pointwise), float(beta), error)
 
 
@@ -167,6 +159,9 @@ def _fit(works: Sequence[Floats], seconds: Floats) -> Floats:
 
     macs = np.array([work[:, :2].sum() for work in works])
     rate = float(np.exp(np.mean(np.log(seconds / macs))))
-    starts = [np.log([rate, rate * share, rate * small]) for share in (0.3, 1.0) for small in (0.01, 0.1)]
+    starts = [
+        np.log([rate, rate * share, rate * small]) for share in (0.3, 1.0) for small in (0.01, 0.1)
+    ]
     fits = [least_squares(misses, start, method="lm") for start in starts]
-    return np.exp(min(fits, key=lambda fit: fit.cost).x)
+    best: Floats = np.exp(min(fits, key=lambda fit: float(fit.cost)).x)
+    return best

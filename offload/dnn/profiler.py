@@ -57,7 +57,7 @@ class Session:
         self.batches = batches
         self.budget_s = budget_s
         torch.set_num_threads(1)
-        torch.backends.mha.set_fastpath_enabled(False)  # type: ignore[no-untyped-call]
+        torch.backends.mha.set_fastpath_enabled(False)
         self.allocator = _keep_memory()
         self.clock_s = _clock_cost()
         self.fastest_spin = min(_spin() for _ in range(50))
@@ -144,9 +144,7 @@ class Session:
             ratios=[round(each / end_to_end, 4) for each in whole],
         )
 
-    def _file(
-        self, network: zoo.Network, variant: str, graph: Graph, found: list[Round]
-    ) -> ProfileFile:
+    def _file(self, network: zoo.Network, variant: str, graph: Graph, found: list[Round]) -> ProfileFile:
         """Put rounds and what they were measured on into a profile."""
         accuracy = network.accuracies.get(variant)
         return ProfileFile(
@@ -237,11 +235,10 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()
-    known = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in info.read_text().split("\n\n")[0].splitlines()
-        if ":" in line
+    pairs = (
+        line.split(":", 1) for line in info.read_text().split("\n\n")[0].splitlines() if ":" in line
     )
+    known = {name.strip(): value.strip() for name, value in pairs}
     best = torch.backends.cpu.get_cpu_capability()
     family = known.get("cpu family", "?")
     return f"{known.get('model name', platform.machine())} (family {family}, {best})"

@@ -1,7 +1,6 @@
 """Profile files: what was measured, on what, and how; checked when read."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -151,7 +150,7 @@ def write(path: Path, found: ProfileFile) -> None:
     text = json.dumps(found.model_dump(), separators=(",", ":"), allow_nan=False)
     # One line a layer, cut or round keeps differences between two measurements readable.
     aside.write_text(text.replace("},{", "},\n{").replace(":[{", ":[\n{") + "\n")
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def residual(rounds: list[Round], batch: int = 1) -> float:
@@ -160,7 +159,7 @@ def residual(rounds: list[Round], batch: int = 1) -> float:
 
 
 def _profile(found: ProfileFile) -> Profile:
-    accuracy = found.accuracy and Figure(**found.accuracy.model_dump())
+    accuracy = Figure(**found.accuracy.model_dump()) if found.accuracy else None
     variant = Variant(
         model=found.model,
         name=found.variant,
@@ -184,9 +183,7 @@ def _profile(found: ProfileFile) -> Profile:
         layers_s[batch] = tuple((layers * (end_to_end / layers.sum())).tolist())
         if batch == 1:
             ratios = [
-                ratio * round_.end_to_end_s / end_to_end
-                for round_ in rounds
-                for ratio in round_.ratios
+                ratio * round_.end_to_end_s / end_to_end for round_ in rounds for ratio in round_.ratios
             ]
     machine = found.machine
     first, last = found.rounds[0].at[:10], found.rounds[-1].at[:10]

@@ -1,0 +1,1 @@
+"""Plans as columns, and their prices."""

@@ -143,33 +143,48 @@ def why_invalid(facts: Facts, plan: object) -> str | None:
     if plan.variant not in facts.variants:
         known = ", ".join(variant.label for variant in facts.variants)
         return f"its variant is none of this task's: {known}"
+    if (plan.codec, plan.exit, plan.confidence) != (None, None, None):
+        return "it sets codec, exit or confidence, of which this scenario has none"
+    return _wrong_cuts(facts, plan) or _wrong_places(facts, plan) or _wrong_way(facts, plan)
+
+
+def _wrong_cuts(facts: Facts, plan: Plan) -> str | None:
     last = plan.variant.last
     cuts = (plan.device_cut, plan.edge_cut)
     if not all(isinstance(cut, int) for cut in cuts) or not 0 <= cuts[0] <= cuts[1] <= last:
         return f"its cuts {cuts} must satisfy 0 <= device_cut <= edge_cut <= {last}"
-    if (plan.codec, plan.exit, plan.confidence) != (None, None, None):
-        return "it sets codec, exit or confidence, of which this scenario has none"
-    needs = ("device" if cuts[0] else None, plan.edge, plan.cloud)
+    if facts.private and cuts[0] == 0:
+        return "raw input of a private task may not leave the device (device_cut is 0)"
+    return None
+
+
+def _wrong_places(facts: Facts, plan: Plan) -> str | None:
+    """Check that each part runs on a node of its kind that has a profile of the variant."""
     for role, used, name in (
-        ("edge", cuts[0] < cuts[1], plan.edge),
-        ("cloud", cuts[1] < last, plan.cloud),
+        ("device", plan.device_cut > 0, "device"),
+        ("edge", plan.device_cut < plan.edge_cut, plan.edge),
+        ("cloud", plan.edge_cut < plan.variant.last, plan.cloud),
     ):
-        known = ", ".join(node.name for node in facts.nodes.values() if node.kind == role)
-        if used and (name not in facts.nodes or facts.nodes[name].kind != role):
+        if not used:
+            if role != "device" and name is not None:
+                return f"it names {role} node {name!r} but gives it nothing to run"
+            continue
+        node = facts.nodes.get(name) if name is not None else None
+        if role != "device" and (node is None or node.kind != role):
+            known = ", ".join(each.name for each in facts.nodes.values() if each.kind == role)
             return f"{role} is {name!r}; the {role} nodes are: {known or 'none'}"
-        if not used and name is not None:
-            return f"it names {role} node {name!r} but gives it nothing to run"
-    if (plan.uplinks is None) != (cuts[0] == last):
+        if name is not None and plan.variant not in facts.profiles[name]:
+            return f"{name} has no profile of {plan.variant.label}"
+    return None
+
+
+def _wrong_way(facts: Facts, plan: Plan) -> str | None:
+    if (plan.uplinks is None) != (plan.device_cut == plan.variant.last):
         return "it must name an uplink if and only if something runs off the device"
-    for place in needs:
-        if place is not None and plan.variant not in facts.profiles[place]:
-            return f"{place} has no profile of {plan.variant.label}"
     if plan.uplinks is None:
         return None
     if len(plan.uplinks) != 1 or plan.uplinks[0] not in facts.cells:
         return f"uplinks is {plan.uplinks}; choose one of ({', '.join(facts.cells)},)"
-    if facts.private and cuts[0] == 0:
-        return "raw input of a private task may not leave the device (device_cut is 0)"
     stops = [facts.cells[plan.uplinks[0]].node, *(n for n in (plan.edge, plan.cloud) if n)]
     for here, there in pairwise(stops):
         if (here, there) not in facts.routes:

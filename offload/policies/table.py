@@ -7,8 +7,9 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
+from offload.entities import Knowledge
 from offload.policies.protocol import Policy
 from offload.units import Quantity, Seconds
 
@@ -23,7 +24,7 @@ NAMED: dict[str, str] = {
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
 
-KNOWLEDGE = ("reported", "fresh", "clairvoyant")
+KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Choice:
 
     label: str
     name: str
-    knowledge: str
+    knowledge: Knowledge
     overhead_s: float
     options: tuple[tuple[str, Any], ...]
     said: tuple[tuple[str, Any], ...]
@@ -62,7 +63,7 @@ def load(name: str) -> Callable[..., Policy]:
     module, _, attribute = path.partition(":")
     try:
         found: Callable[..., Policy] = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # noqa: BLE001 - a user's module may raise anything when imported
+    except Exception as error:
         msg = f"{name} cannot be loaded: {type(error).__name__}: {error}"
         raise PolicyTableError([("name", msg)]) from error
     if not callable(getattr(found, "decide", None)):
@@ -106,7 +107,7 @@ def choose(table: Mapping[str, Any]) -> Choice:
     if faults:
         raise PolicyTableError(faults)
     said = tuple((key, value) for key, value in table.items() if key not in ("name", "label"))
-    return Choice(str(label), name, str(knowledge), overhead_s, tuple(chosen.items()), said)
+    return Choice(str(label), name, knowledge, overhead_s, tuple(chosen.items()), said)
 
 
 def options(made: Callable[..., Policy]) -> dict[str, tuple[Any, Any]]:

@@ -36,12 +36,8 @@ class Catalogue:
                 model = path.name.split(".")[0]
                 self._files.setdefault(model, {})[path.name] = path
         self._inline = {name: _inline(name, model) for name, model in (models or {}).items()}
-        self._hardware = {
-            path.stem: path for path in sorted((DATA / "hardware").glob("*.toml"))
-        }
-        self._own_hardware = {
-            name: as_hardware(name, table) for name, table in (hardware or {}).items()
-        }
+        self._hardware = {path.stem: path for path in sorted((DATA / "hardware").glob("*.toml"))}
+        self._own_hardware = {name: as_hardware(name, table) for name, table in (hardware or {}).items()}
         self._rescaled: dict[tuple[Variant, str], Profile | None] = {}
 
     @property
@@ -87,9 +83,7 @@ class Catalogue:
         precision = measured.variant.precision
         anchors = [a for a in target.anchors if a.precision == precision]
         graphs = {
-            (a.model, a.pixels): variant
-            for a in anchors
-            for variant in self._at_size(a.model, a.pixels)
+            (a.model, a.pixels): variant for a in anchors for variant in self._at_size(a.model, a.pixels)
         }
         found = rescaling.rescale(measured, target, graphs)
         if found is not None:
@@ -114,8 +108,7 @@ def as_hardware(name: str, table: HardwareTable) -> Hardware:
         return Figure(value.value, value.known, value.source)
 
     anchors = tuple(
-        Anchor(a.model, a.pixels, a.precision, a.latency, a.source, a.offline)
-        for a in table.latencies
+        Anchor(a.model, a.pixels, a.precision, a.latency, a.source, a.offline) for a in table.latencies
     )
     powers = figure(table.idle_power), figure(table.busy_power)
     return Hardware(name, table.kind, *powers, table.memory, anchors)
@@ -144,7 +137,7 @@ def _inline(model: str, table: InlineModel) -> dict[str, list[Profile]]:
             for layer in given.layers
         )
         sizes = (0, *(layer.output_bytes for layer in layers))
-        accuracy = given.accuracy and Figure(**given.accuracy.model_dump())
+        accuracy = Figure(**given.accuracy.model_dump()) if given.accuracy else None
         variant = Variant(
             model, name, given.precision, table.task, (), layers,
             tuple(Cut(after, size, 1) for after, size in enumerate(sizes)), accuracy,

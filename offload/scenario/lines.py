@@ -14,9 +14,9 @@ _SCALAR = re.compile(r"[^\s,\]}#]+(?: \d[^\s,\]}#]*)?")
 
 
 def find_lines(text: str) -> dict[Path, int]:
-    """Map the path of every key and array element to its line, from 1. The text must be valid TOML.
+    r"""Map the path of every key and array element to its line, from 1. The text must be valid TOML.
 
-    >>> find_lines('[a]\\nb = [{ c = 1 },\\n  2]')[("a", "b", 1)]
+    >>> find_lines('[a]\nb = [{ c = 1 },\n  2]')[("a", "b", 1)]
     3
     """
     return _Scan(text).lines

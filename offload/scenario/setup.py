@@ -124,7 +124,9 @@ def setup(
             all_facts.append(facts)
             births = Births(task.arrivals, task.every, task.jitter, task.on or 0.0, task.off or 0.0)
             sources += [
-                Source(device, facts, births, stream) for device in made for stream in range(task.streams)
+                Source(device, facts, births, stream)
+                for device in made
+                for stream in range(task.streams)
             ]
     delays = {
         (cell.name, name): cell.delay_s + delays_s[cell.node, name]
@@ -184,9 +186,7 @@ def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:
     return users in ("*", group) or (isinstance(users, list) and group in users)
 
 
-def _tracks(
-    group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]
-) -> list[Track]:
+def _tracks(group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]) -> list[Track]:
     if table.mobility is not None:
         return list(tracks[group].values())[: table.count]
     return [Track.standing(table.at or (0.0, 0.0))] * table.count

@@ -1,0 +1,1 @@
+"""The world that moves; the only place that knows SimPy."""

@@ -16,8 +16,8 @@ from offload.simulation.stations import InOrder
 
 AHEAD = 32  # births drawn at a time
 
-# What a Fate holds: quantiles of the execution time on device, edge and cloud, of the wires' jitter there
-# and back, and the number that decides whether the answer is correct.
+# What a Fate holds: quantiles of the execution time on device, edge and cloud, of the wires' jitter
+# there and back, and the number that decides whether the answer is correct.
 DEVICE, EDGE, CLOUD, WIRE_OUT, WIRE_BACK, CORRECT = range(6)
 FATE_NUMBERS = 6
 

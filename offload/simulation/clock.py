@@ -24,7 +24,6 @@ class Alarm(Struct):
         return self.value
 
 
-
 class Clock(simpy.Environment):
     """A SimPy environment with two additions; every SimPy program runs on it as on its parent."""
 
@@ -38,7 +37,8 @@ class Clock(simpy.Environment):
         if time < self._now:
             msg = f"time {time} lies before now, {self._now}"
             raise ValueError(msg)
-        heappush(self._queue, (time, NORMAL, next(self._eid), Alarm([callback], value)))
+        alarm: Any = Alarm([callback], value)
+        heappush(self._queue, (time, NORMAL, next(self._eid), alarm))
 
     def run_while_empty(self, box: Sized, until: float) -> None:
         """Run until something lies in `box`, the clock would pass `until`, or nothing is left.

@@ -34,8 +34,8 @@ class Journey(Struct):
     up_bytes: float = 0.0
     down_bytes: float = 0.0
     batch: int = 0
-    plan: Plan | None = None
-    steps: Steps | None = None
+    plan: Plan = None  # type: ignore[assignment]  # comes with the answer, before it lives
+    steps: Steps = None  # type: ignore[assignment]  # so does its life
 
     def go_on(self, _event: object = None) -> None:
         """Book the time of the leg that ends now, and live on to the end of the next."""
@@ -54,10 +54,20 @@ class Journey(Struct):
         else:
             self.go_on()
 
-    def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:  # noqa: FBT001
+    def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""
         self.spent_s[self.leg] += ended_s - self.mark_s
-        return Outcome(
-            self.request, self.plan, self.plan, 1, ended_s, cause, correct, *self.spent_s,
-            self.up_bytes, self.down_bytes, *self.joules, self.batch,
-        )  # fmt: skip
+        return Outcome(  # by position: it is made once a request
+            self.request,
+            self.plan,
+            self.plan,
+            1,
+            ended_s,
+            cause,
+            correct,
+            *self.spent_s,  # type: ignore[arg-type]  # seven of them
+            self.up_bytes,  # type: ignore[call-arg]
+            self.down_bytes,
+            *self.joules,
+            self.batch,
+        )

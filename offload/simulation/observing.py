@@ -2,16 +2,13 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from msgspec.structs import replace
 
-from offload.entities import Cell, Facts, Luck, Observation, Report, Uplink
+from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Report, Uplink
 from offload.scenario.setup import Device
 from offload.simulation.stations import Air, Batching, InOrder, Shared
 
-Knowledge = Literal["reported", "fresh", "clairvoyant"]
-KNOWLEDGE: tuple[Knowledge, ...] = ("reported", "fresh", "clairvoyant")
 
 class Book:
     """One node's reports: its state at each multiple of its period, taken lazily.
@@ -105,8 +102,8 @@ class Observer:
         else:
             reports = {name: book.fresh(now) for name, book in self.books.items()}
             if self.knowledge == "clairvoyant":
-                free_s = {way: station.free[0] for way, station in self.wires.items()}
-                luck = Luck(*fate[:5], free_s)
+                wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
+                luck = Luck(fate[0], fate[1], fate[2], fate[3], fate[4], wires_free_s)
         free_s = compute.free[0]
         backlog_s = free_s - now if free_s > now else 0.0
         uplinks = {}
@@ -144,7 +141,7 @@ class Observer:
         device: Device,
         name: str,
         reports: Mapping[str, Report | None],
-        reachable: bool,  # noqa: FBT001 - a value to pass on
+        reachable: bool,
     ) -> Uplink:
         cell, (up, down) = self.cells[name], self.airs[name]
         queued_s = up.queued_air_s(device.name)

@@ -13,7 +13,6 @@ from offload.scenario.load import Scenario
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
-
 T = TypeVar("T")
 
 

@@ -6,6 +6,7 @@ here: seconds and bits are fixed before a request arrives.
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from functools import partial
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from typing import Protocol
@@ -39,7 +40,7 @@ class InOrder:
         if self.note is not None:
             self.note(now)
         first = self.free[0]
-        ends = (first if first > now else now) + seconds
+        ends = (max(now, first)) + seconds
         heapreplace(self.free, ends)
         self.busy_s += seconds
         return ends
@@ -81,9 +82,7 @@ class Shared:
     sent arrives `delay_s` later.
     """
 
-    def __init__(
-        self, clock: Clock, delay_s: float = 0.0, give_up_s: float = float("inf")
-    ) -> None:
+    def __init__(self, clock: Clock, delay_s: float = 0.0, give_up_s: float = float("inf")) -> None:
         self.clock = clock
         self.delay_s = delay_s
         self.give_up_s = give_up_s
@@ -162,8 +161,7 @@ class Shared:
         """See to it that the cell wakes no later than its next transfer ends."""
         if self.on_air:
             ends_s = now + (self.on_air[0][0] - self.virtual_s) * self.active
-            if ends_s < now:  # a rounding error, where two transfers end at once
-                ends_s = now
+            ends_s = max(now, ends_s)  # two that end at once may differ by a rounding error
             if ends_s < self.wakes_at:
                 self.wakes_at = ends_s
                 self.clock.at(ends_s, self._wake, ends_s)
@@ -176,7 +174,9 @@ class Shared:
         self._advance(now)
         woken: list[tuple[Wake, str]] = []
         # The next to end is due unless others joined since it was armed, to a rounding error.
-        while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(1.0, now):
+        while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(
+            1.0, now
+        ):
             self.virtual_s, _, device, transfer = heappop(self.on_air)
             self.active -= 1
             self._arrive(transfer.wake, now)
@@ -238,9 +238,7 @@ class Shared:
         self.active -= 1
         self.wakes_at = float("inf")  # the remaining ones may now end sooner
 
-    def _may_give_up(
-        self, device: str, transfer: _Transfer, coverage: Coverage, cause: str
-    ) -> None:
+    def _may_give_up(self, device: str, transfer: _Transfer, coverage: Coverage, cause: str) -> None:
         """Let a stalled transfer fail unless the device is back in time."""
         gives_up_s = self.clock.now + self.give_up_s
         if gives_up_s < coverage.changes_after(self.clock.now):
@@ -294,10 +292,14 @@ class Dedicated:
     def queued_air_s(self, device: str) -> float:
         """Air time of what a device still has to send."""
         left_s: float = self.free_s.get(device, 0.0) - self.clock.now
-        return left_s if left_s > 0.0 else 0.0
+        return max(0.0, left_s)
 
 
 Air = Shared | Dedicated
+
+
+def _tell_late(wake: Wake, _event: object) -> None:
+    wake(LATE)
 
 
 class Member:
@@ -397,7 +399,7 @@ class Batching:
             for member in late:
                 queue.remove(member)
                 self.queued_s -= member.seconds(1)
-                self.clock.at(now, lambda _, wake=member.wake: wake(LATE))
+                self.clock.at(now, partial(_tell_late, member.wake))
             if not queue:
                 del self.waiting[key]
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from offload.entities import Cell, Facts, Node, Plan, Profile, Wire
+from offload.entities import Cell, Facts, Hardware, Plan, Profile, Variant, Wire
 from offload.planning.columns import cost
-from offload.simulation.stations import Air
 from offload.simulation.journey import Journey
-from offload.simulation.stations import Batching, InOrder, Member
+from offload.simulation.stations import Air, Batching, InOrder, Member
 
 Ways = tuple[tuple[Wire, InOrder], ...]
 Servers = InOrder | Batching
@@ -31,14 +30,12 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
-    """What a plan asks of whom. Parts that it does not use are None or empty."""
+class Away:
+    """What a plan asks of others than the device: of whom, how much. Empty where it asks nothing."""
 
-    overhead_s: float
-    drops_late: bool
-    device: Stop | None
-    cell: Cell | None
-    air: tuple[Air, Air] | None
+    cell: Cell
+    uplink: Air
+    downlink: Air
     up_bytes: float
     up_air_s: float
     up_j: float
@@ -53,6 +50,16 @@ class Trip:
     down_j: float
 
 
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A plan looked up: what it asks of the device, and of others."""
+
+    overhead_s: float
+    drops_late: bool
+    device: Stop | None
+    away: Away | None
+
+
 def trip(
     facts: Facts,
     plan: Plan,
@@ -61,41 +68,38 @@ def trip(
     wires: Mapping[tuple[str, str], InOrder],
 ) -> Trip:
     """Look up everything that a plan needs. The plan must be valid."""
-    variant = plan.variant
+    variant, last = plan.variant, plan.variant.last
     device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
-    cell = facts.cells[plan.uplinks[0]] if plan.uplinks else None
-    here = cell.node if cell else ""
-    up_air_s = 8 * up_bytes / cell.up_bps if cell else 0.0
-    down_air_s = 8 * result_bytes / cell.down_bps if cell else 0.0
-    back = plan.cloud or plan.edge or here
-    return Trip(
-        overhead_s=facts.overhead_s,
-        drops_late=facts.late == "drop",
-        device=Stop(
-            facts.profiles["device"][variant],
-            0,
-            plan.device_cut,
-            device_s,
-            facts.hardware.busy_w.value - facts.hardware.idle_w.value,
-            None,
+    device = away = None
+    if plan.device_cut:
+        profile = facts.profiles["device"][variant]
+        device = Stop(profile, 0, plan.device_cut, device_s, _marginal_w(facts.hardware), None)
+    if plan.uplinks is not None:
+        cell = facts.cells[plan.uplinks[0]]
+        site = cell.node
+        up_air_s, down_air_s = 8 * up_bytes / cell.up_bps, 8 * result_bytes / cell.down_bps
+        away = Away(
+            cell=cell,
+            uplink=airs[cell.name][0],
+            downlink=airs[cell.name][1],
+            up_bytes=up_bytes,
+            up_air_s=up_air_s,
+            up_j=facts.radio_w * up_air_s,
+            to_edge=_ways(facts, wires, site, plan.edge),
+            edge=_stop(facts, variant, plan.edge, plan.device_cut, plan.edge_cut, edge_s, servers),
+            to_cloud=_ways(facts, wires, plan.edge or site, plan.cloud),
+            mid_bytes=mid_bytes,
+            cloud=_stop(facts, variant, plan.cloud, plan.edge_cut, last, cloud_s, servers),
+            back=_ways(facts, wires, plan.cloud or plan.edge or site, site),
+            result_bytes=result_bytes,
+            down_air_s=down_air_s,
+            down_j=facts.radio_w * down_air_s,
         )
-        if plan.device_cut
-        else None,
-        cell=cell,
-        air=airs[cell.name] if cell else None,
-        up_bytes=up_bytes,
-        up_air_s=up_air_s,
-        up_j=facts.radio_w * up_air_s,
-        to_edge=_ways(facts, wires, here, plan.edge),
-        edge=_stop(facts, plan, plan.edge, plan.device_cut, plan.edge_cut, edge_s, servers),
-        to_cloud=_ways(facts, wires, plan.edge or here, plan.cloud),
-        mid_bytes=mid_bytes,
-        cloud=_stop(facts, plan, plan.cloud, plan.edge_cut, variant.last, cloud_s, servers),
-        back=_ways(facts, wires, back, here if cell else None),
-        result_bytes=result_bytes,
-        down_air_s=down_air_s,
-        down_j=facts.radio_w * down_air_s,
-    )
+    return Trip(facts.overhead_s, facts.late == "drop", device, away)
+
+
+def _marginal_w(hardware: Hardware) -> float:
+    return hardware.busy_w.value - hardware.idle_w.value
 
 
 def batch_member(stop: Stop, times: float, due_s: float, journey: Journey, place: int) -> Member:
@@ -113,20 +117,21 @@ def batch_member(stop: Stop, times: float, due_s: float, journey: Journey, place
 
 
 def _stop(
-    facts: Facts, plan: Plan, name: str | None, first: int, last: int, seconds: float,
+    facts: Facts,
+    variant: Variant,
+    name: str | None,
+    first: int,
+    last: int,
+    seconds: float,
     servers: Mapping[str, Servers],
-) -> Stop | None:  # fmt: skip
+) -> Stop | None:
     if name is None:
         return None
-    node: Node = facts.nodes[name]
-    marginal_w = node.hardware.busy_w.value - node.hardware.idle_w.value
-    profile = facts.profiles[name][plan.variant]
-    return Stop(profile, first, last, seconds, marginal_w, servers[name])
+    profile = facts.profiles[name][variant]
+    return Stop(profile, first, last, seconds, _marginal_w(facts.nodes[name].hardware), servers[name])
 
 
-def _ways(
-    facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None
-) -> Ways:
+def _ways(facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None) -> Ways:
     if there is None:
         return ()
     ways = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 
-from offload.entities import Facts, Outcome, Plan, Question
+from offload.entities import Facts, Knowledge, Outcome, Plan, Question
 from offload.planning.columns import why_invalid
 from offload.planning.price import exponential, factor
 from offload.scenario.setup import Setting, Source
@@ -18,8 +18,8 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.observing import Air, Book, Knowledge, Observer
-from offload.simulation.stations import LATE, Batching, Dedicated, InOrder, Shared
+from offload.simulation.observing import Book, Observer
+from offload.simulation.stations import LATE, Air, Batching, Dedicated, InOrder, Shared
 from offload.simulation.trips import Servers, Stop, Trip, Ways, batch_member, trip
 from offload.streams import Streams
 from offload.world import births
@@ -83,7 +83,10 @@ class World:
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
-                way = self.trips.get((question.observation.facts, plan)) or self._trip(question, plan)
+                try:
+                    way = self.trips[question.observation.facts, plan]
+                except (KeyError, TypeError):  # new, or no plan at all
+                    way = self._trip(question, plan)
                 journey = self.under_way[question.request.id]
                 journey.plan = plan
                 journey.steps = self._live(journey, way)
@@ -111,64 +114,62 @@ class World:
             id_step=len(self.setting.sources),
         ).expect()
 
-    def _live(self, journey: Journey, way: Trip) -> Steps:
+    def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912 - one life, one page
         """A request's life from its plan on: each leg tells when it ends, or None if it will wake us."""
         device, fate, joules = journey.device, journey.fate, journey.joules
         due_s = journey.request.born_s + journey.request.deadline_s if way.drops_late else NEVER
-        done_s: float | None = self.clock.now + way.overhead_s
         if way.overhead_s:
-            yield done_s
+            yield self.clock.now + way.overhead_s
 
+        done_s: float | None = None
         if way.device is not None:
             journey.leg = ON_DEVICE
             done_s = self._compute(journey, way.device, DEVICE, due_s)
 
-        if way.air is not None:
-            uplink, downlink = way.air
+        away = way.away
+        if away is not None:
             if way.device is not None:
                 yield done_s
 
             journey.leg = UPLINK
-            coverage = device.place.presences[way.cell.name] if way.cell.shared else None
+            coverage = device.place.presences[away.cell.name] if away.cell.shared else None
             begun_s = self.clock.now
-            yield uplink.send(device.name, way.up_air_s, journey.wake, due_s, coverage)
-            if way.cell.shared:
-                self.observer.sent(device.name, way.cell, way.up_bytes, begun_s, self.clock.now)
-            journey.up_bytes = way.up_bytes
-            joules[DEVICE] += way.up_j
+            yield away.uplink.send(device.name, away.up_air_s, journey.wake, due_s, coverage)
+            if away.cell.shared:
+                self.observer.sent(device.name, away.cell, away.up_bytes, begun_s, self.clock.now)
+            journey.up_bytes = away.up_bytes
+            joules[DEVICE] += away.up_j
 
-            if way.to_edge:
+            if away.to_edge:
                 journey.leg = WAN
-                yield from self._forward(way.to_edge, way.up_bytes, fate[WIRE_OUT])
-            if way.edge is not None:
+                yield from self._forward(away.to_edge, away.up_bytes, fate[WIRE_OUT])
+            if away.edge is not None:
                 journey.leg = AT_EDGE
-                yield self._compute(journey, way.edge, EDGE, due_s)
+                yield self._compute(journey, away.edge, EDGE, due_s)
 
-            if way.to_cloud:
+            if away.to_cloud:
                 journey.leg = WAN
-                yield from self._forward(way.to_cloud, way.mid_bytes, fate[WIRE_OUT])
-            if way.cloud is not None:
+                yield from self._forward(away.to_cloud, away.mid_bytes, fate[WIRE_OUT])
+            if away.cloud is not None:
                 journey.leg = IN_CLOUD
-                yield self._compute(journey, way.cloud, CLOUD, due_s)
+                yield self._compute(journey, away.cloud, CLOUD, due_s)
 
-            if way.back:
+            if away.back:
                 journey.leg = WAN
-                yield from self._forward(way.back, way.result_bytes, fate[WIRE_BACK])
+                yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
 
             journey.leg = DOWNLINK
-            done_s = downlink.send(device.name, way.down_air_s, journey.wake, NEVER, coverage)
+            done_s = away.downlink.send(device.name, away.down_air_s, journey.wake, NEVER, coverage)
             if done_s is None:
                 yield None
                 done_s = self.clock.now
-            journey.down_bytes = way.result_bytes
-            joules[DEVICE] += way.down_j
+            journey.down_bytes = away.result_bytes
+            joules[DEVICE] += away.down_j
 
         # Nobody waits for the answer but a policy that learns from it: else it needs no event.
         if done_s is None or self.learn is not None:
             yield done_s
-        if done_s is None:
-            done_s = self.clock.now
-        if done_s <= self.end_s:
+        if done_s is not None and done_s <= self.end_s:
             self._end(journey, "", done_s)
 
     def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
@@ -180,6 +181,7 @@ class World:
             servers.join(batch_member(stop, times, due_s, journey, place))
             return None
         begins_s = servers.free[0]
+        begins_s = max(begins_s, now)
         if begins_s > due_s:
             self.clock.at(begins_s, lambda _: journey.wake(LATE))
             return None
@@ -240,7 +242,9 @@ class World:
         for name, node in self.setting.nodes.items():
             mine = {c: air for c, air in self.airs.items() if self.setting.cells[c].node == name}
             delays = [s for (_, to), s in self.setting.delays.items() if to == name]
-            book = books[name] = Book(node.report_every_s, max(delays, default=0.0), self.servers[name], mine)
+            book = books[name] = Book(
+                node.report_every_s, max(delays, default=0.0), self.servers[name], mine
+            )
             for station in (self.servers[name], *(air for pair in mine.values() for air in pair)):
                 station.note = book.note
         return books

@@ -53,8 +53,8 @@ def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, 
 
 def _frame(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Axes]:
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # type: ignore[union-attr]
-    axes.set_title(title, fontsize=10, loc="left")
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # type: ignore[union-attr,call-arg]
+    axes.set_title(title, fontsize=10, loc="left", pad=14)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -85,11 +85,13 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     for deadline_s in sorted(deadlines):
         axes.axvline(deadline_s * 1e3, color="#999999", linestyle=":", linewidth=1)
         axes.annotate(
-            f"deadline {deadline_s * 1e3:g} ms", (deadline_s * 1e3, 0.02), rotation=90, fontsize=7,
-            color="#555555", ha="right", va="bottom",
+            f"deadline {deadline_s * 1e3:g} ms", (deadline_s * 1e3, 1.015), fontsize=7,
+            color="#555555", ha="center", va="bottom", annotation_clip=False,
         )  # fmt: skip
+    # Far beyond the deadlines the rest of a long tail tells little.
+    furthest = 2.5e3 * max(deadlines, default=longest)
     axes.set(xlabel="latency (ms)", ylabel="share of all born requests", ylim=(0, 1.01))
-    axes.set_xlim(0, max(longest, max(deadlines, default=0.0) * 1e3) * 1.05 or 1)
+    axes.set_xlim(0, min(longest * 1.05, furthest) or 1)
     axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -112,9 +114,9 @@ def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
             left += table[:, index]
     for place, policy in enumerate(found.policies):
         share = policy.unfinished / max(1, policy.requests)
-        if share > 0.0005:
+        if share >= 0.001:
             axes.annotate(
-                f"{share:.0%} unfinished", (left[place], place), xytext=(4, 0),
+                f"{share:.1%} unfinished", (left[place], place), xytext=(4, 0),
                 textcoords="offset points", va="center", fontsize=7, color="#555555",
             )  # fmt: skip
     axes.invert_yaxis()

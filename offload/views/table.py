@@ -1,7 +1,6 @@
 """Results as tables on a terminal."""
 
-from collections.abc import Mapping
-
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -9,38 +8,46 @@ from offload.analysis.compare import Comparison
 from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
-# How each kind of knowledge is marked wherever a figure stands.
-MARKS: Mapping[str, str] = {"measured": "m", "rescaled": "r", "published": "p", "assumed": "a"}
-LEGEND = "m measured, r rescaled, p published, a assumed"
 
-
-def comparison_table(found: Comparison) -> Table:
-    """Return a row a policy: means with half the width of their intervals."""
-    table = Table(
-        title=f"{found.scenario}: {found.replications} replications, seed {found.seed}",
-        caption=f"mean ± half of the {found.level:.0%} interval over replications; - not defined",
-        title_justify="left",
-        caption_justify="left",
+def comparison_tables(found: Comparison) -> list[Table]:
+    """Return what users get and how long it takes: a row a policy, means ± half their intervals."""
+    title = f"{found.scenario}: {found.replications} replications, seed {found.seed}"
+    shares = _table(title, ("useful", "on time", "accuracy", "J/request", "unfinished"))
+    times = _table(
+        "latency in ms, unfinished requests counted as infinite", ("mean", "p50", "p95", "p99")
     )
-    table.add_column("policy", no_wrap=True)
-    for heading in ("useful", "on time", "mean ms", "p50 ms", "p95 ms", "p99 ms", "J/request", "accuracy"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("unfinished", justify="right")
     for policy in found.policies:
         name = Text(policy.label)
-        if policy.knowledge != "reported":
-            name.append(f" ({policy.knowledge})", style="dim")
         if policy.saturated:
             name.append(" saturated", style="bold red")
         m = policy.measures
-        table.add_row(
-            name,
-            *(_share(m[key]) for key in ("useful", "on_time")),
-            *(_seconds(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99")),
-            _number(m["energy_j"]),
-            _share(m["accuracy"]),
-            f"{policy.unfinished / max(1, policy.requests):.1%}",
-        )
+        lost = f"{policy.unfinished / max(1, policy.requests):.1%}"
+        shares.add_row(
+            name, _share(m["useful"]), _share(m["on_time"]), _share(m["accuracy"]),
+            _number(m["energy_j"]), lost,
+        )  # fmt: skip
+        times.add_row(name, *(_ms(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99")))
+    return [shares, times]
+
+
+def footnotes(found: Comparison) -> str:
+    """Explain the marks of the tables."""
+    notes = [f"± is half of the {found.level:.0%} interval over replications; - is not defined."]
+    notes += [
+        f"{policy.label} has {policy.knowledge} knowledge: a reference, no contender."
+        for policy in found.policies
+        if policy.knowledge != "reported"
+    ]
+    return " ".join(notes)
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", padding=(0, 1)
+    )
+    table.add_column("policy", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
@@ -64,19 +71,21 @@ def _share(found: Interval | None) -> str:
 
 
 def _number(found: Interval | None) -> str:
-    return "-" if found is None else f"{found.mean:.3g} ±{found.high - found.mean:.1g}"
+    return "-" if found is None else f"{found.mean:.4f} ±{found.high - found.mean:.4f}"
 
 
-def _seconds(found: Interval | None) -> str:
+def _ms(found: Interval | None) -> str:
     return "-" if found is None else f"{found.mean * 1e3:.1f} ±{(found.high - found.mean) * 1e3:.1f}"
 
 
 def plain(columns: list[str], rows: list[dict[str, object]], title: str = "") -> Table:
     """Return a table of records, a column each key."""
-    table = Table(title=title or None, title_justify="left")
-    for column in columns:
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for number, column in enumerate(columns):
         numeric = all(isinstance(row[column], int | float | None) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
+        heading = column.removesuffix("_s").replace("_", " ")
+        last = number == len(columns) - 1
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=not last)
     for row in rows:
         table.add_row(*(_cell(column, row[column]) for column in columns))
     return table

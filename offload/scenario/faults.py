@@ -1,0 +1,121 @@
+"""Faults of a scenario file: where each is, and what to write instead."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from offload.scenario.schema import ScenarioFile
+
+Key = tuple[str | int, ...]
+Fault = tuple[Key, str]  # of which key, and what to write instead
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be used; `faults` are lines of `file:line: key: what to write`."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(slots=True)
+class Where:
+    """Tells where a key stands: its line, or the setting that gave it."""
+
+    path: Path
+    found: dict[Key, int]
+
+    def locate(self, key: Key) -> str:
+        """Return `file:line`, or the setting."""
+        for end in range(len(key), 0, -1):
+            line = self.found.get(key[:end])
+            if line is not None:
+                return f"{self.path}:{line}" if line > 0 else f"--set {dotted(key[:end])}"
+        return f"{self.path}:1"
+
+
+def tell(faults: Iterable[Fault], locate: Callable[[Key], str]) -> ScenarioError:
+    """Return the error that tells all faults, in the order of their lines."""
+    told = sorted({(locate(key), dotted(key), what) for key, what in faults}, key=_in_order)
+    return ScenarioError([f"{place}: {key}: {what}" for place, key, what in told])
+
+
+def _in_order(told: tuple[str, str, str]) -> tuple[str, int, str]:
+    place, _, line = told[0].rpartition(":")
+    return (place, int(line), told[1]) if line.isdigit() else (told[0], 0, told[1])
+
+
+def explain(error: ValidationError, raw: Mapping[str, Any], locate: Callable[[Key], str]) -> list[str]:
+    """Turn pydantic's faults into ours: place, key, what to write instead."""
+    told: dict[tuple[str, str], str] = {}
+    for fault in error.errors():
+        key: Key = tuple(part for part in fault["loc"] if part != "[key]")
+        key = tuple("from" if part == "from_" else part for part in key)
+        while key and not _exists(raw, key) and _exists(raw, key[:-2]) and fault["type"] != "missing":
+            key = key[:-1]  # a branch of a union, no key
+        what = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(key[-1]), _fields(key[:-1]), 1)
+            what = "no such key" + (f'; did you mean "{near[0]}"?' if near else "")
+            if not near and _fields(key[:-1]):
+                what += f"; known here: {', '.join(_fields(key[:-1]))}"
+        elif fault["type"] == "missing":
+            what = "missing; it must be given"
+        elif not isinstance(fault.get("input"), dict | list) and fault["type"] != "value_error":
+            what = f"{what[:1].lower()}{what[1:]}, not {fault.get('input')!r:.60}"
+        elif fault["type"] == "value_error" and isinstance(fault.get("input"), str | int | float):
+            what = f"{fault['input']!r:.60} is {what}" if what.startswith(("not", "a bare")) else what
+        place = locate(key)
+        told.setdefault((place, dotted(key)), what)
+    order = sorted(told.items(), key=lambda item: _in_order((*item[0], "")))
+    return [f"{place}: {key or 'file'}: {what}" for (place, key), what in order]
+
+
+def _exists(raw: Any, key: Key) -> bool:  # noqa: ANN401 - any nest of dicts and lists
+    for part in key:
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _fields(key: Key) -> list[str]:
+    """The keys that the schema knows in the table at a path."""
+    here: Any = ScenarioFile
+    for part in key:
+        if not (isinstance(here, type) and issubclass(here, BaseModel)):
+            return []
+        names = {field.alias or name: field for name, field in here.model_fields.items()}
+        if part in names:
+            here = _table_type(names[part].annotation)
+        elif here is None:
+            return []
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        return [field.alias or name for name, field in here.model_fields.items()]
+    return []
+
+
+def _table_type(annotation: Any) -> Any:  # noqa: ANN401 - any annotation
+    """Find the table inside dict[Name, Table], list[Table], Table | None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _table_type(each))), None)
+
+
+def near(name: str, known: Iterable[str], noun: str) -> str:
+    """Say that a name stands for nothing, and which comes nearest."""
+    known = list(known)
+    alike = difflib.get_close_matches(name, known, 1)
+    if alike:
+        return f'no {noun} "{name}"; did you mean "{alike[0]}"?'
+    return f'no {noun} "{name}"; there is {", ".join(known) or "none"}'
+
+
+def dotted(key: Key) -> str:
+    """Write a key as TOML does."""
+    return ".".join(str(part) for part in key)

@@ -1,0 +1,109 @@
+"""What a scenario's tables say of each other and of files: do the names stand for something?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from offload.planning.columns import columns
+from offload.scenario.catalogue import Catalogue
+from offload.scenario.faults import Fault, Key, near
+from offload.scenario.schema import ScenarioFile
+from offload.scenario.setup import Setting, candidates
+from offload.world.mobility import Track
+from offload.world.traces import TraceError, read_tracks
+
+
+def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
+    """Check that every name that a table mentions stands for something."""
+    return [
+        *_wrong_hardware(file, catalogue),
+        *_wrong_models(file, catalogue),
+        *_wrong_links(file),
+    ]
+
+
+def _wrong_hardware(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
+    named: list[tuple[Key, str]] = [
+        *((("devices", name, "hardware"), table.hardware) for name, table in file.devices.items()),
+        *((("nodes", name, "hardware"), table.hardware) for name, table in file.nodes.items()),
+    ]
+    for model, inline in file.models.items():
+        for variant, given in inline.variants.items():
+            named += [
+                (("models", model, "variants", variant, "costs", hardware), hardware)
+                for hardware in given.costs
+            ]
+    for key, name in named:
+        if name not in catalogue.hardware_names:
+            yield key, near(name, catalogue.hardware_names, "hardware")
+
+
+def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
+    for group, devices in file.devices.items():
+        for name, task in devices.tasks.items():
+            key: Key = ("devices", group, "tasks", name)
+            unknown = [
+                ((*key, "models", number), near(model, catalogue.models, "model"))
+                for number, model in enumerate(task.models)
+                if model not in catalogue.models
+            ]
+            yield from unknown
+            if not unknown and not candidates(task, catalogue):
+                known = {v.name for model in task.models for v in catalogue.variants(model)}
+                yield (*key, "variants"), f"these models come as {', '.join(sorted(known))}"
+
+
+def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
+    for name, link in file.links.items():
+        if link.to not in file.nodes:
+            yield ("links", name, "to"), near(link.to, file.nodes, "node")
+        if link.is_cell:
+            for user in [link.from_] if isinstance(link.from_, str) else link.from_:
+                if user != "*" and user not in file.devices:
+                    yield ("links", name, "from"), near(user, file.devices, "device group")
+        elif link.from_ not in file.nodes:
+            yield ("links", name, "from"), near(str(link.from_), file.nodes, "node")
+        elif link.from_ == link.to:
+            yield ("links", name, "to"), "a wire must lead to another node"
+
+
+def find_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str, dict[str, Track]]:
+    """Read the traces of moving devices, adding to `faults` what is wrong with them."""
+    found: dict[str, dict[str, Track]] = {}
+    for group, table in file.devices.items():
+        if table.mobility is None:
+            continue
+        key = ("devices", group, "mobility", "trace")
+        try:
+            tracks = read_tracks(base / table.mobility.trace)
+        except TraceError as error:
+            faults += [(key, fault) for fault in str(error).splitlines()]
+            continue
+        if len(tracks) < table.count:
+            what = f"{len(tracks)} ids in the trace for {table.count} devices"
+            faults.append((("devices", group, "count"), what))
+        if table.mobility.loop:
+            end_s = file.duration + file.drain
+            if any(len(track.times_s) < 2 for track in tracks.values()):
+                faults.append((key, "an id with a single point cannot be looped"))
+                continue
+            tracks = {name: track.looped(end_s) for name, track in tracks.items()}
+        found[group] = tracks
+    return found
+
+
+def check_plans(setting: Setting) -> list[Fault]:
+    """Refuse a device that has no plan at all for one of its tasks."""
+    faults: list[Fault] = []
+    for source in setting.sources:
+        facts = source.facts
+        if not any(columns(facts, cell).plans for cell in (None, *facts.cells)):
+            key = ("devices", facts.group, "tasks", facts.task)
+            places = {"device": facts.hardware.name} | {
+                n.name: n.hardware.name for n in facts.nodes.values()
+            }
+            what = (
+                f"no plan: none of its networks has a profile where it could run"
+                f" ({', '.join(f'{place}: {name}' for place, name in places.items())})"
+            )
+            faults.append((key, what))
+    return faults
