@@ -1,6 +1,7 @@
 """The command line: every command a thin wrapper around what a program could call."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ Policies = Annotated[
 ]
 Replications = Annotated[int | None, typer.Option(min=1, max=10_000, help="Independent runs.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's.")]
-Jobs = Annotated[int, typer.Option(min=1, max=256, help="Processes; rows do not depend on it.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Processes (default: all cores); same rows with any.")
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for rows and figures.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE replaces a key of the file; repeatable.")
@@ -68,8 +71,14 @@ def models(json_: Json = False) -> None:
             for name in catalogue.hardware_names
             if (profile := catalogue.profile(variant, name)) is not None
         ]
-    columns = ["name", "variant", "hardware", "known", "latency_s", "residual", "accuracy", "error"]
-    _list(rows, columns, json_)
+    if json_:
+        _list(rows, [], json_)
+        return
+    for row in rows:
+        known = f"residual {row['residual']:+.1%}" if row["residual"] is not None else row["error"]
+        row["network"], row["error"] = f"{row['name']}:{row['variant']}", known
+        row["top-1"] = row["accuracy"]
+    _list(rows, ["network", "hardware", "known", "latency_s", "top-1", "error"], json_=False)
 
 
 @app.command()
@@ -153,7 +162,7 @@ def run(
     policy: Policies = None,
     replications: Replications = None,
     seed: Seed = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     out: Out = None,
     settings: Set = None,
     json_: Json = False,
@@ -177,7 +186,7 @@ def compare(
     policy: Policies = None,
     replications: Replications = None,
     seed: Seed = None,
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
     out: Out = None,
     settings: Set = None,
     json_: Json = False,
@@ -300,7 +309,8 @@ def _compare(
         _writable(out)
     total = len(chosen) * replications
     with progress("simulating", total) as advance:
-        found = compare(scenario, chosen, replications, seed, jobs, out, advance)
+        workers = min(jobs or os.cpu_count() or 1, total)
+        found = compare(scenario, chosen, replications, seed, workers, out, advance)
     told = json.dumps(to_json(found.as_json()), indent=None if json_ else 1)
     written = _figures(scenario, found, out) if out is not None else []
     if out is not None:

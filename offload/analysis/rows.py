@@ -1,9 +1,12 @@
 """One row for every born request: in memory, and in a Parquet file that can repeat itself."""
 
+import hashlib
+import inspect
 import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import polars as pl
 
 from offload.entities import Outcome, Plan
 from offload.policies.table import Choice
+from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
 from offload.simulation.run import Run
 
@@ -97,16 +101,36 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
     return {
         "format": str(FORMAT),
         "offload": version("offload"),
+        "code": code_digest(),
         "scenario": scenario.file.name,
         "digest": scenario.digest,
         "seed": str(seed),
         "replication": str(replication),
         "policy": choice.name,
+        "policy_code": _policy_digest(choice),
         "label": choice.label,
         "knowledge": choice.knowledge,
         "overhead_s": repr(choice.overhead_s),
         "options": json.dumps(dict(choice.options), sort_keys=True),
     }
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of this package's source: rows made by other code are other rows."""
+    digest = hashlib.blake2b(digest_size=12)
+    package = Path(__file__).parents[1]
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _policy_digest(choice: Choice) -> str:
+    """Return a hash of the file that a user's policy stands in (not of what that imports)."""
+    if ":" not in choice.name:
+        return ""
+    file = inspect.getsourcefile(load_policy(choice.name))
+    return hashlib.blake2b(Path(file).read_bytes(), digest_size=12).hexdigest() if file else ""
 
 
 def metadata(run: Run) -> dict[str, str]:

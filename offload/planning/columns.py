@@ -44,7 +44,7 @@ class Columns:
     ways: tuple["Way", ...]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def columns(facts: Facts, serving: str | None) -> Columns:
     """List every plan for this task while `serving` is the cell in use."""
     plans: list[Plan] = []

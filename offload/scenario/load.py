@@ -4,7 +4,8 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from offload.world.mobility import Track
 MAX_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Scenario:
     """A checked scenario: the file's tables, the catalogue it draws on, and its policies.
 
@@ -39,8 +40,9 @@ class Scenario:
     tracks: Mapping[str, Mapping[str, Track]]
     policy: Choice | None
     compared: tuple[Choice, ...]
+    _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A hash of all that decides the rows but seed, replication and policy."""
         decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
@@ -55,7 +57,7 @@ class Scenario:
                     text += f"{place}{variant.label}{profile.layers_s}{profile.spread}{variant.accuracy}"
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
-    @property
+    @cached_property
     def known(self) -> str:
         """One line on how the latencies are known."""
         found: dict[str, set[str]] = {}
@@ -69,8 +71,10 @@ class Scenario:
         )
 
     def setting(self, overhead_s: float) -> Setting:
-        """Return what a world is made of."""
-        return setup(self.file, self.catalogue, self.tracks, overhead_s)
+        """Return what a world is made of; one for all replications, since it never changes."""
+        if overhead_s not in self._settings:
+            self._settings[overhead_s] = setup(self.file, self.catalogue, self.tracks, overhead_s)
+        return self._settings[overhead_s]
 
 
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:

@@ -12,7 +12,7 @@ from offload.units import show_seconds
 def comparison_tables(found: Comparison) -> list[Table]:
     """Return what users get and how long it takes: a row a policy, means ± half their intervals."""
     title = f"{found.scenario}: {found.replications} replications, seed {found.seed}"
-    shares = _table(title, ("useful", "on time", "accuracy", "J/request", "unfinished"))
+    shares = _table(title, ("useful", "on time", "accuracy", "mJ/request", "lost"))
     times = _table(
         "latency in ms, unfinished requests counted as infinite", ("mean", "p50", "p95", "p99")
     )
@@ -24,15 +24,20 @@ def comparison_tables(found: Comparison) -> list[Table]:
         lost = f"{policy.unfinished / max(1, policy.requests):.1%}"
         shares.add_row(
             name, _share(m["useful"]), _share(m["on_time"]), _share(m["accuracy"]),
-            _number(m["energy_j"]), lost,
+            _thousandths(m["energy_j"]), lost,
         )  # fmt: skip
-        times.add_row(name, *(_ms(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99")))
+        times.add_row(
+            name, *(_thousandths(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99"))
+        )
     return [shares, times]
 
 
 def footnotes(found: Comparison) -> str:
     """Explain the marks of the tables."""
-    notes = [f"± is half of the {found.level:.0%} interval over replications; - is not defined."]
+    notes = [
+        f"± is half of the {found.level:.0%} interval over replications; - is not defined.",
+        "lost: not answered at all; mJ: the device's own marginal energy.",
+    ]
     notes += [
         f"{policy.label} has {policy.knowledge} knowledge: a reference, no contender."
         for policy in found.policies
@@ -43,7 +48,12 @@ def footnotes(found: Comparison) -> str:
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
     table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", padding=(0, 1)
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        title_style="bold",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     table.add_column("policy", no_wrap=True)
     for column in columns:
@@ -70,17 +80,13 @@ def _share(found: Interval | None) -> str:
     return "-" if found is None else f"{found.mean:.3f} ±{found.high - found.mean:.3f}"
 
 
-def _number(found: Interval | None) -> str:
-    return "-" if found is None else f"{found.mean:.4f} ±{found.high - found.mean:.4f}"
-
-
-def _ms(found: Interval | None) -> str:
+def _thousandths(found: Interval | None) -> str:
     return "-" if found is None else f"{found.mean * 1e3:.1f} ±{(found.high - found.mean) * 1e3:.1f}"
 
 
-def plain(columns: list[str], rows: list[dict[str, object]], title: str = "") -> Table:
+def plain(columns: list[str], rows: list[dict[str, object]]) -> Table:
     """Return a table of records, a column each key."""
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for number, column in enumerate(columns):
         numeric = all(isinstance(row[column], int | float | None) for row in rows)
         heading = column.removesuffix("_s").replace("_", " ")

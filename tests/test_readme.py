@@ -1,0 +1,85 @@
+"""What README shows works: its commands, its scenario, its policy, its Python."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import offload
+from offload.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("offload ")]
+
+
+def shortened(words: list[str], tmp_path: Path) -> list[str]:
+    """The same command on a few seconds of the scenario; what it says is not what is tested here."""
+    if words[0] == "compare":
+        # Later options win, so these replace what README gives.
+        words += ["--replications", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
+    if words[0] in ("compare", "run"):
+        words += ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"']
+    if words[0] == "profile":
+        words = ["profile", "squeezenet", "--rounds", "1", "--pause", "0 s", "--out", str(tmp_path)]
+    return words
+
+
+@pytest.fixture
+def careful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README's policy, as a file where the command is called."""
+    (policy,) = [block for block in blocks("python") if "class Careful" in block]
+    (tmp_path / "careful.py").write_text(policy)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("careful", None)
+
+
+@pytest.mark.usefixtures("careful")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, shortened(shlex.split(command)[1:], tmp_path))
+    assert done.exit_code == 0, done.output
+    assert done.output.strip()
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) >= 8
+
+
+def test_scenario(tmp_path: Path) -> None:
+    (text,) = blocks("toml")
+    path = tmp_path / "doorbells.toml"
+    path.write_text(text)
+    scenario = offload.load(path, ['duration="12 s"'])
+    assert offload.simulate(scenario).rows().height > 50
+
+
+@pytest.mark.usefixtures("careful")
+def test_policy_is_sound() -> None:
+    import careful
+
+    assert offload.check_policy(careful.Careful) == []
+
+
+def test_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    (script,) = [block for block in blocks("python") if "offload.simulate" in block]
+    exec(compile(script, "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert "mobilenetv2" in capsys.readouterr().out
+
+
+def test_first_command_line_is_whole() -> None:
+    first = blocks("sh")[0].strip()
+    assert first.startswith("python3 -m venv .venv && ")
+    assert first.endswith(".venv/bin/offload compare scenarios/urban-intersection.toml")
