@@ -1,0 +1,99 @@
+"""The shipped scenarios: each loads, and runs shortened under each of its policies."""
+
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from offload.analysis.result import simulate
+from offload.analysis.rows import LEGS
+from offload.cli import app
+from offload.policies.table import Choice
+from offload.scenario.load import Scenario, load
+
+FILES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.toml"))
+SHIPPED = {"urban-intersection", "camera-corridor", "robotaxi"}
+
+
+@cache
+def shortened(path: Path) -> Scenario:
+    return load(path, ['duration="2 s"', 'warm_up="500 ms"'])
+
+
+CHOICES = [
+    pytest.param(path, choice, id=f"{path.stem}-{choice.label}")
+    for path in FILES
+    for choice in load(path).compared
+]
+
+
+def test_all_are_there() -> None:
+    assert {path.stem for path in FILES} >= SHIPPED
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_loads_and_says_what_it_compares(path: Path) -> None:
+    scenario = load(path)
+    assert scenario.file.name == path.stem
+    assert scenario.file.description
+    assert scenario.policy is not None
+    assert len({choice.label for choice in scenario.compared}) >= 6
+    assert "clairvoyant" in {choice.knowledge for choice in scenario.compared}
+    assert scenario.known.startswith("latencies: ")
+
+
+def test_the_main_one_compares_eight_policies() -> None:
+    scenario = load(next(path for path in FILES if path.stem == "urban-intersection"))
+    assert len({choice.name for choice in scenario.compared}) >= 8
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_check_command(path: Path) -> None:
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert f"{path}: " in done.stdout.replace("\n", "")
+    scenario = load(path)
+    assert all(name in done.stdout for name in (*scenario.file.devices, *scenario.file.nodes))
+
+
+@pytest.mark.parametrize(("path", "choice"), CHOICES)
+def test_runs(path: Path, choice: Choice) -> None:
+    scenario = shortened(path)
+    result = simulate(scenario, choice)
+    rows = result.rows()
+    expected = sum(
+        group.count * task.streams * scenario.file.duration / task.every
+        for group in scenario.file.devices.values()
+        for task in group.tasks.values()
+    )
+    # Poisson phones are few; a fifth is over four of their standard deviations.
+    assert rows.height == pytest.approx(expected, rel=0.2)
+    assert rows["request"].is_unique().all()
+    assert set(rows["group"]) == set(scenario.file.devices)
+    assert rows["born_s"].max() <= scenario.file.duration
+    finished = rows.filter(pl.col("cause") == "")
+    assert finished.height > 0
+    assert finished["latency_s"].null_count() == 0
+    legs = finished.select(pl.sum_horizontal(*LEGS) - pl.col("latency_s")).to_series()
+    assert legs.abs().max() < 1e-9
+    assert rows["energy_j"].min() >= 0
+    assert result.measures()["on_time"] == pytest.approx(
+        rows.filter(pl.col("born_s") >= 0.5)["on_time"].mean()
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "uses"),
+    [("local", pl.col("uplink").is_null()), ("edge", pl.col("edge").is_not_null()),
+     ("cloud", pl.col("cloud").is_not_null())],
+)  # fmt: skip
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_fixed_policies_stay_where_they_belong(path: Path, place: str, uses: pl.Expr) -> None:
+    scenario = shortened(path)
+    if place == "cloud" and all(node.kind != "cloud" for node in scenario.file.nodes.values()):
+        pytest.skip("it has no cloud")
+    rows = simulate(scenario, place).rows()
+    assert rows.select(uses.all()).item()
+    assert not rows["split"].any()
