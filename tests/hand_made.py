@@ -28,9 +28,7 @@ SHIPPED = sorted((ROOT / "scenarios").glob("*.toml"))
 
 def layer(name: str = "layer", kind: str = "conv", **sizes: int) -> Layer:
     """Return a layer; sizes that are not given are zero."""
-    zero = dict.fromkeys(
-        ("flops", "parameters", "input_elements", "output_elements", "output_bytes"), 0
-    )
+    zero = dict.fromkeys(("flops", "parameters", "input_elements", "output_elements", "output_bytes"), 0)
     return Layer(name, kind, kind, **(zero | sizes))
 
 

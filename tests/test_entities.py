@@ -26,7 +26,9 @@ def test_layers_between_two_cuts_are_summed() -> None:
 
 def test_a_cut_counts_layers_not_cuts() -> None:
     # Where a bare number would cross there is no cut, so cuts and layers are not one to one.
-    holed = Variant("net", "fp32", "fp32", "", (), NET.layers, (Cut(0, 9, 1), Cut(2, 9, 1), Cut(3, 1, 1)))
+    holed = Variant(
+        "net", "fp32", "fp32", "", (), NET.layers, (Cut(0, 9, 1), Cut(2, 9, 1), Cut(3, 1, 1))
+    )
     cost = Profile(holed, "box", "assumed", "a test", {1: (1.0, 2.0, 4.0)})
     assert (cost.seconds(0, 1), cost.seconds(1, 2), cost.seconds(0, 2)) == (3.0, 4.0, 7.0)
 
@@ -60,9 +62,7 @@ def test_from_a_single_size_a_batch_is_that_many_runs() -> None:
 
 
 @given(
-    st.dictionaries(
-        st.integers(1, 32), st.tuples(*[st.floats(1e-6, 1.0)] * 3), min_size=1, max_size=5
-    ),
+    st.dictionaries(st.integers(1, 32), st.tuples(*[st.floats(1e-6, 1.0)] * 3), min_size=1, max_size=5),
     st.floats(1, 64),
 )
 def test_seconds_add_up_over_cuts_at_any_batch(

@@ -111,9 +111,7 @@ def same(one: object, other: object) -> bool:
     return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
 
 
-def through(
-    graph: Graph, cut: int, example: tuple[torch.Tensor, ...], *, copied: bool = True
-) -> object:
+def through(graph: Graph, cut: int, example: tuple[torch.Tensor, ...], *, copied: bool = True) -> object:
     """Run a network in two halves; what crosses may be copied, as a wire would."""
     before, after = split(graph, cut)
     crossing = before(*example)

@@ -209,7 +209,7 @@ def test_every_path_has_the_line_on_which_it_was_written(told: dict[str, Any], d
 
 
 @settings(max_examples=300)
-@given(st.text(st.sampled_from('a"\'[]{}=,.#\n\\1 -'), max_size=30))
+@given(st.text(st.sampled_from("a\"'[]{}=,.#\n\\1 -"), max_size=30))
 def test_never_crashes_on_text_and_finds_every_path_of_what_is_toml(text: str) -> None:
     try:
         told = tomllib.loads(text)

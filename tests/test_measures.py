@@ -117,6 +117,4 @@ def test_bins_against_counting() -> None:
         else:
             assert math.isnan(found.stays[number])
         # At the very end of a bin: born before it, and not ended before it.
-        assert found.under_way[number] == sum(
-            b < high <= e for b, e in zip(born, ended, strict=True)
-        )
+        assert found.under_way[number] == sum(b < high <= e for b, e in zip(born, ended, strict=True))

@@ -169,9 +169,7 @@ def test_columns_say_what_their_plans_cost(facts: Facts) -> None:
             assert (parts[0] > 0, parts[1] > 0, parts[2] > 0) == (
                 plan.device_cut > 0, plan.edge is not None, plan.cloud is not None,
             )  # fmt: skip
-        identities = [
-            (p.variant.label, p.device_cut, p.edge_cut, p.edge, p.cloud) for p in table.plans
-        ]
+        identities = [(p.variant.label, p.device_cut, p.edge_cut, p.edge, p.cloud) for p in table.plans]
         assert len(set(identities)) == len(identities)
         # Every way is a run of rows of its own, and together they are all rows.
         covered = [row for way in table.ways for row in range(way.rows.start, way.rows.stop)]
@@ -270,12 +268,14 @@ TOWN = hand_made.facts(
         OTHER: {"edge": [1.0]},
     },
     nodes=[
-        hand_made.node("edge", "edge"), hand_made.node("far", "edge"), hand_made.node("cloud", "cloud"),
+        hand_made.node("edge", "edge"),
+        hand_made.node("far", "edge"),
+        hand_made.node("cloud", "cloud"),
         hand_made.node("island", "cloud"),
     ],
     cells=[hand_made.cell()],
     wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.01, 0.0)],
-)  # fmt: skip
+)
 GOOD = Plan(NET, 1, 2, "edge", "cloud", ("cell",))
 
 
@@ -299,7 +299,10 @@ def test_good_plans_pass(plan: Plan) -> None:
     [
         (None, "it is NoneType, no Plan"),
         ((NET, 1, 2), "it is tuple, no Plan"),
-        (Plan(STRANGER, 0, 1, "edge", None, ("cell",)), "its variant is none of this task's: net:fp32, net:int8"),
+        (
+            Plan(STRANGER, 0, 1, "edge", None, ("cell",)),
+            "its variant is none of this task's: net:fp32, net:int8",
+        ),
         (replace(GOOD, device_cut=-1), "its cuts (-1, 2) must satisfy 0 <= device_cut <= edge_cut <= 3"),
         (replace(GOOD, device_cut=3), "its cuts (3, 2) must satisfy"),
         (replace(GOOD, edge_cut=4), "its cuts (1, 4) must satisfy"),
@@ -323,7 +326,7 @@ def test_good_plans_pass(plan: Plan) -> None:
         (replace(GOOD, edge="far"), "no route leads from edge to far"),
         (Plan(NET, 0, 0, None, "island", ("cell",)), "no profile of net:fp32"),
     ],
-)  # fmt: skip
+)
 def test_each_fault_is_named(plan: object, why: str) -> None:
     assert why in (why_invalid(TOWN, plan) or "")
 
@@ -387,7 +390,11 @@ def test_factors_rise_and_have_mean_one(shape: dict[str, Any]) -> None:
 
 
 def test_factors_at_the_ends_are_finite() -> None:
-    for shape in ({"spread": (0.5, 1.5)}, {"service": "exponential"}, {"service": "log-normal", "cv": 1.0}):
+    for shape in (
+        {"spread": (0.5, 1.5)},
+        {"service": "exponential"},
+        {"service": "log-normal", "cv": 1.0},
+    ):
         profile = hand_made.profile(NET, [1.0] * 3, **shape)
         for quantile in (0.0, np.nextafter(1.0, 0.0)):  # a generator's numbers lie in [0, 1)
             assert 0 <= factor(profile, quantile) < math.inf

@@ -25,18 +25,21 @@ def town(**more: Any) -> Facts:
     """Return a slow device beside an edge server ten times as fast and a cloud twice as fast again."""
     return hand_made.facts(
         {
-            BIG: {"device": [0.08, 0.08, 0.08], "edge": [0.008] * 3, "cloud": [0.004] * 3},
-            SMALL: {"device": [0.02, 0.02, 0.02], "edge": [0.002] * 3, "cloud": [0.001] * 3},
+            BIG: {"device": [0.08] * 3, "edge": [0.008] * 3, "far": [0.009] * 3, "cloud": [0.004] * 3},
+            SMALL: {"device": [0.02] * 3, "edge": [0.002] * 3, "far": [0.003] * 3, "cloud": [0.001] * 3},
         },
         nodes=[
-            hand_made.node("edge", "edge"), hand_made.node("far", "edge"), hand_made.node("cloud", "cloud"),
+            hand_made.node("edge", "edge"),
+            hand_made.node("far", "edge"),
+            hand_made.node("cloud", "cloud"),
         ],
         cells=[hand_made.cell()],
         wires=[
-            Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.0), Wire("lane", ("edge", "far"), 1e9, 0.001, 0.0),
+            Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.0),
+            Wire("lane", ("edge", "far"), 1e9, 0.001, 0.0),
         ],
         **({"input_bytes": 4000.0} | more),
-    )  # fmt: skip
+    )
 
 
 def make(name: str, **options: Any) -> Policy:
@@ -99,8 +102,10 @@ def test_splits_do_happen_where_they_are_allowed() -> None:
     # 4 kB at 100 kbit/s take 320 ms, 500 bytes 40 ms, and the last layer 20 ms on the device.
     facts = hand_made.facts(
         {SMALL: {"device": [0.001, 0.001, 0.9], "edge": [0.001] * 3}},
-        nodes=[hand_made.node("edge", "edge")], cells=[hand_made.cell()], input_bytes=4000.0,
-    )  # fmt: skip
+        nodes=[hand_made.node("edge", "edge")],
+        cells=[hand_made.cell()],
+        input_bytes=4000.0,
+    )
     seen = hand_made.seen(facts, cell=1e5)
     for name in ("quickest", "on-time"):
         assert make(name).decide(hand_made.request(), seen) == Plan(SMALL, 2, 3, "edge", None, ("cell",))

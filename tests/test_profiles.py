@@ -138,7 +138,10 @@ DAMAGE = {
     "a residual that is no number": (set_(float("nan"), "rounds", 0, "residual"), "rounds.0.residual"),
     "no time at all": (set_(0.0, "rounds", 0, "end_to_end_s"), "rounds.0.end_to_end_s"),
     "idle layers": (set_([0.0, 0.0], "rounds", 1, "layers_s"), "rounds[1].layers_s: the layers take no"),
-    "layers missing in a round": (set_([0.1], "rounds", 3, "layers_s"), "rounds[3].layers_s has 1 entries"),
+    "layers missing in a round": (
+        set_([0.1], "rounds", 3, "layers_s"),
+        "rounds[3].layers_s has 1 entries",
+    ),
     "cuts that do not begin": (set_(1, "cuts", 0, "after"), "cuts must rise from 0"),
     "cuts that do not end": (set_(3, "cuts", 2, "after"), "cuts must rise from 0"),
     "cuts that fall": (set_(2, "cuts", 1, "after"), "cuts must rise from 0"),
@@ -200,7 +203,8 @@ def test_shipped_profiles_are_whole(path: Path) -> None:
         assert len(accepted) >= 5
         assert sum(layers_s) == pytest.approx(np.mean([r.end_to_end_s for r in accepted]))
         for round_ in accepted:
-            assert round_.residual == pytest.approx(sum(round_.layers_s) / round_.end_to_end_s - 1, abs=1e-4)
+            expected = sum(round_.layers_s) / round_.end_to_end_s - 1
+            assert round_.residual == pytest.approx(expected, abs=1e-4)
     assert abs(found.residual) < LIMITS.get(told.model, 0.15)
     # Larger batches take longer as a whole, and less a piece.
     sizes = sorted(found.layers_s)

@@ -38,11 +38,11 @@ def test_many_comparisons_widen_an_interval() -> None:
     assert three.high - three.low > one.high - one.low
 
 
-def table(values: dict[str, list[float]], measure: str = "energy_j") -> dict[str, dict[str, list[float]]]:
-    """Return one measure of some policies, the others unknown."""
+def table(values: dict[str, list[float]]) -> dict[str, dict[str, list[float]]]:
+    """Return the energy of some policies, their other measures unknown."""
     others = ("useful", "on_time", "latency_mean_s", "energy_j")
     unknown = {name: [math.nan] * len(next(iter(values.values()))) for name in others}
-    return {label: unknown | {measure: each} for label, each in values.items()}
+    return {label: unknown | {"energy_j": each} for label, each in values.items()}
 
 
 def test_pairs_are_paired_and_simultaneous() -> None:
@@ -51,7 +51,8 @@ def test_pairs_are_paired_and_simultaneous() -> None:
         "a": (common + [1, 2, 3, 1, 2, 3]).tolist(), "b": common.tolist(), "c": (common + 2).tolist(),
     }  # fmt: skip
     found = pairs(table(values))
-    assert [(p.a, p.b, p.measure) for p in found] == [(a, b, "energy_j") for a, b in combinations("abc", 2)]
+    expected = [(a, b, "energy_j") for a, b in combinations("abc", 2)]
+    assert [(p.a, p.b, p.measure) for p in found] == expected
     for pair in found:
         gaps = np.subtract(values[pair.a], values[pair.b])
         expected = interval(gaps.tolist(), 0.95, 3)

@@ -70,7 +70,7 @@ def test_no_more_than_twenty_faults_are_told(tmp_path: Path) -> None:
     assert len(str(refused.value).splitlines()) == 20
 
 
-@pytest.mark.parametrize("text", [b"time,id,x,y\n0,\xff,1,2\n", b"time,id,x,y\n0,\"" + b"a" * 200_000])
+@pytest.mark.parametrize("text", [b"time,id,x,y\n0,\xff,1,2\n", b'time,id,x,y\n0,"' + b"a" * 200_000])
 def test_what_is_no_csv_is_refused(tmp_path: Path, text: bytes) -> None:
     path = trace(tmp_path, text)
     with pytest.raises(TraceError, match="not a CSV file in UTF-8") as refused:

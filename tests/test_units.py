@@ -35,11 +35,11 @@ def test_text_becomes_si(dimension: str, text: str, value: float) -> None:
 
 
 @given(
-    st.sampled_from(EVERY_UNIT), st.floats(-1e300, 1e300, allow_nan=False), st.sampled_from(["", " ", "\t"])
+    st.sampled_from(EVERY_UNIT),
+    st.floats(-1e300, 1e300, allow_nan=False),
+    st.sampled_from(["", " ", "\t"]),
 )
-def test_whatever_python_writes_is_read(
-    unit: tuple[str, str], number: float, space: str
-) -> None:
+def test_whatever_python_writes_is_read(unit: tuple[str, str], number: float, space: str) -> None:
     dimension, name = unit
     if name[0].isdigit():
         space = " "  # "21/s" would be 2 and "1/s", or 21 and "/s"
@@ -90,9 +90,17 @@ def test_anything_is_a_finite_number_or_a_value_error(text: object) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.0123, "12.3 ms"), (1.0, "1 s"), (61.28, "61.3 s"), (5e-6, "5 us"), (3.456e-9, "0.00346 us"),
-        (0.0, "0 us"), (-0.02, "-20 ms"), (math.nan, "-"), (math.inf, "-"), (-math.inf, "-"),
+        (0.0123, "12.3 ms"),
+        (1.0, "1 s"),
+        (61.28, "61.3 s"),
+        (5e-6, "5 us"),
+        (3.456e-9, "0.00346 us"),
+        (0.0, "0 us"),
+        (-0.02, "-20 ms"),
+        (math.nan, "-"),
+        (math.inf, "-"),
+        (-math.inf, "-"),
     ],
-)  # fmt: skip
+)
 def test_seconds_for_people(seconds: float, text: str) -> None:
     assert show_seconds(seconds) == text

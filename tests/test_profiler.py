@@ -1,0 +1,122 @@
+"""Measuring a tiny network in a tiny budget: what a round holds, and why one is rejected."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from offload.dnn import profiler, profiles, zoo
+from offload.dnn.profiler import Session, Subject
+from offload.entities import Figure
+
+
+class Tiny(nn.Sequential):
+    """Three layers."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+
+
+TINY = zoo.Network("tiny", Tiny, (6,), "guessing", "random", {"fp32": Figure(0.5, "assumed", "a coin")})
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """A session of almost no budget; what it sets for the whole process is put back."""
+    threads, fast = torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
+    yield Session("box", (1, 2), budget_s=0.001)
+    torch.set_num_threads(threads)
+    torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def test_a_round_holds_means_of_its_runs(session: Session) -> None:
+    done = session.round(Subject(Tiny().eval(), TINY.example(2)))
+    assert done.batch == 2
+    assert done.runs == len(done.ratios) == 8  # the fewest, when the budget is spent
+    assert len(done.layers_s) == 3
+    assert all(each >= 0 for each in done.layers_s)
+    assert done.residual == pytest.approx(sum(done.layers_s) / done.end_to_end_s - 1, abs=1e-3)
+    assert sum(done.ratios) / 8 == pytest.approx(1.0, abs=1e-3)
+    assert done.busy_share < 1
+    assert done.at.endswith("+00:00")
+
+
+def test_time_goes_to_the_layer_that_takes_it(session: Session) -> None:
+    lopsided = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1_000_000)).eval()
+    done = session.round(Subject(lopsided, TINY.example(1)))
+    assert done.layers_s[2] > 0.8 * sum(done.layers_s)
+
+
+@pytest.mark.parametrize(
+    ("busy_share", "spin", "why"),
+    [
+        (0.0, 1.0, ""),
+        (0.05, 1.25, ""),
+        (0.051, 1.0, "kept from running for 5% of the time"),
+        (0.3, 9.0, "kept from running for 30% of the time"),
+        (0.0, 1.26, "a fixed loop ran 1.26 times slower than at its fastest"),
+    ],
+)
+def test_why_a_round_is_rejected(busy_share: float, spin: float, why: str) -> None:
+    assert profiler._why_busy(busy_share, spin) == why
+
+
+@pytest.mark.parametrize("spin", [1.0, 2.0])
+def test_rejection_depends_on_spin_and_busy_share_alone(
+    session: Session, spin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However odd the residual of so small a network, it decides nothing.
+    monkeypatch.setattr(profiler, "_spin", lambda: spin * session.fastest_spin)
+    monkeypatch.setattr(profiler, "BUSY_SHARE", 2.0)
+    done = session.round(Subject(Tiny().eval(), TINY.example(1)))
+    assert done.spin == spin
+    slow = "a fixed loop ran 2.00 times slower than at its fastest"
+    assert done.rejected == ("" if spin == 1.0 else slow)
+
+
+def test_a_session_measures_until_it_has_its_rounds(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rounds = iter(range(1000))
+
+    # Every third round is disturbed, whatever this machine does meanwhile.
+    monkeypatch.setattr(profiler, "_why_busy", lambda *_: "busy" if next(rounds) % 3 == 0 else "")
+    said: list[str] = []
+    (told,) = session.measure([(TINY, "fp32")], rounds=4, pause_s=0.0, say=said.append)
+    for batch in (1, 2):
+        assert sum(r.batch == batch and not r.rejected for r in told.rounds) >= 4
+    assert len(said) == len(told.rounds) > 8
+    assert sum("rejected: busy" in line for line in said) == sum(bool(r.rejected) for r in told.rounds)
+    assert (told.model, told.variant, told.hardware, told.weights) == ("tiny", "fp32", "box", "random")
+    assert told.input_shape == [6]
+    assert told.machine.threads == 1
+
+    path = tmp_path / "tiny.fp32.box.json"
+    profiles.write(path, told)
+    assert profiles.ProfileFile.model_validate_json(path.read_bytes()) == told
+    found = profiles.read(path)
+    assert found.variant.label == "tiny:fp32"
+    assert found.variant.accuracy == Figure(0.5, "assumed", "a coin")
+    assert [layer.kind for layer in found.variant.layers] == ["linear", "activation", "linear"]
+    assert [cut.payload_bytes for cut in found.variant.cuts] == [24, 32, 32, 8]
+    for batch in (1, 2):
+        good = [r.end_to_end_s for r in told.rounds if r.batch == batch and not r.rejected]
+        assert sum(found.layers_s[batch]) == pytest.approx(sum(good) / len(good))
+
+
+def test_a_profile_describes_one_input_whatever_batch_came_first(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiler, "_why_busy", lambda *_: "")
+    session.batches = (2, 1)
+    (told,) = session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
+    assert told.cuts[0].payload_bytes == 24
+    assert told.layers[0].flops == 2 * 6 * 8
+
+
+def test_on_a_busy_machine_it_gives_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiler, "_why_busy", lambda *_: "busy")
+    with pytest.raises(RuntimeError, match="too busy in 6 rounds"):
+        session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0)
