@@ -170,6 +170,11 @@ def run(
     """Simulate a scenario under the policy that it names (or those of --policy)."""
     with _clear_errors():
         if file.suffix == ".parquet":
+            if policy or settings or seed is not None or (replications or 1) > 1:
+                msg = (
+                    f"{file} says what made it; --policy, --set, --seed and --replications do not apply"
+                )
+                raise _BadInputError(msg)
             _repeat(file, out, json_)
             return
         scenario = _load(file, settings)
@@ -255,6 +260,9 @@ def _clear_errors() -> Iterator[None]:
     except (ScenarioError, ProfileError, PolicyTableError, _BadInputError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
+    except OSError as error:  # a full disk, a file where a folder should be
+        typer.echo(f"{error.filename or 'file'}: {error.strerror}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
         typer.echo("interrupted; what is finished is kept, and the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -274,7 +282,15 @@ def _load(file: Path, settings: list[str] | None) -> "Scenario":
 def _choices(names: list[str]) -> "list[Choice]":
     from offload.policies import table
 
-    return [table.choose({"name": name}) for name in dict.fromkeys(names)]
+    found, faults = [], []
+    for name in dict.fromkeys(names):
+        try:
+            found.append(table.choose({"name": name}))
+        except table.PolicyTableError as error:
+            faults += [f"--policy {name}: {what}" for _, what in error.faults]
+    if faults:
+        raise _BadInputError("\n".join(faults))
+    return found
 
 
 def _writable(folder: Path) -> None:
@@ -297,7 +313,7 @@ def _whole_numbers(option: str, text: str) -> tuple[int, ...]:
 
 
 def _compare(
-    scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int,
+    scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int | None,
     out: Path | None, json_: bool,
 ) -> None:  # fmt: skip
     from rich.console import Console
@@ -314,7 +330,9 @@ def _compare(
     told = json.dumps(to_json(found.as_json()), indent=None if json_ else 1)
     written = _figures(scenario, found, out) if out is not None else []
     if out is not None:
-        (out / "summary.json").write_text(told + "\n")
+        aside = out / ".summary.json"
+        aside.write_text(told + "\n")
+        aside.replace(out / "summary.json")
     if json_:
         typer.echo(told)
         return
@@ -354,11 +372,13 @@ def _figures(scenario: "Scenario", found: "Comparison", out: Path) -> list[Path]
 def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     """Simulate again what a file of rows holds, from what it says of itself."""
     from offload.analysis import rows
-    from offload.analysis.repeat import repeat
+    from offload.analysis.repeat import read
 
-    result, same = repeat(file)
+    recipe = read(file)
     if out is not None:
         _writable(out)
+    result, same = recipe.repeat()
+    if out is not None:
         rows.write(result.rows(), out / "requests.parquet", result.metadata)
     told = {"file": str(file), "requests": result.rows().height, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
@@ -366,7 +386,9 @@ def _repeat(file: Path, out: Path | None, json_: bool) -> None:
 
 def _list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:
     if json_:
-        typer.echo(json.dumps(rows))
+        from offload.analysis.compare import to_json
+
+        typer.echo(json.dumps(to_json(rows)))
         return
     from rich.console import Console
 

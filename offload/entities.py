@@ -10,6 +10,14 @@ Known = Literal["measured", "rescaled", "published", "assumed"]
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
 
+NAME_RULE = "a name has 1 to 100 characters, no slash, and does not begin with a dot"
+
+
+def is_name(text: str) -> bool:
+    """Tell whether text may name a thing, and so a folder."""
+    return 0 < len(text) <= 100 and text.isprintable() and not set("/\\") & set(text) and text[0] != "."
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A number and how it is known."""

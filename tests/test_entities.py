@@ -2,12 +2,12 @@
 
 import itertools
 
-from tests import hand_made
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from offload.entities import Cut, Plan, Profile, Variant
+from tests import hand_made
 
 NET = hand_made.variant([100, 80, 60, 40])
 

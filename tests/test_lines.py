@@ -4,12 +4,12 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from tests import hand_made
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from offload.scenario.lines import find_lines
+from tests import hand_made
 
 Path = tuple[str | int, ...]
 

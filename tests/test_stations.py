@@ -10,17 +10,10 @@ import simpy
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Dedicated, Shared
+from offload.simulation.batching import Batching, Member
 from offload.simulation.clock import Clock
-from offload.simulation.stations import (
-    LATE,
-    NO_ROUTE,
-    OUT_OF_RANGE,
-    Batching,
-    Dedicated,
-    InOrder,
-    Member,
-    Shared,
-)
+from offload.simulation.stations import LATE, InOrder
 
 # Fine-grained enough that two times seldom coincide by chance, coarse enough to shrink well.
 SOON = st.integers(0, 300_000).map(lambda n: n * 1e-5)
@@ -221,7 +214,7 @@ def share(transfers, coverages, give_up_s, delay_s, probes=()):
     cell.note = note
 
     def send(number, device, air_s, due_s):
-        def wake(cause):
+        def wake(cause, air_s=0.0):
             assert number not in found  # woken once
             found[number] = (clock.now, cause)
 
@@ -330,7 +323,7 @@ def test_dedicated_hop_is_a_queue_for_each_device(transfers):
     transfers = sorted(transfers, key=lambda each: each[1])
 
     def send(number, device, air_s, due_s):
-        def wake(cause):
+        def wake(cause, air_s=0.0):
             found[number] = (clock.now, cause)
 
         arrives_s = hop.send(device, air_s, wake, due_s)
@@ -372,9 +365,6 @@ def batches_by_hand(work, servers, limit, wait_s, seconds):
             moments.add(work[waiting[-1]][0] + wait_s)
         ends = [end_s for end_s in ends if end_s > now]
         while len(ends) < servers:
-            for number in [number for number in waiting if work[number][3] < now]:
-                waiting.remove(number)
-                ended[number] = (now, LATE, 0)
             groups = {}
             for number in waiting:
                 groups.setdefault(work[number][1], []).append(number)
@@ -382,7 +372,14 @@ def batches_by_hand(work, servers, limit, wait_s, seconds):
             ripe = [group for group in groups.values() if work[group[0]][0] + wait_s <= now]
             if not full + ripe:
                 break
-            batch = min(full or ripe, key=lambda group: work[group[0]][0])[:limit]
+            chosen = min(full or ripe, key=lambda group: work[group[0]][0])
+            late = [number for number in chosen if work[number][3] < now]
+            if late:  # they go when their batch would begin, and then another may be next
+                for number in late:
+                    waiting.remove(number)
+                    ended[number] = (now, LATE, 0)
+                continue
+            batch = chosen[:limit]
             end_s = now + seconds(len(batch)) * max(work[number][2] for number in batch)
             for number in batch:
                 waiting.remove(number)
@@ -421,7 +418,7 @@ def test_batching_is_what_one_finds_by_hand(work, servers, limit, wait_s):
     station = Batching(clock, servers, limit, wait_s)
 
     def join(number, key, factor, due_s):
-        def wake(cause):
+        def wake(cause, air_s=0.0):
             assert number not in found
             found[number] = (clock.now, cause)
 
@@ -448,7 +445,7 @@ def test_a_full_batch_goes_before_an_older_ripe_one():
     station = Batching(clock, 1, 2, 0.1)
 
     def join(name, key):
-        def wake(cause):
+        def wake(cause, air_s=0.0):
             ends.append((name, round(clock.now, 9), cause))
 
         station.join(Member(key, lambda _members: 1.0, 1.0, inf, lambda *_: None, wake))

@@ -2,8 +2,12 @@
 
 import json
 import math
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +20,7 @@ from offload.analysis import rows, statistics
 from offload.analysis.measures import BINS, MEASURES, Summary, summarise
 from offload.analysis.result import simulate
 from offload.analysis.statistics import Interval, Pair
-from offload.policies.table import Choice
+from offload.policies.table import Choice, folder_name
 from offload.scenario.load import Scenario, check
 
 
@@ -121,7 +125,7 @@ def compare(
 
 def rows_path(out: Path, label: str, replication: int) -> Path:
     """Return where the rows of one run lie."""
-    return out / label.replace(":", "-") / str(replication) / "requests.parquet"
+    return out / folder_name(label) / str(replication) / "requests.parquet"
 
 
 def _summaries(
@@ -129,19 +133,46 @@ def _summaries(
     out: Path | None,
 ) -> Iterator[tuple[str, int, Summary]]:  # fmt: skip
     raw = json.dumps(scenario.raw, default=str)
+    where = (str(scenario.path), str(scenario.base))
     calls = [
-        joblib.delayed(_one)(str(scenario.path), raw, str(scenario.base), choice, seed, r, out)
+        joblib.delayed(_one)(where, raw, choice, seed, r, out, tuple(sys.path))
         for r in range(replications)
         for choice in choices
     ]
-    yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+    with _workers_deaf():
+        done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+    yield from done
+
+
+@contextmanager
+def _workers_deaf() -> Iterator[None]:
+    """Let the processes that are started here ignore Ctrl-C: it is this one's to end them.
+
+    An ignored signal stays ignored in what a process starts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _one(
-    path: str, raw: str, base: str, choice: Choice, seed: int, replication: int, out: Path | None
+    where: tuple[str, str],
+    raw: str,
+    choice: Choice,
+    seed: int,
+    replication: int,
+    out: Path | None,
+    paths: tuple[str, ...],
 ) -> tuple[str, int, Summary]:
     """Simulate one policy in one replication, in whichever process, or read it if it is there."""
-    scenario = _scenario(path, raw, base)
+    # A process that was started earlier may not know where the user's policies lie.
+    sys.path.extend(path for path in paths if path not in sys.path)
+    scenario = _scenario(*where, raw)
     file = scenario.file
     warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
     kept = rows_path(out, choice.label, replication) if out is not None else None
@@ -158,7 +189,7 @@ def _one(
 
 
 @lru_cache(maxsize=4)
-def _scenario(path: str, raw: str, base: str) -> Scenario:
+def _scenario(path: str, base: str, raw: str) -> Scenario:
     """Check the scenario once a process."""
     return check(Path(path), json.loads(raw), lambda _: path, Path(base))
 

@@ -1,25 +1,43 @@
 """A result repeated from its own rows file."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from offload.analysis.result import Result, simulate
 from offload.policies import table
+from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
-from offload.scenario.load import check
+from offload.scenario.load import Scenario, check
 
 
-def repeat(file: Path) -> tuple[Result, bool]:
-    """Simulate again what a file of rows holds, and tell whether the rows are the same.
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a file of rows says of how it was made, and the rows themselves."""
 
-    Files that the scenario names (traces, profiles) are looked for where they were, and must have the
+    scenario: Scenario
+    choice: Choice
+    seed: int
+    replication: int
+    frame: pl.DataFrame
+
+    def repeat(self) -> tuple[Result, bool]:
+        """Simulate again, and tell whether the rows are the same."""
+        result = simulate(self.scenario, self.choice, self.seed, self.replication)
+        return result, result.rows().equals(self.frame)
+
+
+def read(file: Path) -> Recipe:
+    """Read a file of rows.
+
+    Files that its scenario names (traces, profiles) are looked for where they were, and must have the
     same content. Raises ScenarioError.
     """
     try:
         told = pl.read_parquet_metadata(file)
-        before = pl.read_parquet(file)
+        frame = pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ScenarioError([f"{file}: no file of rows: {error}"]) from error
     missing = [key for key in ("resolved", "scenario_file", "policy_table", "seed") if key not in told]
@@ -32,5 +50,4 @@ def repeat(file: Path) -> tuple[Result, bool]:
     if scenario.digest != told["digest"]:
         raise ScenarioError([f"{file}: the traces or profiles that it used have changed since"])
     choice = table.choose(json.loads(told["policy_table"]))
-    result = simulate(scenario, choice, int(told["seed"]), int(told["replication"]))
-    return result, result.rows().equals(before)
+    return Recipe(scenario, choice, int(told["seed"]), int(told["replication"]), frame)

@@ -16,13 +16,14 @@ from offload.entities import Cut, Layer
 # Operator classes, by what an operator's name contains; the first match counts.
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("quantize", ("quantize",)),
+    ("conv", ("conv",)),
+    ("pool", ("interpolate", "upsample")),
     ("view", ("view", "reshape", "flatten", "size", "permute", "transpose", "slice", "select",
               "getitem", "dropout", "contiguous", "identity", "chunk", "split", "expand",
               "unsqueeze", "squeeze")),
     ("attention", ("scaled_dot_product", "attention")),
-    ("conv", ("conv",)),
     ("linear", ("linear", "addmm", "matmul", "bmm", "einsum")),
-    ("pool", ("pool", "mean", "interpolate", "upsample")),
+    ("pool", ("pool", "mean")),
     ("norm", ("norm",)),
     ("activation", ("relu", "hardtanh", "sigmoid", "silu", "swish", "gelu", "softmax", "tanh",
                     "hardswish")),
@@ -90,7 +91,9 @@ def instrument(graph: Graph, stamp: Callable[[], None]) -> fx.GraphModule:
     steps = [node for node in copied.nodes if node.op.startswith("call_")]
     for node in copied.nodes:
         if node.op == "get_attr" and node.users:  # fetch a weight when its layer runs, as eager does
-            next(step for step in steps if step in node.users).prepend(node)
+            step = next((step for step in steps if step in node.users), None)
+            if step is not None:  # a weight may go straight to the output
+                step.prepend(node)
     with copied.inserting_before(steps[0]):
         copied.call_function(stamp)
     for node in steps:
@@ -188,8 +191,10 @@ def _kind(node: fx.Node, target: Any, takes: list[torch.Tensor]) -> str:  # noqa
     if target is not None:
         kernel, groups, channels = target.kernel_size, target.groups, target.in_channels
     else:
-        channels = takes[0].shape[1]
-        kernel, groups = takes[1].shape[2:], channels // takes[1].shape[1]
+        # aten.conv*(input, weight, bias, stride, padding, dilation, groups); transposed ones have their
+        # output padding where the others have the dilation.
+        channels, kernel = takes[0].shape[1], takes[1].shape[2:]
+        groups = node.args[6] if len(node.args) > 6 else 1
     if groups == channels > 1:
         return "depthwise"
     return "pointwise" if math.prod(kernel) == 1 else "conv"

@@ -96,9 +96,14 @@ class Session:
             msg = f"this machine was too busy in {3 * rounds} rounds; try again when it is idle"
             raise RuntimeError(msg)
         return [
-            self._file(network, variant, subjects[index][0].graph, found[index])
+            self._file(network, variant, self._alone(network, subjects[index]), found[index])
             for index, (network, variant) in enumerate(targets)
         ]
+
+    def _alone(self, network: zoo.Network, subjects: list[Subject]) -> Graph:
+        """Return the graph for a batch of one, which a profile describes."""
+        alone = next((subject.graph for subject in subjects if subject.batch == 1), None)
+        return alone or capture(subjects[0].module, network.example(1))
 
     def _subjects(self, network: zoo.Network, variant: str) -> list[Subject]:
         module = zoo.variant(network, variant)

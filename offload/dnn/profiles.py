@@ -22,7 +22,7 @@ class ProfileError(ValueError):
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LayerRecord(_Record):
@@ -92,7 +92,7 @@ class ProfileFile(_Record):
     variant: str
     precision: str
     task: str
-    input_shape: list[Count]
+    input_shape: Annotated[list[Count], Field(min_length=1, max_length=8)]
     weights: str
     accuracy: AccuracyRecord | None
     hardware: str
@@ -135,12 +135,26 @@ def read(path: Path) -> Profile:
         msg = f"{path}: {error.strerror}"
         raise ProfileError(msg) from error
     except ValidationError as error:
-        faults = [
-            f"{path}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
-            for fault in error.errors()[:20]
-        ]
-        raise ProfileError("\n".join(faults)) from error
+        raise ProfileError("\n".join(_explain(path, error))) from error
+    name = f"{found.model}.{found.variant}.{found.hardware}"
+    if path.stem != name:
+        msg = f'{path}: holds "{name}"; name the file after that'
+        raise ProfileError(msg)
     return _profile(found)
+
+
+def _explain(path: Path, error: ValidationError) -> list[str]:
+    """Say what is wrong with a file, in our words."""
+    told = []
+    for fault in error.errors()[:20]:
+        what = {
+            "missing": "missing; measure again",
+            "finite_number": "must be a finite number",
+            "too_short": "give at least one",
+        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        what = what.replace("Invalid JSON: ", "not JSON: ")
+        told.append(": ".join([str(path), *filter(None, [".".join(map(str, fault["loc"]))]), what]))
+    return told
 
 
 def write(path: Path, found: ProfileFile) -> None:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
 
 from offload.entities import Facts, Plan, Variant
-from offload.planning.cuts import shortlist
+from offload.planning.cuts import open_cuts
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -40,6 +41,7 @@ class Columns:
     result_bytes: Floats
     energy_j: Floats
     accuracy: Floats
+    on_device: Flags
     unsplit: Flags
     ways: tuple["Way", ...]
 
@@ -65,6 +67,7 @@ def columns(facts: Facts, serving: str | None) -> Columns:
         result_bytes=table[:, 5],
         energy_j=table[:, 6],
         accuracy=np.array([p.variant.accuracy.value if p.variant.accuracy else np.nan for p in plans]),
+        on_device=np.array([p.device_cut > 0 for p in plans], dtype=bool),
         unsplit=np.array([not p.split for p in plans], dtype=bool),
         ways=tuple(way for way in ways if way.rows.start < way.rows.stop),
     )
@@ -125,8 +128,8 @@ def _plans(
         variant not in facts.profiles[name] for name in (edge, cloud) if name is not None
     ):
         return []
-    cuts = shortlist(variant, facts.input_bytes)[:-1]
-    firsts = [k for k in cuts if (k == 0 and not facts.private) or (k > 0 and on_device)]
+    cuts = open_cuts(facts, variant)
+    firsts = [cut for cut in cuts if cut == 0 or on_device]
     if cloud is None:
         pairs = [(first, last) for first in firsts]
     elif edge is None:
@@ -151,7 +154,7 @@ def why_invalid(facts: Facts, plan: object) -> str | None:
 def _wrong_cuts(facts: Facts, plan: Plan) -> str | None:
     last = plan.variant.last
     cuts = (plan.device_cut, plan.edge_cut)
-    if not all(isinstance(cut, int) for cut in cuts) or not 0 <= cuts[0] <= cuts[1] <= last:
+    if not all(isinstance(cut, Integral) for cut in cuts) or not 0 <= cuts[0] <= cuts[1] <= last:
         return f"its cuts {cuts} must satisfy 0 <= device_cut <= edge_cut <= {last}"
     if facts.private and cuts[0] == 0:
         return "raw input of a private task may not leave the device (device_cut is 0)"
@@ -183,7 +186,11 @@ def _wrong_way(facts: Facts, plan: Plan) -> str | None:
         return "it must name an uplink if and only if something runs off the device"
     if plan.uplinks is None:
         return None
-    if len(plan.uplinks) != 1 or plan.uplinks[0] not in facts.cells:
+    if (
+        not isinstance(plan.uplinks, tuple)
+        or len(plan.uplinks) != 1
+        or plan.uplinks[0] not in facts.cells
+    ):
         return f"uplinks is {plan.uplinks}; choose one of ({', '.join(facts.cells)},)"
     stops = [facts.cells[plan.uplinks[0]].node, *(n for n in (plan.edge, plan.cloud) if n)]
     for here, there in pairwise(stops):

@@ -1,6 +1,18 @@
 """Which cuts of a variant are worth pricing."""
 
-from offload.entities import Variant
+from math import inf
+
+from offload.entities import Facts, Variant
+
+
+def open_cuts(facts: Facts, variant: Variant) -> tuple[int, ...]:
+    """Return the shortlisted cuts at which a task may leave the device: not the last, which stays.
+
+    Raw input of a private task may not, so that the first cut does not count, nor do its bytes.
+    """
+    if facts.private:
+        return shortlist(variant, inf)[1:-1]
+    return shortlist(variant, facts.input_bytes)[:-1]
 
 
 def shortlist(variant: Variant, input_bytes: float) -> tuple[int, ...]:

@@ -67,7 +67,7 @@ def price_at(seen: Observation) -> Prices:
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
     ready_s = max(facts.overhead_s, seen.backlog_s)
-    latency_s = np.where(device_s > 0, ready_s + device_s, facts.overhead_s)
+    latency_s = np.where(table.on_device, ready_s + device_s, facts.overhead_s)
     if serving is None:
         return Prices(table, latency_s, energy_j)
 

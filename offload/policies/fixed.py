@@ -7,6 +7,7 @@ import numpy as np
 
 from offload.entities import Facts, Observation, Plan, Request
 from offload.planning.columns import columns
+from offload.planning.cuts import open_cuts
 from offload.planning.price import unloaded
 
 
@@ -58,11 +59,11 @@ class _Fixed:
         """Tell whether a plan runs all it may in this policy's place."""
         if self.place == "device":
             return plan.uplinks is None
-        start = plan.device_cut == 0 or facts.private
+        if plan.uplinks is None or plan.device_cut != open_cuts(facts, plan.variant)[0]:
+            return False
         if self.place == "edge":
-            site = facts.cells[plan.uplinks[0]].node if plan.uplinks else None
-            return start and plan.edge == site and plan.cloud is None
-        return start and plan.cloud is not None and plan.edge is None
+            return plan.edge == facts.cells[plan.uplinks[0]].node and plan.cloud is None
+        return plan.cloud is not None and plan.edge is None
 
 
 @dataclass

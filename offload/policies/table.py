@@ -3,13 +3,15 @@
 import dataclasses
 import difflib
 import importlib
-import inspect
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
-from offload.entities import Knowledge
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from offload.entities import NAME_RULE, Knowledge, is_name
 from offload.policies.protocol import Policy
 from offload.units import Quantity, Seconds
 
@@ -44,6 +46,11 @@ class Choice:
         return policy
 
 
+def folder_name(label: str) -> str:
+    """Return the name of the folder that a policy's rows go to."""
+    return label.replace(":", "-")
+
+
 class PolicyTableError(ValueError):
     """Faults in a policy table: pairs of a key (or "") and what to write instead."""
 
@@ -51,15 +58,18 @@ class PolicyTableError(ValueError):
         super().__init__("; ".join(f"{key}: {what}" if key else what for key, what in faults))
         self.faults = faults
 
+    def __reduce__(self) -> tuple[type["PolicyTableError"], tuple[list[tuple[str, str]]]]:
+        """Cross from a worker process whole."""
+        return type(self), (self.faults,)
+
 
 def load(name: str) -> Callable[..., Policy]:
     """Return the class of a policy by its name or as "module:Class". Raises PolicyTableError."""
     path = NAMED.get(name, name)
     if ":" not in path:
         near = difflib.get_close_matches(name, NAMED, 1)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
-        known = ", ".join(NAMED)
-        raise PolicyTableError([("name", f'no policy "{name}"{hint} Known: {known}, or module:Class')])
+        known = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(NAMED)}, or module:Class"
+        raise PolicyTableError([("name", f'no policy "{name}"; {known}')])
     module, _, attribute = path.partition(":")
     try:
         found: Callable[..., Policy] = getattr(importlib.import_module(module), attribute)
@@ -81,8 +91,8 @@ def choose(table: Mapping[str, Any]) -> Choice:
     fields = options(made)
     faults: list[tuple[str, str]] = []
     label = given.pop("label", name)
-    if not isinstance(label, str) or not label or "/" in label or label.startswith("."):
-        faults.append(("label", "must be text without a slash"))
+    if not isinstance(label, str) or not is_name(label):
+        faults.append(("label", NAME_RULE))
     knowledge = given.pop("knowledge", getattr(made, "knowledge", "reported"))
     if knowledge not in KNOWLEDGE:
         faults.append(("knowledge", f"must be one of {', '.join(KNOWLEDGE)}"))
@@ -95,8 +105,9 @@ def choose(table: Mapping[str, Any]) -> Choice:
             elif key in fields:
                 chosen[key] = _convert(fields[key][0], value)
             else:
-                near = difflib.get_close_matches(key, [*fields, "knowledge", "overhead", "label"], 1)
-                hint = f'; did you mean "{near[0]}"?' if near else f"; {name} takes {_list(fields)}"
+                known = [*fields, "knowledge", "overhead", "label"]
+                near = difflib.get_close_matches(key, known, 1, 0.7)
+                hint = f'; did you mean "{near[0]}"?' if near else f"; {name} takes {', '.join(known)}"
                 faults.append((key, f"no such option{hint}"))
         except ValueError as error:
             faults.append((key, str(error)))
@@ -114,7 +125,11 @@ def options(made: Callable[..., Policy]) -> dict[str, tuple[Any, Any]]:
     """Return a policy's options: annotation and default (or dataclasses.MISSING) by name."""
     if not dataclasses.is_dataclass(made):
         return {}
-    hints = get_type_hints(made, include_extras=True)
+    try:
+        hints = get_type_hints(made, include_extras=True)
+    except Exception as error:
+        msg = f"the annotations of its options cannot be read: {type(error).__name__}: {error}"
+        raise PolicyTableError([("name", msg)]) from error
     found = {}
     for each in dataclasses.fields(made):
         if each.init:
@@ -125,28 +140,33 @@ def options(made: Callable[..., Policy]) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def _list(fields: Mapping[str, object]) -> str:
-    return ", ".join(fields) or "no options"
-
-
 def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type a policy declares
-    """Check a value from a file against a field's annotation."""
-    for mark in getattr(annotation, "__metadata__", ()):
-        if isinstance(mark, Quantity):
-            number = mark.parse(value)
-            if number < 0:
-                msg = "must not be negative"
-                raise ValueError(msg)
-            return number
-    kinds = getattr(annotation, "__args__", None) or (annotation,)
-    for kind in kinds:
-        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-            if not math.isfinite(value):
-                msg = "must be a finite number"
-                raise ValueError(msg)
-            return float(value)
-        if inspect.isclass(kind) and type(value) is kind:
-            return value
-    names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds if kind is not type(None))
-    msg = f"must be {names}, not {value!r}"
-    raise ValueError(msg)
+    """Check a value from a file against a field's annotation. Raises ValueError."""
+    quantity = _quantity(annotation)
+    if quantity is not None:
+        number = quantity.parse(value)
+        if number < 0:
+            msg = "must not be negative"
+            raise ValueError(msg)
+        return number
+    try:
+        return TypeAdapter(annotation, config=_STRICT).validate_python(value)
+    except ValidationError as error:
+        named = str(getattr(annotation, "__name__", annotation)).removeprefix("typing.")
+        if isinstance(value, float) and not math.isfinite(value):
+            named = "a finite number"
+        msg = f"must be {named}, not {reprlib.repr(value)}"
+        raise ValueError(msg) from error
+
+
+# As in scenario files: no text for a number, no NaN.
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+def _quantity(annotation: Any) -> Quantity | None:  # noqa: ANN401 - as above
+    """Find the unit in `Seconds` or `Seconds | None`."""
+    for each in (annotation, *get_args(annotation)):
+        for mark in getattr(each, "__metadata__", ()):
+            if isinstance(mark, Quantity):
+                return mark
+    return None

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Catalogue:
         self._inline = {name: _inline(name, model) for name, model in (models or {}).items()}
         self._hardware = {path.stem: path for path in sorted((DATA / "hardware").glob("*.toml"))}
         self._own_hardware = {name: as_hardware(name, table) for name, table in (hardware or {}).items()}
+        self._measured: dict[str, list[Profile]] = {}
         self._rescaled: dict[tuple[Variant, str], Profile | None] = {}
 
     @property
@@ -57,14 +59,25 @@ class Catalogue:
         return _read_hardware(self._hardware[name])
 
     def variants(self, model: str) -> list[Variant]:
-        """Return the known forms of a network. Raises KeyError, or ProfileError for a bad file."""
+        """Return the known forms of a network; none if it is unknown. Raises ProfileError."""
         if model in self._inline:
             return [found[0].variant for found in self._inline[model].values()]
         return list({p.variant.name: p.variant for p in self.measured(model)}.values())
 
     def measured(self, model: str) -> list[Profile]:
-        """Return the measured profiles of a network. Raises KeyError, ProfileError."""
-        return [_read_profile(path) for path in self._files.get(model, {}).values()]
+        """Return the measured profiles of a network, one Variant for each form. Raises ProfileError."""
+        if model not in self._measured:
+            forms: dict[str, Variant] = {}
+            found = []
+            for path in self._files.get(model, {}).values():
+                profile = _read_profile(path)
+                form = forms.setdefault(profile.variant.name, profile.variant)
+                if (form.layers, form.cuts) != (profile.variant.layers, profile.variant.cuts):
+                    msg = f"{path}: its layers are not those of the other profiles of {form.label}"
+                    raise profiles.ProfileError(msg)
+                found.append(replace(profile, variant=form))
+            self._measured[model] = found
+        return self._measured[model]
 
     def profile(self, variant: Variant, hardware: str) -> Profile | None:
         """Return what a variant costs on a hardware, measured or rescaled; None if nobody knows."""

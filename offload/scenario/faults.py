@@ -1,7 +1,8 @@
 """Faults of a scenario file: where each is, and what to write instead."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +21,10 @@ class ScenarioError(ValueError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
+
+    def __reduce__(self) -> tuple[type["ScenarioError"], tuple[tuple[str, ...]]]:
+        """Cross from a worker process whole."""
+        return type(self), (self.faults,)
 
 
 @dataclass(slots=True)
@@ -40,39 +45,56 @@ class Where:
 
 def tell(faults: Iterable[Fault], locate: Callable[[Key], str]) -> ScenarioError:
     """Return the error that tells all faults, in the order of their lines."""
-    told = sorted({(locate(key), dotted(key), what) for key, what in faults}, key=_in_order)
-    return ScenarioError([f"{place}: {key}: {what}" for place, key, what in told])
+    told = dict.fromkeys((locate(key), dotted(key), what) for key, what in faults)
+    return ScenarioError(
+        [f"{place}: {key or 'file'}: {what}" for place, key, what in sorted(told, key=_in_order)]
+    )
 
 
 def _in_order(told: tuple[str, str, str]) -> tuple[str, int, str]:
     place, _, line = told[0].rpartition(":")
-    return (place, int(line), told[1]) if line.isdigit() else (told[0], 0, told[1])
+    return (place, int(line), told[1]) if line.isdigit() else ("--set", 0, "")
 
 
-def explain(error: ValidationError, raw: Mapping[str, Any], locate: Callable[[Key], str]) -> list[str]:
-    """Turn pydantic's faults into ours: place, key, what to write instead."""
-    told: dict[tuple[str, str], str] = {}
+def explain(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Turn pydantic's faults into ours: which key, and what to write instead."""
     for fault in error.errors():
-        key: Key = tuple(part for part in fault["loc"] if part != "[key]")
-        key = tuple("from" if part == "from_" else part for part in key)
+        key: Key = tuple("from" if part == "from_" else part for part in fault["loc"] if part != "[key]")
         while key and not _exists(raw, key) and _exists(raw, key[:-2]) and fault["type"] != "missing":
             key = key[:-1]  # a branch of a union, no key
         what = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(key[-1]), _fields(key[:-1]), 1)
-            what = "no such key" + (f'; did you mean "{near[0]}"?' if near else "")
-            if not near and _fields(key[:-1]):
-                what += f"; known here: {', '.join(_fields(key[:-1]))}"
-        elif fault["type"] == "missing":
-            what = "missing; it must be given"
-        elif not isinstance(fault.get("input"), dict | list) and fault["type"] != "value_error":
-            what = f"{what[:1].lower()}{what[1:]}, not {fault.get('input')!r:.60}"
-        elif fault["type"] == "value_error" and isinstance(fault.get("input"), str | int | float):
-            what = f"{fault['input']!r:.60} is {what}" if what.startswith(("not", "a bare")) else what
-        place = locate(key)
-        told.setdefault((place, dotted(key)), what)
-    order = sorted(told.items(), key=lambda item: _in_order((*item[0], "")))
-    return [f"{place}: {key or 'file'}: {what}" for (place, key), what in order]
+        if fault["type"] == "value_error" and isinstance(fault["input"], dict):
+            # A table's own check names the key that it is about first.
+            name, colon, rest = what.partition(": ")
+            inner = tuple(name.split("."))
+            if colon and " " not in name:
+                key, what = (*key, *inner), rest
+        yield key, _WORDS[fault["type"]] if fault["type"] in _WORDS else _say(fault, key, what)
+
+
+# What pydantic says in its own words.
+_WORDS = {
+    "missing": "missing; it must be given",
+    "too_short": "give at least one",
+}
+
+
+def _say(fault: Any, key: Key, what: str) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    given = f"{reprlib.repr(fault['input']):.60}"
+    if fault["type"] == "extra_forbidden":
+        known = _fields(key[:-1])
+        alike = difflib.get_close_matches(str(key[-1]), known, 1)
+        if alike:
+            return f'no such key; did you mean "{alike[0]}"?'
+        return "no such key" + (f"; known here: {', '.join(known)}" if known else "")
+    if fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        return f"must be a table, not {given}"
+    if fault["type"] == "value_error":
+        said = isinstance(fault["input"], str | int | float) and what.startswith(("not", "a bare"))
+        return f"{given} is {what}" if said else what
+    if isinstance(fault["input"], dict | list):
+        return what
+    return f"{what[:1].lower()}{what[1:]}, not {given}"
 
 
 def _exists(raw: Any, key: Key) -> bool:  # noqa: ANN401 - any nest of dicts and lists

@@ -1,6 +1,7 @@
 """On which line of a TOML text each key stands; tomllib does not tell."""
 
 import re
+import tomllib
 
 Path = tuple[str | int, ...]
 
@@ -34,24 +35,22 @@ class _Scan:
             if text[self.place] == "[":
                 double = text.startswith("[[", self.place)
                 self._move(2 if double else 1)
-                prefix = self._keys(())
+                names, prefix = self._keys(()), ()
+                for name in names:
+                    prefix = (*self._element(prefix), name)
+                    self.lines.setdefault(prefix, self.line)
                 if double:
-                    number = self.tables[prefix] = self.tables.get(prefix, -1) + 1
-                    prefix = (*prefix, number)
-                else:
-                    prefix = self._in_arrays(prefix)
+                    self.tables[prefix] = self.tables.get(prefix, -1) + 1
+                prefix = self._element(prefix)
                 self.lines.setdefault(prefix, self.line)
                 self._skip()
                 self._move(2 if double else 1)
             else:
                 self._pair(prefix)
 
-    def _in_arrays(self, path: Path) -> Path:
+    def _element(self, path: Path) -> Path:
         """`[a.b]` below `[[a]]` means the latest element of a."""
-        for end in range(1, len(path)):
-            if path[:end] in self.tables:
-                return (*path[:end], self.tables[path[:end]], *path[end:])
-        return path
+        return (*path, self.tables[path]) if path in self.tables else path
 
     def _move(self, count: int) -> None:
         self.line += self.text.count("\n", self.place, self.place + count)
@@ -71,7 +70,7 @@ class _Scan:
             if match is None:
                 return prefix
             name = match.group()
-            prefix = (*prefix, name[1:-1] if quoted else name)
+            prefix = (*prefix, *tomllib.loads(f"{name}=0"))
             self._move(len(name))
             self._skip()
             if not self.text.startswith(".", self.place):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from offload.dnn.profiles import ProfileError
 from offload.policies import table as policies
-from offload.policies.table import Choice
+from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
@@ -89,12 +89,19 @@ def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = Non
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([f"{path}: not TOML: {error}"]) from error
+    except ValueError as error:  # Python's own limit on the digits of a whole number
+        raise ScenarioError([f"{path}: a number has too many digits"]) from error
     except RecursionError as error:
         raise ScenarioError([f"{path}: nested too deeply to be a scenario"]) from error
     where = Where(path, lines.find_lines(text))
-    for setting in settings:
-        _set(raw, setting, where)
-    return check(path, raw, where.locate, base or path.parent)
+    wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
+    try:
+        scenario = check(path, raw, where.locate, base or path.parent)
+    except ScenarioError as error:
+        raise ScenarioError([*wrong, *error.faults]) from error
+    if wrong:
+        raise ScenarioError(wrong)
+    return scenario
 
 
 def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base: Path) -> Scenario:
@@ -102,14 +109,17 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     try:
         file = ScenarioFile.model_validate(raw)
     except ValidationError as error:
-        raise ScenarioError(explain(error, raw, locate)) from error
+        raise tell(explain(error, raw), locate) from error
     faults: list[Fault] = []
     folder = base / file.profiles if file.profiles else None
     if folder is not None and not folder.is_dir():
         faults.append((("profiles",), f"no folder {folder}"))
         folder = None
     catalogue = Catalogue(folder, file.models, file.hardware)
-    faults += check_names(file, catalogue)
+    try:
+        faults += check_names(file, catalogue)
+    except ProfileError as error:
+        raise ScenarioError(str(error).splitlines()) from error
     tracks = find_tracks(file, base, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
     compared: list[Choice] = []
@@ -117,7 +127,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
         choice = _choose(table, ("compare", "policies", number), faults)
         if choice is None:
             continue
-        if choice.label in [other.label for other in compared]:
+        if folder_name(choice.label) in [folder_name(other.label) for other in compared]:
             key = ("compare", "policies", number)
             faults.append((key, f'label "{choice.label}" is taken; add another label'))
         compared.append(choice)
@@ -146,31 +156,40 @@ def _read(path: Path) -> str:
         raise ScenarioError([f"{path}: not UTF-8 (byte {error.start})"]) from error
 
 
-def _set(raw: dict[str, Any], setting: str, where: Where) -> None:
-    """Replace one key, like `nodes.cabinet.servers=4` or `links.cell.up="50 Mbit/s"`."""
+def _set(raw: dict[str, Any], setting: str, where: Where) -> str | None:
+    """Replace one key, like `nodes.cabinet.servers=4`; return what is wrong, if anything is."""
     name, equals, value = setting.partition("=")
     try:
-        key: Key = tuple(tomllib.loads(f"{name}=0")) if "." not in name else tuple(_path(name))
-    except tomllib.TOMLDecodeError:
-        key = ()
-    if not equals or not key:
-        raise ScenarioError([f"--set {setting}: write KEY=VALUE, like nodes.cabinet.servers=4"])
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        parsed = value.strip()
+        parts = _path(name)
+    except (ValueError, RecursionError):  # ValueError: TOML's, or Python's limit on digits
+        parts = []
+    if not equals or not parts:
+        return f"--set {setting:.80}: write KEY=VALUE, like nodes.cabinet.servers=4"
     here: Any = raw
-    for part in key[:-1]:
-        if isinstance(here, list) and str(part).isdigit() and int(part) < len(here):
+    key: Key = ()
+    for part in parts[:-1]:
+        if isinstance(here, list) and part.isdigit() and int(part) < len(here):
+            key = (*key, int(part))
             here = here[int(part)]
         elif isinstance(here, dict):
+            key = (*key, part)
             here = here.setdefault(part, {})
         else:
-            raise ScenarioError([f"--set {name}: {part} is not a table of the file"])
+            return f"--set {name}: {part} is not a table of the file"
     if not isinstance(here, dict):
-        raise ScenarioError([f"--set {name}: {key[-1]} does not lie in a table"])
-    here[key[-1]] = parsed
-    where.found[key] = 0
+        return f"--set {name}: {parts[-1]} does not lie in a table"
+    here[parts[-1]] = _value(value)
+    where.found[*key, parts[-1]] = 0
+    return None
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    """Read a value as TOML, or take it for text: `up=50 Mbit/s` needs no quotes."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text.strip()
+    return parsed["value"] if set(parsed) == {"value"} else text.strip()
 
 
 def _path(name: str) -> list[str]:

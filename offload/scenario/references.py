@@ -7,9 +7,11 @@ from offload.planning.columns import columns
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, near
 from offload.scenario.schema import ScenarioFile
-from offload.scenario.setup import Setting, candidates
+from offload.scenario.setup import Setting
 from offload.world.mobility import Track
 from offload.world.traces import TraceError, read_tracks
+
+MOST_POINTS = 20_000_000
 
 
 def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
@@ -47,9 +49,11 @@ def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
                 if model not in catalogue.models
             ]
             yield from unknown
-            if not unknown and not candidates(task, catalogue):
-                known = {v.name for model in task.models for v in catalogue.variants(model)}
-                yield (*key, "variants"), f"these models come as {', '.join(sorted(known))}"
+            if not unknown:
+                known = sorted({v.name for model in task.models for v in catalogue.variants(model)})
+                for number, variant in enumerate(task.variants or ()):
+                    if variant not in known:
+                        yield (*key, "variants", number), near(variant, known, "variant")
 
 
 def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
@@ -86,6 +90,15 @@ def find_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str
             if any(len(track.times_s) < 2 for track in tracks.values()):
                 faults.append((key, "an id with a single point cannot be looped"))
                 continue
+            open_ways = [name for name, track in tracks.items() if not track.closed]
+            if open_ways:
+                what = f"id {open_ways[0]} does not end where it began, so it cannot be looped"
+                faults.append((key, what))
+                continue
+            points = sum(track.points_looped(end_s) for track in tracks.values())
+            if points > MOST_POINTS:
+                faults.append((key, f"looping it would take {points:.3g} points; loop a longer trace"))
+                continue
             tracks = {name: track.looped(end_s) for name, track in tracks.items()}
         found[group] = tracks
     return found
@@ -94,8 +107,7 @@ def find_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str
 def check_plans(setting: Setting) -> list[Fault]:
     """Refuse a device that has no plan at all for one of its tasks."""
     faults: list[Fault] = []
-    for source in setting.sources:
-        facts = source.facts
+    for facts in setting.facts:
         if not any(columns(facts, cell).plans for cell in (None, *facts.cells)):
             key = ("devices", facts.group, "tasks", facts.task)
             places = {"device": facts.hardware.name} | {

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from offload.entities import Known
+from offload.entities import NAME_RULE, Known, is_name
 from offload.units import Quantity
 
 MOST_REQUESTS = 50_000_000
+MOST_SOURCES = 1_000_000
 
 
 def _unit(dimension: str) -> BeforeValidator:
@@ -33,9 +34,8 @@ WarmUp = Annotated[float | Literal["auto"], BeforeValidator(_warm_up)]
 
 
 def _name(text: str) -> str:
-    if not text or len(text) > 100 or any(c in text for c in "/\\\0\n") or text.startswith("."):
-        msg = "a name has 1 to 100 characters, no slash, and does not begin with a dot"
-        raise ValueError(msg)
+    if not is_name(text):
+        raise ValueError(NAME_RULE)
     return text
 
 
@@ -121,7 +121,7 @@ class InlineVariant(Table):
         for hardware, cost in self.costs.items():
             if len(cost.seconds) != len(self.layers):
                 msg = (
-                    f"costs.{hardware}.seconds has {len(cost.seconds)} entries for"
+                    f"costs.{hardware}.seconds: has {len(cost.seconds)} entries for"
                     f" {len(self.layers)} layers; give one for each"
                 )
                 raise ValueError(msg)
@@ -162,13 +162,15 @@ class Task(Table):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.jitter > self.every:
-            msg = "jitter is longer than every; births would overtake each other"
+            msg = "jitter: is longer than every; births would overtake each other"
             raise ValueError(msg)
-        if (self.arrivals == "on-off") != (self.on is not None and self.off is not None):
-            msg = 'on and off belong to arrivals = "on-off", which needs both'
+        given = [key for key in ("on", "off") if getattr(self, key) is not None]
+        if len(given) != 2 * (self.arrivals == "on-off"):
+            key = given[0] if given else "arrivals"
+            msg = f'{key}: on and off belong to arrivals = "on-off", which needs both'
             raise ValueError(msg)
         if self.jitter and self.arrivals != "periodic":
-            msg = f'jitter belongs to arrivals = "periodic", not "{self.arrivals}"'
+            msg = f'jitter: belongs to arrivals = "periodic", not "{self.arrivals}"'
             raise ValueError(msg)
         return self
 
@@ -279,14 +281,26 @@ class ScenarioFile(Table):
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if isinstance(self.warm_up, float) and self.warm_up >= self.duration:
-            msg = "warm_up must be shorter than duration"
+            msg = "warm_up: must be shorter than duration"
             raise ValueError(msg)
-        requests = sum(
-            group.count * task.streams * self.duration / task.every
-            for group in self.devices.values()
-            for task in group.tasks.values()
-        )
-        if requests > MOST_REQUESTS:
-            msg = f"about {requests:.3g} requests would be born; at most {MOST_REQUESTS:.0e} may be"
+        births = 0.0
+        for name, group in self.devices.items():
+            for task_name, task in group.tasks.items():
+                sources = group.count * task.streams
+                if sources > MOST_SOURCES:
+                    msg = f"devices.{name}.count: {sources:.3g} sources of requests; at most 1e6 may be"
+                    raise ValueError(msg)
+                if task.on is not None and task.off is not None:
+                    bursts = sources * self.duration / (task.on + task.off)
+                    if bursts > MOST_REQUESTS:
+                        key = f"devices.{name}.tasks.{task_name}.on"
+                        msg = f"{key}: about {bursts:.3g} bursts; at most {MOST_REQUESTS:.0e} may be"
+                        raise ValueError(msg)
+                births += sources * self.duration / task.every
+        if births > MOST_REQUESTS:
+            msg = (
+                f"duration: about {births:.3g} requests would be born; at most"
+                f" {MOST_REQUESTS:.0e} may be"
+            )
             raise ValueError(msg)
         return self

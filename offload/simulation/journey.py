@@ -6,20 +6,22 @@ from msgspec import Struct, field
 
 from offload.entities import Outcome, Plan, Request
 from offload.scenario.setup import Device
+from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
+from offload.simulation.trips import Stop, Trip
 
 # The legs, in the order of an Outcome's columns. Joules are spent in three places.
 DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK = range(7)
 
 Steps = Generator[float | None, None, None]
-Fail = Callable[["Journey", str], None]
+Fail = Callable[["Journey", str, float], None]
 
 
 class Journey(Struct):
     """Carries a request's life from event to event, and keeps its accounts.
 
     The life is a generator: it yields the time at which it goes on, or None if a station will wake
-    it. One event a leg, and no process. `fail(journey, cause)` is told if it ends early.
+    it. One event a leg, and no process. `fail(journey, cause, air_s)` is told if it ends early.
     """
 
     clock: Clock
@@ -35,6 +37,7 @@ class Journey(Struct):
     down_bytes: float = 0.0
     batch: int = 0
     plan: Plan = None  # type: ignore[assignment]  # comes with the answer, before it lives
+    trip: Trip = None  # type: ignore[assignment]  # as above
     steps: Steps = None  # type: ignore[assignment]  # so does its life
 
     def go_on(self, _event: object = None) -> None:
@@ -46,13 +49,26 @@ class Journey(Struct):
         if until_s is not None:
             self.clock.at(until_s, self.go_on)
 
-    def wake(self, cause: str) -> None:
-        """Go on, or end for a cause: what stations call."""
+    def wake(self, cause: str, air_s: float = 0.0) -> None:
+        """Go on, or end for a cause, having used some air time: what stations call."""
         if cause:
             self.steps.close()
-            self.fail(self, cause)
+            self.fail(self, cause, air_s)
         else:
             self.go_on()
+
+    def member(self, stop: Stop, times: float, due_s: float, place: int) -> Member:
+        """Return what may join a batch: equal work is one range of layers of one variant."""
+        profile, first, last = stop.profile, stop.first, stop.last
+
+        def done(share_s: float, members: int) -> None:
+            self.joules[place] += stop.marginal_w * share_s
+            self.batch = members
+
+        def seconds(members: int) -> float:
+            return profile.seconds(first, last, members)
+
+        return Member((profile, first, last), seconds, times, due_s, done, self.wake)
 
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""

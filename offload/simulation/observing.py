@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Report, Uplink
 from offload.scenario.setup import Device
-from offload.simulation.stations import Air, Batching, InOrder, Shared
+from offload.simulation.air import Air, Shared
+from offload.simulation.batching import Batching
+from offload.simulation.stations import InOrder
 
 
 class Book:
@@ -44,7 +46,7 @@ class Book:
         self.pages.append((index, *self._state(now)))
         self.next_s = (index + 1) * self.every_s
         oldest = int((now - self.longest_s) / self.every_s)  # the oldest still on its way to someone
-        while self.pages[0][0] < oldest:
+        while len(self.pages) > 1 and self.pages[0][0] < oldest:
             self.pages.popleft()
 
     def report(self, index: int, now: float) -> Report | None:

@@ -50,7 +50,14 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     policy = _guard(choice, "when it was made", choice.make)
     if isinstance(policy, Starts):
         _guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy")))
-    learn = policy.learn if isinstance(policy, Learns) else None
+    learn = None
+    if isinstance(policy, Learns):
+        learner = policy
+
+        def learn(outcome: Outcome) -> None:
+            when = f"in learn(outcome) for request {outcome.request.id}"
+            _guard(choice, when, lambda: learner.learn(outcome))
+
     world = World(scenario.setting(choice.overhead_s), streams, choice.knowledge, learn)
     with calm_collector():
         drive(world, policy, choice)
@@ -99,7 +106,10 @@ def drive(world: World, policy: Policy, choice: Choice) -> None:
 def _ask_all(choice: Choice, policy: Joint, questions: tuple[Question, ...]) -> Sequence[Plan]:
     plans = _guard(choice, f"for {_which(questions)}", lambda: list(policy.decide_all(questions)))
     if len(plans) != len(questions):
-        msg = f"policy {choice.label}: {len(plans)} plans for {len(questions)} questions"
+        msg = (
+            f"policy {choice.label}: {len(plans)} plans for {len(questions)} questions, for"
+            f" {_which(questions)}"
+        )
         raise PolicyError(msg)
     return plans
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from offload.entities import Cell, Facts, Hardware, Plan, Profile, Variant, Wire
 from offload.planning.columns import cost
-from offload.simulation.journey import Journey
-from offload.simulation.stations import Air, Batching, InOrder, Member
+from offload.simulation.air import Air
+from offload.simulation.batching import Batching
+from offload.simulation.stations import InOrder
 
 Ways = tuple[tuple[Wire, InOrder], ...]
 Servers = InOrder | Batching
@@ -100,20 +101,6 @@ def trip(
 
 def _marginal_w(hardware: Hardware) -> float:
     return hardware.busy_w.value - hardware.idle_w.value
-
-
-def batch_member(stop: Stop, times: float, due_s: float, journey: Journey, place: int) -> Member:
-    """Return what may join a batch: equal work is one range of layers of one variant."""
-    profile, first, last = stop.profile, stop.first, stop.last
-
-    def done(share_s: float, members: int) -> None:
-        journey.joules[place] += stop.marginal_w * share_s
-        journey.batch = members
-
-    def seconds(members: int) -> float:
-        return profile.seconds(first, last, members)
-
-    return Member((profile, first, last), seconds, times, due_s, done, journey.wake)
 
 
 def _stop(

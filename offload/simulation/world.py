@@ -6,7 +6,9 @@ from offload.entities import Facts, Knowledge, Outcome, Plan, Question
 from offload.planning.columns import why_invalid
 from offload.planning.price import exponential, factor
 from offload.scenario.setup import Setting, Source
+from offload.simulation.air import Air, Dedicated, Shared
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
+from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
 from offload.simulation.journey import (
     AT_EDGE,
@@ -19,11 +21,12 @@ from offload.simulation.journey import (
     Steps,
 )
 from offload.simulation.observing import Book, Observer
-from offload.simulation.stations import LATE, Air, Batching, Dedicated, InOrder, Shared
-from offload.simulation.trips import Servers, Stop, Trip, Ways, batch_member, trip
+from offload.simulation.stations import LATE, InOrder
+from offload.simulation.trips import Servers, Stop, Trip, Ways, trip
 from offload.streams import Streams
 from offload.world import births
 
+UNFINISHED = "unfinished"
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
@@ -88,11 +91,13 @@ class World:
                 except (KeyError, TypeError):  # new, or no plan at all
                     way = self._trip(question, plan)
                 journey = self.under_way[question.request.id]
-                journey.plan = plan
+                journey.plan, journey.trip = plan, way
                 journey.steps = self._live(journey, way)
                 journey.go_on()
+        for air in [air for pair in self.airs.values() for air in pair]:
+            air.close(self.end_s, UNFINISHED)
         for journey in tuple(self.under_way.values()):
-            self._end(journey, "unfinished", self.end_s)
+            self._fail(journey, UNFINISHED, 0.0)
 
     def _bear(self, number: int, source: Source) -> None:
         """Let a source of requests bear its first."""
@@ -178,7 +183,7 @@ class World:
         servers = stop.servers or self.compute[journey.device.name]
         times = factor(stop.profile, journey.fate[place]) if stop.varies else 1.0
         if isinstance(servers, Batching):
-            servers.join(batch_member(stop, times, due_s, journey, place))
+            servers.join(journey.member(stop, times, due_s, place))
             return None
         begins_s = servers.free[0]
         begins_s = max(begins_s, now)
@@ -205,8 +210,17 @@ class World:
         if self.learn is not None:
             self.learn(outcome)
 
-    def _fail(self, journey: Journey, cause: str) -> None:
-        self._end(journey, cause, self.clock.now)
+    def _fail(self, journey: Journey, cause: str, air_s: float) -> None:
+        """End a request without an answer; what it sent of a message is paid for all the same."""
+        away = journey.trip.away
+        if away is not None and air_s > 0.0:
+            if journey.leg == UPLINK:
+                journey.up_bytes += away.up_bytes * air_s / away.up_air_s
+                journey.joules[DEVICE] += away.up_j * air_s / away.up_air_s
+            else:
+                journey.down_bytes += away.result_bytes * air_s / away.down_air_s
+                journey.joules[DEVICE] += away.down_j * air_s / away.down_air_s
+        self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _trip(self, question: Question, plan: Plan) -> Trip:
         """Look a plan up; it is checked the first time that it is met."""

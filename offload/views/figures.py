@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -63,6 +64,12 @@ def _line(knowledge: str) -> str:
     return "-" if knowledge == "reported" else "--"
 
 
+def _legend(axes: Axes, **options: Any) -> None:  # noqa: ANN401 - matplotlib's own
+    """Add a legend if there is anything to explain."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=7.5, **options)
+
+
 def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     """Draw the share of requests answered within a time; a curve ends where the rest never finish."""
     figure, axes = _frame(f"{found.scenario}: share of requests answered within a time")
@@ -82,17 +89,19 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
             latency[thin], shares, where="post", label=policy.label, linewidth=1.4,
             color=colour(policy.label, labels), linestyle=_line(policy.knowledge),
         )  # fmt: skip
+    # Far beyond the deadlines the rest of a long tail tells little.
+    furthest = max(2.5e3 * max(deadlines, default=0.0), 1.0)
+    axes.set_xlim(0, min(longest * 1.05, furthest) or furthest)
     for deadline_s in sorted(deadlines):
+        if deadline_s * 1e3 > axes.get_xlim()[1]:
+            continue
         axes.axvline(deadline_s * 1e3, color="#999999", linestyle=":", linewidth=1)
         axes.annotate(
             f"deadline {deadline_s * 1e3:g} ms", (deadline_s * 1e3, 1.015), fontsize=7,
             color="#555555", ha="center", va="bottom", annotation_clip=False,
         )  # fmt: skip
-    # Far beyond the deadlines the rest of a long tail tells little.
-    furthest = 2.5e3 * max(deadlines, default=longest)
     axes.set(xlabel="latency (ms)", ylabel="share of all born requests", ylim=(0, 1.01))
-    axes.set_xlim(0, min(longest * 1.05, furthest) or 1)
-    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -122,7 +131,7 @@ def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="mean time (ms)")
     axes.set_xlim(0, left.max() * 1.22 or 1)
-    axes.legend(fontsize=7.5, frameon=False, ncols=7, loc="upper center", bbox_to_anchor=(0.45, -0.13))
+    _legend(axes, ncols=7, loc="upper center", bbox_to_anchor=(0.45, -0.13))
     return figure
 
 
@@ -145,5 +154,5 @@ def useful_energy(found: Comparison) -> Figure:
     axes.set(xlabel="device energy per request (J, marginal)", ylabel=f"share {name}")
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
-    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -31,8 +31,24 @@ class Track:
         y = np.interp(now, self.times_s, self.y_m)
         return float(x), float(y)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the way ends where it began, to a millimetre, so that it can be repeated."""
+        gap_m = np.hypot(self.x_m[-1] - self.x_m[0], self.y_m[-1] - self.y_m[0])
+        return bool(gap_m < 1e-3)
+
+    def points_looped(self, until_s: float) -> float:
+        """Return about how many points the way has when it is looped."""
+        return float(len(self.times_s) * max(1.0, until_s / (self.times_s[-1] - self.times_s[0])))
+
     def looped(self, until_s: float) -> "Track":
-        """Repeat the way, from its first time to its last, until it covers `until_s`."""
+        """Repeat the way, from its first time to its last, until it covers `until_s`.
+
+        Raises ValueError for a way that does not end where it began.
+        """
+        if not self.closed:
+            msg = "it does not end where it began"
+            raise ValueError(msg)
         start_s, period_s = float(self.times_s[0]), float(self.times_s[-1] - self.times_s[0])
         laps = max(1, int(np.ceil((until_s - start_s) / period_s)))
         # The last point of a lap is the first of the next.
@@ -64,20 +80,25 @@ class Presence:
 def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Presence:
     """Find when a track crosses a circle: the roots of |p + s d - c|^2 = r^2 on every piece."""
     x, y = track.x_m - centre_m[0], track.y_m - centre_m[1]
-    at_first = bool(x[0] ** 2 + y[0] ** 2 <= radius_m**2)
-    if not np.isfinite(radius_m):
-        return Presence(at_first=True, changes_s=())
-    dx, dy = np.diff(x), np.diff(y)
+    dx, dy, dt = np.diff(x), np.diff(y), np.diff(track.times_s)
     a = dx**2 + dy**2
     b = x[:-1] * dx + y[:-1] * dy
     c = x[:-1] ** 2 + y[:-1] ** 2 - radius_m**2
     discriminant = b**2 - a * c
-    crosses = (a > 0) & (discriminant > 0)
-    changes: list[float] = []
+    moves = (a > 0) & (discriminant > 0)
+    times = [track.times_s]
     for sign in (-1.0, 1.0):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (-b + sign * np.sqrt(np.maximum(discriminant, 0.0))) / a
-        hit = crosses & (share > 0) & (share <= 1)
-        starts, lengths = track.times_s[:-1][hit], np.diff(track.times_s)[hit]
-        changes += (starts + share[hit] * lengths).tolist()
-    return Presence(at_first, tuple(sorted(changes)))
+        at = (-b[moves] + sign * np.sqrt(discriminant[moves])) / a[moves]
+        hit = (at > 0) & (at < 1)
+        times.append(track.times_s[:-1][moves][hit] + at[hit] * dt[moves][hit])
+    # Between these times a device is inside or outside throughout: ask at two moments of each, for at
+    # one it may just touch the circle. (A track may turn on the circle, so counting would not do.)
+    edges = np.unique(np.concatenate(times))
+    lengths = np.append(np.diff(edges), 1.0)
+    inside = np.ones(len(edges), dtype=bool)
+    for share in (0.4, 0.7):
+        moments = edges + share * lengths
+        away_m = np.hypot(np.interp(moments, track.times_s, x), np.interp(moments, track.times_s, y))
+        inside &= away_m <= radius_m
+    changes = edges[1:][inside[1:] != inside[:-1]]
+    return Presence(bool(inside[0]), tuple(changes.tolist()))

@@ -2,6 +2,8 @@
 
 import csv
 import math
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,36 +24,37 @@ def read_tracks(path: Path) -> dict[str, Track]:
     Returns one track for each id, in the order in which ids first appear. Raises TraceError with all
     faults, at most twenty.
     """
-    faults: list[str] = []
     points: dict[str, list[tuple[float, float, float]]] = {}
     try:
         if path.stat().st_size > MAX_BYTES:
-            msg = f"{path}: larger than {MAX_BYTES // 10**6} MB"
-            raise TraceError(msg)
-        with path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                msg = f"{path}:1: no column {', '.join(missing)}; the header must be time,id,x,y"
-                raise TraceError(msg)
-            for row in reader:
-                fault = _take(row, points)
-                if fault:
-                    faults.append(f"{path}:{reader.line_num}: {fault}")
-                if len(faults) == 20:
-                    break
+            faults = [f"{path}: larger than {MAX_BYTES // 10**6} MB"]
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                faults = list(islice(_faults(path, csv.DictReader(lines), points), 20))
     except OSError as error:
-        msg = f"{path}: {error.strerror}"
-        raise TraceError(msg) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: not a CSV file in UTF-8 ({error})"
-        raise TraceError(msg) from error
+        faults = [f"{path}: {error.strerror}"]
+    except (ValueError, csv.Error) as error:  # not UTF-8, or a path that can be none
+        faults = [f"{path}: not a CSV file in UTF-8 ({error})"]
     if faults or not points:
         raise TraceError("\n".join(faults) or f"{path}: holds no rows")
     return {
         name: Track(*(np.array(column) for column in zip(*rows, strict=True)))
         for name, rows in points.items()
     }
+
+
+def _faults(
+    path: Path, reader: "csv.DictReader[str]", points: dict[str, list[tuple[float, float, float]]]
+) -> Iterator[str]:
+    """Read all rows into `points`, telling what is wrong with them."""
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        yield f"{path}:1: no column {', '.join(missing)}; the header must be time,id,x,y"
+        return
+    for row in reader:
+        fault = _take(row, points)
+        if fault:
+            yield f"{path}:{reader.line_num}: {fault}"
 
 
 def _take(row: dict[str, str], points: dict[str, list[tuple[float, float, float]]]) -> str | None:

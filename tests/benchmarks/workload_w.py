@@ -177,7 +177,10 @@ def main() -> None:
             for model in MODELS:
                 call = [sys.executable, __file__, "--one", model, str(devices)]
                 printed = subprocess.run(
-                    [*call, "--requests", str(given.requests)], capture_output=True, text=True, check=True
+                    [*call, "--requests", str(given.requests)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
                 )
                 told[model].append(tuple(map(float, printed.stdout.split())))
         floor = statistics.median(speed for speed, _, _ in told["heapq"])

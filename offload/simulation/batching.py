@@ -1,0 +1,128 @@
+"""Waiting for company: servers that gather equal work into batches."""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from functools import partial
+from heapq import heapreplace
+
+from offload.simulation.clock import Clock
+from offload.simulation.stations import LATE, Note, Wake
+
+
+def _tell_late(wake: Wake, _event: object) -> None:
+    wake(LATE)
+
+
+class Member:
+    """One piece of work that may run in a batch.
+
+    `seconds(n)` is the mean time of a batch of n such; `key` tells what may join it; `factor` is this
+    one's own time over the mean. `done(share_s, n)` is told its equal share of the batch's seconds.
+    """
+
+    __slots__ = ("done", "due_s", "factor", "joined_s", "key", "seconds", "wake")
+
+    def __init__(
+        self,
+        key: Hashable,
+        seconds: Callable[[int], float],
+        factor: float,
+        due_s: float,
+        done: Callable[[float, int], object],
+        wake: Wake,
+    ) -> None:
+        self.key = key
+        self.seconds = seconds
+        self.factor = factor
+        self.due_s = due_s
+        self.done = done
+        self.wake = wake
+        self.joined_s = 0.0
+
+
+class Batching:
+    """Servers that gather equal work into batches.
+
+    A batch is full at `limit`, and ripe `wait_s` after its first member; a full batch, or else the
+    ripe one whose first member came first, begins when a server is free. It takes its mean time by
+    size, times the largest factor among its members.
+    """
+
+    def __init__(self, clock: Clock, servers: int, limit: int, wait_s: float) -> None:
+        self.clock = clock
+        self.idle = servers
+        self.limit = limit
+        self.wait_s = wait_s
+        self.waiting: dict[Hashable, deque[Member]] = {}
+        self.free = [0.0] * servers
+        self.busy_s = 0.0
+        self.queued_s = 0.0  # what waits, were it run one by one
+        self.note: Note | None = None
+
+    def join(self, member: Member) -> None:
+        """Take a member; its `wake` is called when its batch ends, or when it is dropped as late."""
+        now = self.clock.now
+        if self.note is not None:
+            self.note(now)
+        member.joined_s = now
+        self.waiting.setdefault(member.key, deque()).append(member)
+        self.queued_s += member.seconds(1)
+        self._begin(now)
+        if self.wait_s and member.key in self.waiting:
+            self.clock.at(now + self.wait_s, self._ripen)
+
+    def backlog_until(self, now: float) -> float:
+        """Tell until when an arrival would wait, were what is queued run one by one."""
+        return max(now, self.free[0]) + self.queued_s / len(self.free)
+
+    def _begin(self, now: float) -> None:
+        if self.note is not None:
+            self.note(now)
+        while self.idle and (queue := self._ready(now)):
+            late = [member for member in queue if member.due_s < now]
+            if late:
+                self._drop(late, now)  # and see what is ready then
+                continue
+            members = [queue.popleft() for _ in range(min(self.limit, len(queue)))]
+            if not queue:
+                del self.waiting[members[0].key]
+            self._start(members, now)
+
+    def _ready(self, now: float) -> deque[Member] | None:
+        """Find the full queue, or else the ripe one, whose first member came first."""
+        ready = [
+            (len(queue) < self.limit, queue[0].joined_s, number, queue)
+            for number, queue in enumerate(self.waiting.values())
+            if len(queue) >= self.limit or queue[0].joined_s + self.wait_s <= now
+        ]
+        return min(ready)[-1] if ready else None
+
+    def _drop(self, late: list[Member], now: float) -> None:
+        queue = self.waiting[late[0].key]
+        for member in late:
+            queue.remove(member)
+            self.queued_s = max(0.0, self.queued_s - member.seconds(1))
+            self.clock.at(now, partial(_tell_late, member.wake))
+        if not queue:
+            del self.waiting[late[0].key]
+        else:  # its first member is another now, which ripens later
+            self.clock.at(max(now, queue[0].joined_s + self.wait_s), self._ripen)
+
+    def _ripen(self, _event: object) -> None:
+        self._begin(self.clock.now)
+
+    def _start(self, members: list[Member], now: float) -> None:
+        self.queued_s = max(0.0, self.queued_s - sum(member.seconds(1) for member in members))
+        seconds = members[0].seconds(len(members)) * max(member.factor for member in members)
+        self.idle -= 1
+        self.busy_s += seconds
+        heapreplace(self.free, now + seconds)
+        for member in members:
+            member.done(seconds / len(members), len(members))
+        self.clock.at(now + seconds, lambda _: self._end(members))
+
+    def _end(self, members: list[Member]) -> None:
+        self.idle += 1
+        for member in members:
+            member.wake("")
+        self._begin(self.clock.now)
