@@ -1,5 +1,5 @@
 """Policies that do what a policy must not do, to see that they are told so."""
-# ruff: noqa: D101, D102 - their names say what each does wrong
+# ruff: noqa: D101 - their names say what each does wrong
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """How often requests are born, from which phase, and how late."""
 
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def born(births: Births, until_s: float, number: int = 0) -> np.ndarray:
 def test_times_rise(births: Births, number: int) -> None:
     first = list(islice(times(births, Streams(1, number).generator("births")), 100))
     assert first[0] >= 0
-    assert all(a < b for a, b in zip(first, first[1:], strict=False))
+    assert all(a < b for a, b in pairwise(first))
 
 
 @given(KINDS, st.integers(1, 100))

@@ -13,7 +13,7 @@ NET = hand_made.variant([100, 80, 60, 40])
 
 
 def costing(**by_batch: tuple[float, ...]) -> Profile:
-    """Return a profile with seconds a layer by batch size: costing(b1=..., b4=...)."""
+    """Return a profile with seconds a layer by batch size, named b1, b2 and so on."""
     layers_s = {int(name[1:]): seconds for name, seconds in by_batch.items()}
     return Profile(NET, "box", "assumed", "a test", layers_s)
 

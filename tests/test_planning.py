@@ -264,7 +264,7 @@ OTHER = hand_made.variant([100, 5], name="int8")
 STRANGER = hand_made.variant([100, 5], name="pruned")
 TOWN = hand_made.facts(
     {
-        NET: dict.fromkeys(("device", "edge", "far", "cloud"), [1.0, 1.0, 1.0]),
+        NET: {key: [1.0, 1.0, 1.0] for key in ("device", "edge", "far", "cloud")},
         OTHER: {"edge": [1.0]},
     },
     nodes=[

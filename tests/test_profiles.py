@@ -1,5 +1,6 @@
 """Profile files: what a reader makes of them, and that each kind of damage is told by name."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_spread_pools_runs_of_accepted_rounds_over_their_common_mean(tmp_path: P
 def test_spread_has_mean_one_and_rises(ratios: list[float]) -> None:
     found = spread(ratios)
     assert len(found) == profiles.QUANTILES + 1
-    middles = [(a + b) / 2 for a, b in zip(found, found[1:], strict=False)]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(found)]
     assert sum(middles) / len(middles) == pytest.approx(1.0, rel=1e-12)
     assert (np.diff(found) >= -1e-12).all()
     assert found[-1] / found[0] == pytest.approx(max(ratios) / min(ratios), rel=1e-9)
@@ -208,7 +209,7 @@ def test_shipped_profiles_are_whole(path: Path) -> None:
     assert abs(found.residual) < LIMITS.get(told.model, 0.15)
     # Larger batches take longer as a whole, and less a piece.
     sizes = sorted(found.layers_s)
-    for small, large in zip(sizes, sizes[1:], strict=False):
+    for small, large in itertools.pairwise(sizes):
         assert sum(found.layers_s[small]) < sum(found.layers_s[large])
 
 

@@ -48,7 +48,7 @@ def table(values: dict[str, list[float]]) -> dict[str, dict[str, list[float]]]:
 def test_pairs_are_paired_and_simultaneous() -> None:
     common = np.random.default_rng(1).normal(0, 100, 6)  # shared by all: pairing removes it
     values = {
-        "a": (common + [1, 2, 3, 1, 2, 3]).tolist(), "b": common.tolist(), "c": (common + 2).tolist(),
+        "a": ([*common, 1, 2, 3, 1, 2, 3]).tolist(), "b": common.tolist(), "c": (common + 2).tolist(),
     }  # fmt: skip
     found = pairs(table(values))
     expected = [(a, b, "energy_j") for a, b in combinations("abc", 2)]

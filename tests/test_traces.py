@@ -52,8 +52,10 @@ def test_the_shipped_trace_reads_and_closes() -> None:
         ("time,id,x,y\n0,a,1,inf\n", "{path}:2: time, x and y must be finite"),
         (
             "time,id,x,y\n0,a,x,2\n1,a,1,2\n\n1,a,1,2\n",
-            "{path}:2: time, x and y must be numbers\n"
-            "{path}:5: time 1 of id a does not follow 1; sort by time",
+            (
+                "{path}:2: time, x and y must be numbers\n"
+                "{path}:5: time 1 of id a does not follow 1; sort by time"
+            ),
         ),
     ],
 )

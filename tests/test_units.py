@@ -72,7 +72,7 @@ def test_whatever_python_writes_is_read(unit: tuple[str, str], number: float, sp
     ],
 )
 def test_refusals_say_what_to_write(text: object, message: str) -> None:
-    with pytest.raises(ValueError, match="^") as refused:
+    with pytest.raises(ValueError, match=r"^") as refused:
         Quantity("time").parse(text)
     assert str(refused.value) == message
 

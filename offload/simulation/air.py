@@ -255,7 +255,9 @@ class Dedicated:
         """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`."""
         del coverage
         now = self.clock.now
-        begins_s = max(now, self.free_s.get(device, 0.0))
+        begins_s = self.free_s.get(device, 0.0)
+        if begins_s < now:
+            begins_s = now
         if begins_s > due_s:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
@@ -270,7 +272,7 @@ class Dedicated:
     def queued_air_s(self, device: str) -> float:
         """Air time of what a device still has to send."""
         left_s: float = self.free_s.get(device, 0.0) - self.clock.now
-        return max(0.0, left_s)
+        return left_s if left_s > 0.0 else 0.0
 
     def close(self, now: float, cause: str) -> None:
         """Do nothing: what a hop will have sent was told when it was handed over."""

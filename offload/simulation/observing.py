@@ -89,7 +89,7 @@ class Observer:
         self.cells = cells
         self.wires = wires
         self.delays = delays
-        self.arrived: dict[str, tuple[float, Mapping[str, Report | None]]] = {}
+        self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
         self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -100,7 +100,9 @@ class Observer:
         cells, serving = device.place.fixed or device.place.cells(now)
         luck = None
         if self.knowledge == "reported":
-            reports = self._reports(serving, now) if serving else {}
+            kept_until_s, reports = self.arrived.get(serving, (0.0, {}))
+            if serving is not None and now >= kept_until_s:
+                reports = self._reports(serving, now)
         else:
             reports = {name: book.fresh(now) for name, book in self.books.items()}
             if self.knowledge == "clairvoyant":
@@ -110,8 +112,11 @@ class Observer:
         backlog_s = free_s - now if free_s > now else 0.0
         uplinks = {}
         for name in cells:
-            reachable = name == serving or device.place.presence(name).inside(now)
-            uplinks[name] = self._uplink(now, device, name, reports, reachable)
+            uplinks[name] = (
+                self._shared(now, device, name, reports)
+                if self.cells[name].shared
+                else self._own(device, name)
+            )
         return Observation(now, backlog_s, serving, uplinks, reports, facts, None, luck)
 
     def sent(self, device: str, cell: Cell, payload_bytes: float, begun_s: float, now: float) -> None:
@@ -122,9 +127,6 @@ class Observer:
 
     def _reports(self, serving: str, now: float) -> Mapping[str, Report | None]:
         """Return the last reports that have arrived over a cell; the same to all whom it serves."""
-        kept = self.arrived.get(serving)
-        if kept is not None and now < kept[0]:
-            return kept[1]
         until_s = float("inf")
         reports = {}
         for name, book in self.books.items():
@@ -137,19 +139,18 @@ class Observer:
         self.arrived[serving] = (until_s, reports)
         return reports
 
-    def _uplink(
-        self,
-        now: float,
-        device: Device,
-        name: str,
-        reports: Mapping[str, Report | None],
-        reachable: bool,
+    def _own(self, device: Device, name: str) -> Uplink:
+        """A hop of one's own always gets its full rate."""
+        queued_s = self.airs[name][0].queued_air_s(device.name)
+        if queued_s:
+            return replace(self.nominal[name], queued_bytes=queued_s * self.cells[name].up_bps / 8)
+        return self.nominal[name]
+
+    def _shared(
+        self, now: float, device: Device, name: str, reports: Mapping[str, Report | None]
     ) -> Uplink:
+        """What a device expects of a cell: its rate over one more than were active in the report."""
         cell, (up, down) = self.cells[name], self.airs[name]
-        queued_s = up.queued_air_s(device.name)
-        if not cell.shared:  # a hop of one's own always gets its full rate
-            nominal = self.nominal[name]
-            return nominal if not queued_s else replace(nominal, queued_bytes=queued_s * cell.up_bps / 8)
         rate_bps, down_bps = cell.up_bps, cell.down_bps
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
@@ -161,10 +162,10 @@ class Observer:
         own_rate, own_at = self.own_rates.get((device.name, name), (None, None))
         return Uplink(
             name,
-            reachable,
+            device.place.presences[name].inside(now),
             rate_bps,
             down_bps,
-            queued_s * cell.up_bps / 8,
+            up.queued_air_s(device.name) * cell.up_bps / 8,
             own_rate,
             None if own_at is None else now - own_at,
         )

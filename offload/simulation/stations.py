@@ -39,7 +39,7 @@ class InOrder:
         if self.note is not None:
             self.note(now)
         first = self.free[0]
-        ends = (max(now, first)) + seconds
+        ends = (first if first > now else now) + seconds
         heapreplace(self.free, ends)
         self.busy_s += seconds
         return ends

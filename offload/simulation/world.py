@@ -137,11 +137,11 @@ class World:
                 yield done_s
 
             journey.leg = UPLINK
-            coverage = device.place.presences[away.cell.name] if away.cell.shared else None
-            begun_s = self.clock.now
+            cell, sent_s = away.cell, self.clock.now
+            coverage = device.place.presences[cell.name] if cell.shared else None
             yield away.uplink.send(device.name, away.up_air_s, journey.wake, due_s, coverage)
-            if away.cell.shared:
-                self.observer.sent(device.name, away.cell, away.up_bytes, begun_s, self.clock.now)
+            if cell.shared:
+                self.observer.sent(device.name, cell, away.up_bytes, sent_s, self.clock.now)
             journey.up_bytes = away.up_bytes
             joules[DEVICE] += away.up_j
 
@@ -186,7 +186,8 @@ class World:
             servers.join(journey.member(stop, times, due_s, place))
             return None
         begins_s = servers.free[0]
-        begins_s = max(begins_s, now)
+        if begins_s < now:
+            begins_s = now
         if begins_s > due_s:
             self.clock.at(begins_s, lambda _: journey.wake(LATE))
             return None

@@ -1,7 +1,8 @@
 """Workload W: how many requests a CPU second, beside a hand-written event loop and bare SimPy.
 
 N Poisson devices, 70 requests a second in all for every N; 50 kB over each device's own 100 Mbit/s hop
-plus 1 ms; one in-order server that takes 10 ms (M/D/1 at load 0.7, mean wait 11.667 ms); 100 000 requests.
+plus 1 ms; one in-order server that takes 10 ms (M/D/1 at load 0.7, mean wait 11.667 ms); 100 000
+requests.
 Timed are births to rows in memory, without set-up and Parquet, in CPU time; medians of several turns.
 
     python tests/benchmarks/workload_w.py
