@@ -52,6 +52,7 @@ class Scenario:
                 text += f"{group}{name}{track.times_s.tobytes()!r}{track.x_m.tobytes()!r}"
                 text += f"{track.y_m.tobytes()!r}"
         for facts in self.setting(0.0).facts:
+            text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
             for place, known in facts.profiles.items():
                 for variant, profile in known.items():
                     text += f"{place}{variant.label}{profile.layers_s}{profile.spread}{variant.accuracy}"

@@ -1,0 +1,59 @@
+"""check_policy passes every shipped policy and tells an author what is wrong with another."""
+
+import pytest
+
+import offload
+from offload.policies import table
+
+
+class Forgetful:
+    """Gives no plan."""
+
+    def decide(self, request, seen):
+        return None
+
+
+class Capricious:
+    """Answers the same question differently each time."""
+
+    asked = 0
+
+    def decide(self, request, seen):
+        Capricious.asked += 1
+        prices = offload.price(request, seen)
+        return prices.plans[Capricious.asked % len(prices.plans)]
+
+
+class Raises:
+    """Fails where a device is out of range."""
+
+    def decide(self, request, seen):
+        return offload.price(request, seen).plans[0 if seen.serving else "none"]
+
+
+class Lost:
+    """Sends what it should not."""
+
+    def decide(self, request, seen):
+        plan = offload.price(request, seen).plans[0]
+        return offload.Plan(plan.variant, 0, plan.variant.last, edge="nowhere", uplinks=("cell",))
+
+
+@pytest.mark.parametrize("name", table.NAMED)
+def test_shipped_policies_are_sound(name):
+    assert offload.check_policy(table.load(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (Forgetful, "it is NoneType, no Plan"),
+        (Capricious, "differently"),
+        (Raises, "it raises TypeError"),
+        (Lost, "edge is 'nowhere'; the edge nodes are: edge"),
+        (object, "no method decide"),
+    ],
+)
+def test_what_is_wrong_is_told(policy, said):
+    (fault,) = offload.check_policy(policy)
+    assert said in fault
