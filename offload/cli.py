@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from offload.entities import OffloadError
+
 if TYPE_CHECKING:
     from offload.analysis.compare import Comparison
     from offload.policies.table import Choice
@@ -77,7 +79,7 @@ def models(json_: Json = False) -> None:
     for row in rows:
         known = f"residual {row['residual']:+.1%}" if row["residual"] is not None else row["error"]
         row["network"], row["error"] = f"{row['name']}:{row['variant']}", known
-        row["top-1"] = row["accuracy"]
+        row["top-1"] = f"{row['accuracy']:.3f} {row['accuracy_known']}" if row["accuracy"] else None
     _list(rows, ["network", "hardware", "known", "latency_s", "top-1", "error"], json_=False)
 
 
@@ -178,7 +180,9 @@ def run(
             _repeat(file, out, json_)
             return
         scenario = _load(file, settings)
-        chosen = _choices(policy) if policy else ([scenario.policy] if scenario.policy else [])
+        chosen = [scenario.policy] if scenario.policy else []
+        if policy:
+            chosen = _choices(policy, scenario)
         if not chosen:
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise _BadInputError(msg)
@@ -199,12 +203,12 @@ def compare(
     """Compare policies on the same births and the same luck; rows and figures go to --out."""
     with _clear_errors():
         scenario = _load(file, settings)
-        chosen = _choices(policy) if policy else list(scenario.compared)
+        chosen = _choices(policy, scenario) if policy else list(scenario.compared)
         if not chosen:
             msg = f"{file}: no [compare] table; add one or give --policy, repeatedly"
             raise _BadInputError(msg)
         runs = scenario.file.compare.replications if scenario.file.compare else 10
-        folder = out or Path("results") / scenario.file.name
+        folder = out or _default_folder(scenario, chosen if policy else [], settings)
         _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_)
 
 
@@ -212,19 +216,26 @@ def compare(
 def profile(
     models: Annotated[list[str], typer.Argument(help="Named networks, or module:factory.")],
     variant: Annotated[list[str], typer.Option(help="fp32 or int8; repeatable.")] = ["fp32"],  # noqa: B006
-    batch: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "1",
+    batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,
     pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
-    hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "x86-core",
+    hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
     shape: Annotated[str, typer.Option("--input", help='Shape of one input, "3,224,224".')] = "",
     out: Annotated[Path, typer.Option(help="Folder for the profiles.")] = Path("profiles"),
 ) -> None:
-    """Time networks layer by layer on this machine with PyTorch, one thread."""
+    """Time networks layer by layer on this machine with PyTorch, one thread.
+
+    Five rounds, a minute apart, for a profile to trust; --rounds 1 --pause "0 s" for a quick look.
+    """
     from offload.units import Quantity
 
     with _clear_errors():
-        pause_s = Quantity("time").parse(pause)
-        batches = _whole_numbers("--batch", batch)
+        try:
+            pause_s = Quantity("time").parse(pause)
+        except ValueError as error:
+            msg = f"--pause {pause}: {error}"
+            raise _BadInputError(msg) from error
+        batches = tuple(sorted({1, *_whole_numbers("--batch", batch)}))
         input_shape = _whole_numbers("--input", shape) if shape else None
         _writable(out)
         from offload.dnn import profiler, profiles, zoo
@@ -236,6 +247,11 @@ def profile(
             path = out / f"{found.model}.{found.variant}.{found.hardware}.json"
             profiles.write(path, found)
             typer.echo(f"{path}: residual {profiles.residual(found.rounds):+.1%} at batch 1")
+            typer.echo(
+                f'In a scenario: profiles = "{out}" (a folder beside it), models = ["{found.model}"],'
+                f' hardware = "{found.hardware}" (to be described in [hardware.{found.hardware}]'
+                " if it is new)"
+            )
 
 
 def main() -> None:
@@ -244,20 +260,16 @@ def main() -> None:
     app()
 
 
-class _BadInputError(Exception):
-    """What a user wrote cannot be used; the message says where and what to write instead."""
+class _BadInputError(OffloadError):
+    """What was written on the command line cannot be used."""
 
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Turn faults of the user's input into lines on standard error and exit code 2."""
-    from offload.dnn.profiles import ProfileError
-    from offload.policies.table import PolicyTableError
-    from offload.scenario.faults import ScenarioError
-
     try:
         yield
-    except (ScenarioError, ProfileError, PolicyTableError, _BadInputError) as error:
+    except OffloadError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:  # a full disk, a file where a folder should be
@@ -266,11 +278,6 @@ def _clear_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted; what is finished is kept, and the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except (ValueError, RuntimeError) as error:
-        if type(error).__module__.startswith("offload.") or type(error) in (ValueError, RuntimeError):
-            typer.echo(str(error), err=True)
-            raise typer.Exit(BAD_INPUT) from None
-        raise
 
 
 def _load(file: Path, settings: list[str] | None) -> "Scenario":
@@ -279,18 +286,42 @@ def _load(file: Path, settings: list[str] | None) -> "Scenario":
     return load(file, settings or ())
 
 
-def _choices(names: list[str]) -> "list[Choice]":
+def _choices(names: list[str], scenario: "Scenario") -> "list[Choice]":
+    """Find policies by the labels of the scenario, whose options then hold, or else by name."""
     from offload.policies import table
 
+    labelled = {each.label: each for each in (scenario.policy, *scenario.compared) if each}
     found, faults = [], []
     for name in dict.fromkeys(names):
         try:
-            found.append(table.choose({"name": name}))
+            found.append(labelled.get(name) or table.choose({"name": name}))
         except table.PolicyTableError as error:
             faults += [f"--policy {name}: {what}" for _, what in error.faults]
     if faults:
         raise _BadInputError("\n".join(faults))
     return found
+
+
+def _default_folder(scenario: "Scenario", chosen: "list[Choice]", settings: list[str] | None) -> Path:
+    """Name a folder of its own for what differs from the file: nothing replaces another's summary."""
+    from offload.policies.table import folder_name
+
+    parts = [scenario.file.name, *(folder_name(choice.label) for choice in chosen)]
+    if settings:
+        parts.append(scenario.digest[:6])
+    return Path("results") / "-".join(parts)[:120]
+
+
+def _same_scenario(folder: Path, name: str) -> None:
+    """Refuse a folder that holds another scenario's results."""
+    summary = folder / "summary.json"
+    try:
+        told = json.loads(summary.read_text())["scenario"] if summary.is_file() else name
+    except (ValueError, KeyError, TypeError):
+        told = "something else"
+    if told != name:
+        msg = f"--out {folder}: holds the results of {told}, not of {name}; give another folder"
+        raise _BadInputError(msg)
 
 
 def _writable(folder: Path) -> None:
@@ -323,6 +354,7 @@ def _compare(
 
     if out is not None:
         _writable(out)
+        _same_scenario(out, scenario.file.name)
     total = len(chosen) * replications
     with progress("simulating", total) as advance:
         workers = min(jobs or os.cpu_count() or 1, total)
@@ -382,6 +414,9 @@ def _repeat(file: Path, out: Path | None, json_: bool) -> None:
         rows.write(result.rows(), out / "requests.parquet", result.metadata)
     told = {"file": str(file), "requests": result.rows().height, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
+    if not same:
+        msg = f"{file}: this version or machine makes other rows"
+        raise _BadInputError(msg)
 
 
 def _list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:

@@ -10,6 +10,14 @@ Known = Literal["measured", "rescaled", "published", "assumed"]
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
 
+class OffloadError(Exception):
+    """What a user gave cannot be used; the message says where, and what to write instead.
+
+    ScenarioError (a scenario file), ProfileError (a profile), TraceError (a trace), PolicyTableError (a
+    policy's options), PolicyError (a policy that failed), UnknownNetworkError (a network's name).
+    """
+
+
 NAME_RULE = "a name has 1 to 100 characters, no slash, and does not begin with a dot"
 
 
@@ -139,6 +147,11 @@ class Hardware:
     memory_bytes: float
     anchors: tuple["Anchor", ...] = ()
 
+    @property
+    def marginal_w(self) -> float:
+        """What work costs above idling, in watts."""
+        return self.busy_w.value - self.idle_w.value
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -153,6 +166,7 @@ class Anchor:
     latency_s: float
     source: str
     offline_hz: float | None = None
+    precision_known: Known = "published"
 
 
 @dataclass(frozen=True, slots=True)

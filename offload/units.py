@@ -48,11 +48,9 @@ class Quantity:
 
 
 Seconds = Annotated[float, Quantity("time")]
-BitsPerSecond = Annotated[float, Quantity("rate")]
 Bytes = Annotated[float, Quantity("size")]
 Metres = Annotated[float, Quantity("length")]
 Watts = Annotated[float, Quantity("power")]
-PerSecond = Annotated[float, Quantity("frequency")]
 
 
 def show_seconds(value: float) -> str:

@@ -160,8 +160,32 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_folder_by_default(tmp_path: Path) -> None:
+    call("compare", SMALL, "--jobs", "1")
     call("compare", SMALL, "--jobs", "1", "--policy", "local")
-    assert (tmp_path / "results" / "small" / "summary.json").is_file()
+    call("compare", SMALL, "--jobs", "1", "--policy", "local", "--set", "seed=3")
+    # What differs from the file replaces nothing.
+    found = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert found[:2] == ["small", "small-local"]
+    assert len(found) == 3
+    assert all((tmp_path / "results" / name / "summary.json").is_file() for name in found)
+
+
+def test_one_replication_has_means_without_bounds(tmp_path: Path) -> None:
+    told = call_json("run", SMALL)
+    energy = told["policies"][0]["energy_j"]
+    assert energy["mean"] > 0
+    assert (energy["low"], energy["high"]) == (None, None)
+    assert "±" not in call("run", SMALL)
+
+
+def test_options_of_a_label_hold_on_the_command_line(tmp_path: Path) -> None:
+    path = Path(SMALL).parent.parent / "scenarios" / "camera-corridor.toml"
+    shorten = ("--set", 'duration="2 s"', "--set", 'warm_up="0 s"')
+    told = call_json("compare", path, *shorten, "--replications", "2", "--policy", "quickest-unsplit",
+                     "--jobs", "1", "--out", tmp_path)  # fmt: skip
+    assert told["policies"][0]["label"] == "quickest-unsplit"
+    rows = pl.read_parquet(tmp_path / "quickest-unsplit" / "0" / "requests.parquet")
+    assert not rows["split"].any()
 
 
 def test_table_names_policies_and_how_figures_are_known(tmp_path: Path) -> None:
@@ -280,7 +304,9 @@ def test_rows_that_were_changed_do_not_repeat(small: Path, tmp_path: Path) -> No
     changed = pl.read_parquet(path).with_columns(pl.col("energy_j") + 1e-9)
     copy = tmp_path / "requests.parquet"
     changed.write_parquet(copy, metadata=pl.read_parquet_metadata(path))
-    assert call_json("run", copy)["identical"] is False
+    done = CliRunner().invoke(app, ["run", str(copy), "--json"])
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["identical"] is False
 
 
 def test_rows_with_settings_repeat_themselves(tmp_path: Path) -> None:

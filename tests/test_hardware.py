@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offload.dnn.hardware import Roofline, by_one_factor, fit_roofline, rescale
+from offload.dnn.hardware import Roofline, fit_roofline, rescale
 from offload.entities import Anchor, Profile, Variant
 from offload.scenario.catalogue import Catalogue
 from tests import hand_made
@@ -94,7 +94,7 @@ def test_an_own_figure_gives_the_total_and_the_measurement_the_shares() -> None:
     shares = np.array(found.layers_s[1]) / np.array(mine.layers_s[1])
     assert shares == pytest.approx(np.full(20, shares[0]))
     assert (found.known, found.hardware, found.residual) == ("rescaled", "target", None)
-    assert "unknown" in found.error
+    assert "shares" in found.error
     assert "paper 2" in found.source
     assert "measured on box" in found.source
 
@@ -121,9 +121,8 @@ def test_another_precision_anchors_nothing() -> None:
 
 def test_one_factor_from_one_other_network() -> None:
     one, other = networks(2)
-    found = by_one_factor(
-        measured(one), measured(other), Anchor(other.model, 8, "int8", 0.02, "a paper"), "target"
-    )
+    anchor = Anchor(other.model, 8, "int8", 0.02, "a paper")
+    found = rescale(measured(one), anchored(anchor), graphs([one, other]), [measured(other)])
     # Both take 40 ms where they were measured; the other takes 20 ms there.
     assert sum(found.layers_s[1]) == pytest.approx(0.02)
     assert sum(found.layers_s[4]) == pytest.approx(0.06)

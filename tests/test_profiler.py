@@ -110,7 +110,8 @@ def test_a_profile_describes_one_input_whatever_batch_came_first(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(profiler, "_why_busy", lambda *_: "")
-    session.batches = (2, 1)
+    session.batches = Session("box", (2,)).batches
+    assert session.batches == (1, 2)
     (told,) = session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
     assert told.cuts[0].payload_bytes == 24
     assert told.layers[0].flops == 2 * 6 * 8
@@ -118,5 +119,5 @@ def test_a_profile_describes_one_input_whatever_batch_came_first(
 
 def test_on_a_busy_machine_it_gives_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiler, "_why_busy", lambda *_: "busy")
-    with pytest.raises(RuntimeError, match="too busy in 6 rounds"):
+    with pytest.raises(profiler.BusyMachineError, match="too busy in 6 rounds"):
         session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0)

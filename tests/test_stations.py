@@ -65,7 +65,7 @@ def test_in_order_backlog_is_the_wait_of_an_arrival(servers, work, later_s):
     for at_s, seconds in sorted(work):
         station.serve(at_s, seconds)
     now = max(at_s for at_s, _ in work) + later_s
-    told_s = max(0.0, station.backlog_until(now) - now)
+    told_s = max(0.0, station.load()[0] - now)
     assert station.serve(now, 1.0) - now - 1.0 == pytest.approx(told_s, abs=1e-9)
 
 
@@ -106,8 +106,8 @@ class Sharing:
     """Brute force: what is left of each transfer, stepped from one happening to the next.
 
     Each device that is in range and has something to send gets an equal share of time for the first of
-    its queue. Whoever has been outside for `give_up_s` fails; who would begin (or go on after being
-    outside) later than it is due is dropped. `tie` tells that two things that exclude each other
+    its queue. Whoever has been outside for `give_up_s` fails; who would begin later than it is due is
+    dropped. `tie` tells that two things that exclude each other
     happened nearly at once.
     """
 
@@ -134,8 +134,7 @@ class Sharing:
             inside = self.inside(device)
             for sent in tuple(queue):
                 if inside:
-                    if sent.outside_since_s is not None:
-                        sent.outside_since_s, sent.started = None, False
+                    sent.outside_since_s = None
                 elif sent.outside_since_s is None:
                     sent.outside_since_s = self.now
                     sent.cause = NO_ROUTE if sent.at_s == self.now else OUT_OF_RANGE

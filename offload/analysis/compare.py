@@ -87,7 +87,12 @@ def compare(
         warm_up_s = scenario.file.duration * cut / BINS
         by_label = {
             label: [
-                summarise(pl.read_parquet(rows_path(out, label, r)), warm_up_s, scenario.file.duration)
+                summarise(
+                    pl.read_parquet(rows_path(out, label, r)),
+                    warm_up_s,
+                    scenario.file.duration,
+                    judged=scenario.judged,
+                )
                 for r in range(replications)
             ]
             for label in by_label
@@ -185,7 +190,8 @@ def _one(
             rows.write(frame, kept, result.metadata)
             devices = pl.DataFrame(result.devices)
             rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
-    return choice.label, replication, summarise(frame, warm_up_s, file.duration)
+    found = summarise(frame, warm_up_s, file.duration, judged=scenario.judged)
+    return choice.label, replication, found
 
 
 @lru_cache(maxsize=4)

@@ -42,12 +42,15 @@ def bins(frame: pl.DataFrame, duration_s: float) -> tuple[list[float], list[int]
     return stays.tolist(), at_ends.tolist(), births.tolist()
 
 
-def summarise(frame: pl.DataFrame, warm_up_s: float, duration_s: float) -> Summary:
+def summarise(
+    frame: pl.DataFrame, warm_up_s: float, duration_s: float, *, judged: bool = True
+) -> Summary:
     """Compute the measures over requests born after the warm-up.
 
     useful: share answered correctly before the deadline; not defined if for any finished one nobody
-    can say whether it was correct. Latency quantiles count what did not finish as infinite; the mean
-    is not defined if anything did not finish. Energy is that of the device, per request.
+    can say whether it was correct, nor where that holds for the scenario (`judged` is false). Latency
+    quantiles count what did not finish as infinite; the mean is not defined if anything did not
+    finish. Energy is that of the device, per request.
     """
     stays, under_way, births = bins(frame, duration_s)
     counted = frame.filter(pl.col("born_s") >= warm_up_s)
@@ -55,7 +58,7 @@ def summarise(frame: pl.DataFrame, warm_up_s: float, duration_s: float) -> Summa
     n = counted.height
     values = dict.fromkeys(MEASURES, math.nan)
     if n:
-        known = finished["correct"].null_count() == 0
+        known = judged and finished["correct"].null_count() == 0
         values["on_time"] = float(counted["on_time"].mean() or 0.0)  # type: ignore[arg-type]
         values["energy_j"] = float(counted["energy_j"].mean() or 0.0)  # type: ignore[arg-type]
         if known:

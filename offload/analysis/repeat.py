@@ -46,8 +46,12 @@ def read(file: Path) -> Recipe:
             [f"{file}: its metadata lacks {', '.join(missing)}; it was not written here"]
         )
     path = Path(told["scenario_file"])
-    scenario = check(path, json.loads(told["resolved"]), lambda _: str(file), path.parent)
+    try:
+        scenario = check(path, json.loads(told["resolved"]), lambda _: str(file), path.parent)
+    except ScenarioError as error:
+        hint = f"{file} was made from {path}; call this in the folder from which that path leads to it"
+        raise ScenarioError([*error.faults, hint]) from error
     if scenario.digest != told["digest"]:
-        raise ScenarioError([f"{file}: the traces or profiles that it used have changed since"])
+        raise ScenarioError([f"{file}: traces, profiles or hardware that it used have changed since"])
     choice = table.choose(json.loads(told["policy_table"]))
     return Recipe(scenario, choice, int(told["seed"]), int(told["replication"]), frame)

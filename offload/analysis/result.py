@@ -31,7 +31,8 @@ class Result:
         """Return useful, on_time, latencies (s), energy_j and accuracy; NaN where not defined."""
         file = self.scenario.file
         warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
-        return measures.summarise(self.frame, warm_up_s, file.duration).values
+        judged = self.scenario.judged
+        return measures.summarise(self.frame, warm_up_s, file.duration, judged=judged).values
 
 
 def simulate(

@@ -145,7 +145,7 @@ def metadata(run: Run) -> dict[str, str]:
     }
     return identity(scenario, choice, run.seed, run.replication) | {
         "scenario_file": str(scenario.path),
-        "resolved": json.dumps(scenario.raw, sort_keys=True, default=str),
+        "resolved": json.dumps(scenario.raw, default=str),
         "policy_table": json.dumps(table, sort_keys=True),
         "profiles": json.dumps(known, sort_keys=True),
         "python": platform.python_version(),

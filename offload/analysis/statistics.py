@@ -37,13 +37,15 @@ class Pair:
 def interval(values: Sequence[float], level: float = 0.95, comparisons: int = 1) -> Interval | None:
     """Return Student's interval for the mean of independent replications.
 
-    None if a value is missing or infinite, or there are fewer than two. With several `comparisons` all
-    their intervals hold at once at this level (Bonferroni).
+    None if a value is missing or infinite; a single one has no bounds (NaN). With several `comparisons`
+    all their intervals hold at once at this level (Bonferroni).
     """
     n = len(values)
-    if n < 2 or not all(math.isfinite(value) for value in values):
+    if n == 0 or not all(math.isfinite(value) for value in values):
         return None
     mean = float(np.mean(values))
+    if n == 1:
+        return Interval(math.nan, mean, math.nan)
     t = float(stdtrit(n - 1, 1 - (1 - level) / comparisons / 2))
     half = t * float(np.std(values, ddof=1)) / math.sqrt(n)
     return Interval(mean - half, mean, mean + half)
@@ -60,7 +62,7 @@ def pairs(by_label: Mapping[str, Mapping[str, Sequence[float]]], level: float = 
         for a, b in couples:
             both = zip(by_label[a][measure], by_label[b][measure], strict=True)
             gap = interval([x - y for x, y in both], level, len(couples))
-            if gap is not None:
+            if gap is not None and math.isfinite(gap.low):
                 differs = gap.low > 0 or gap.high < 0
                 found.append(Pair(a, b, measure, gap.low, gap.mean, gap.high, differs))
     return found

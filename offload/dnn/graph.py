@@ -25,6 +25,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("linear", ("linear", "addmm", "matmul", "bmm", "einsum")),
     ("pool", ("pool", "mean")),
     ("norm", ("norm",)),
+    ("elementwise", ("add_relu",)),
     ("activation", ("relu", "hardtanh", "sigmoid", "silu", "swish", "gelu", "softmax", "tanh",
                     "hardswish")),
     ("concat", ("cat", "stack")),

@@ -17,8 +17,6 @@ Floats = npt.NDArray[np.float64]
 
 FEWEST_FOR_A_FIT = 5
 
-# Coral and others name networks as whole; which of our captured networks each figure is about.
-MATRIX = ("conv", "depthwise", "linear", "pointwise", "attention")
 IGNORED = ("norm", "activation", "view", "quantize", "other")
 
 
@@ -43,60 +41,69 @@ class Roofline:
 
 
 def rescale(
-    measured: Profile, hardware: Hardware, graphs: Mapping[tuple[str, int], Variant]
+    measured: Profile,
+    hardware: Hardware,
+    graphs: Mapping[tuple[str, int], Variant],
+    references: Sequence[Profile] = (),
 ) -> Profile | None:
     """Return what a measured variant costs on other hardware, or None where nothing anchors it.
 
     A published figure anchors only its own precision. If one is about this very network at this size
-    it gives the total; else a roofline fitted to at least five others; else one factor from a single
-    network of that precision, error unknown. `graphs` holds captured networks by (model, pixels).
+    it gives the total; else a roofline through at least five others does; else one factor from the
+    first of the `references`, measured like the variant, that has one. `graphs` holds captured
+    networks by (model, pixels), in whatever form: what the roofline counts does not depend on it.
     """
     variant = measured.variant
-    pixels = variant.input_shape[-1]
     anchors = tuple(a for a in hardware.anchors if a.precision == variant.precision)
-    if not anchors:
-        return None
-    own = next((a for a in anchors if (a.model, a.pixels) == (variant.model, pixels)), None)
     usable = tuple(
         (a.latency_s, graphs[a.model, a.pixels]) for a in anchors if (a.model, a.pixels) in graphs
     )
+    fit = fit_roofline(usable) if len(usable) >= FEWEST_FOR_A_FIT else None
+    own = next((a for a in anchors if _is_about(a, variant)), None)
     alone_s = sum(measured.layers_s[1])
     if own is not None:
-        total_s, error = own.latency_s, "total published, shares unknown"
-        source = own.source
-    elif len(usable) >= FEWEST_FOR_A_FIT:
-        fit = fit_roofline(usable)
-        total_s, error = fit.seconds(variant.layers), fit.error
+        said = "" if own.precision_known == "published" else f" ({own.precision} {own.precision_known})"
+        error = f"total published{said}; shares {_doubt(measured, fit)}"
+        return _scaled(measured, hardware, own, own.latency_s / alone_s, own.source, error)
+    if fit is not None:
         source = f"roofline through {len(usable)} published networks ({anchors[0].source})"
-    else:
-        return None
-    layers_s = _batches(measured, own, total_s / alone_s)
+        error = f"{fit.error}; shares {_doubt(measured, fit)}"
+        return _scaled(measured, hardware, None, fit.seconds(variant.layers) / alone_s, source, error)
+    for anchor in anchors:
+        for reference in references:
+            if _is_about(anchor, reference.variant) and reference.hardware == measured.hardware:
+                scale = anchor.latency_s / sum(reference.layers_s[1])
+                source = f"one factor from {anchor.model} ({anchor.source})"
+                return _scaled(measured, hardware, anchor, scale, source, "error unknown")
+    return None
+
+
+def _is_about(anchor: Anchor, variant: Variant) -> bool:
+    this = (variant.model, variant.input_shape[-1], variant.precision)
+    return this == (anchor.model, anchor.pixels, anchor.precision)
+
+
+def _doubt(measured: Profile, fit: "Roofline | None") -> str:
+    """Say how far the measured shares of layers lie from the roofline's, at the cut where most."""
+    if fit is None:
+        return "unchecked"
+    mine = np.cumsum(measured.layers_s[1]) / sum(measured.layers_s[1])
+    theirs = np.cumsum([fit.seconds([layer]) for layer in measured.variant.layers])
+    gap = float(np.max(np.abs(mine - theirs / theirs[-1])))
+    return f"±{gap:.0%}"
+
+
+def _scaled(
+    measured: Profile, hardware: Hardware, anchor: Anchor | None, scale: float, source: str, error: str
+) -> Profile:
     return replace(
         measured,
         hardware=hardware.name,
         known="rescaled",
-        source=f"{source}; shares of layers measured on {measured.hardware}: {measured.source}",
-        layers_s=layers_s,
-        residual=None,
-        error=error,
-        raw_sum_s={},
-    )
-
-
-def by_one_factor(measured: Profile, reference: Profile, anchor: Anchor, name: str) -> Profile:
-    """Return a profile scaled by what one other network of the same precision costs there and here."""
-    scale = anchor.latency_s / sum(reference.layers_s[1])
-    return replace(
-        measured,
-        hardware=name,
-        known="rescaled",
-        source=(
-            f"one factor from {anchor.model} ({anchor.source}); measured on {measured.hardware}:"
-            f" {measured.source}"
-        ),
+        source=f"{source}; shares and spread measured on {measured.hardware}: {measured.source}",
         layers_s=_batches(measured, anchor, scale),
         residual=None,
-        error="error unknown",
+        error=error,
         raw_sum_s={},
     )
 
@@ -141,7 +148,7 @@ def _work(layers: Sequence[Layer]) -> Floats:
         for layer in layers
         if layer.kind not in IGNORED
     ]
-    return np.array(rows)
+    return np.array(rows).reshape(-1, 3)
 
 
 def _predict(coefficients: Floats, work: Floats) -> float:

@@ -22,6 +22,7 @@ from offload.dnn.profiles import (
     ProfileFile,
     Round,
 )
+from offload.entities import OffloadError
 
 # A round is set aside if the thread was kept from running for this share of its wall time, or if a
 # fixed loop beside it ran this much slower than at its fastest.
@@ -31,6 +32,10 @@ SLOW_SPIN = 1.25
 _now_ns = time.thread_time_ns
 
 
+class BusyMachineError(OffloadError):
+    """A machine that was too busy for its times to be trusted."""
+
+
 class Subject:
     """A variant at one batch size, ready to be timed again and again."""
 
@@ -38,7 +43,11 @@ class Subject:
         self.module = module
         self.example = example
         self.batch = example[0].shape[0]
-        self.graph = capture(module, example)
+        try:
+            self.graph = capture(module, example)
+        except Exception as error:
+            msg = f"torch cannot capture it: {type(error).__name__}: {str(error).splitlines()[0]}"
+            raise zoo.UnknownNetworkError(msg) from error
         self.stamps: list[int] = []
         self.stamped = instrument(self.graph, lambda: self.stamps.append(_now_ns()))
 
@@ -54,7 +63,7 @@ class Session:
 
     def __init__(self, hardware: str, batches: tuple[int, ...], budget_s: float = 4.0) -> None:
         self.hardware = hardware
-        self.batches = batches
+        self.batches = tuple(sorted({1, *batches}))
         self.budget_s = budget_s
         torch.set_num_threads(1)
         torch.backends.mha.set_fastpath_enabled(False)
@@ -72,7 +81,7 @@ class Session:
         """Measure variants until each has `rounds` accepted rounds at every batch size.
 
         A round begins `pause_s` after the one before it began, or when that is done. Raises
-        RuntimeError if after three times as many rounds the machine was still too busy.
+        BusyMachineError if after three times as many rounds the machine was still too busy.
         """
         subjects = [self._subjects(network, variant) for network, variant in targets]
         found: list[list[Round]] = [[] for _ in targets]
@@ -94,16 +103,11 @@ class Session:
             time.sleep(max(0.0, pause_s - (time.monotonic() - begun)))
         else:
             msg = f"this machine was too busy in {3 * rounds} rounds; try again when it is idle"
-            raise RuntimeError(msg)
+            raise BusyMachineError(msg)
         return [
-            self._file(network, variant, self._alone(network, subjects[index]), found[index])
+            self._file(network, variant, subjects[index][0].graph, found[index])
             for index, (network, variant) in enumerate(targets)
         ]
-
-    def _alone(self, network: zoo.Network, subjects: list[Subject]) -> Graph:
-        """Return the graph for a batch of one, which a profile describes."""
-        alone = next((subject.graph for subject in subjects if subject.batch == 1), None)
-        return alone or capture(subjects[0].module, network.example(1))
 
     def _subjects(self, network: zoo.Network, variant: str) -> list[Subject]:
         module = zoo.variant(network, variant)

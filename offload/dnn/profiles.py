@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from offload.entities import Cut, Figure, Known, Layer, Profile, Variant
+from offload.entities import Cut, Figure, Known, Layer, OffloadError, Profile, Variant
 
 MAX_BYTES = 8_000_000
 QUANTILES = 100  # steps between the evenly spaced quantiles of the spread
@@ -17,7 +17,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, lt=1e6)]
 Count = Annotated[int, Field(ge=0, lt=10**15)]
 
 
-class ProfileError(ValueError):
+class ProfileError(OffloadError):
     """A profile file that cannot be used; the message names the file and what is wrong."""
 
 

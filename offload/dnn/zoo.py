@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from offload.dnn import compress
-from offload.entities import Figure
+from offload.entities import Figure, OffloadError
 
 
-class UnknownNetworkError(ValueError):
+class UnknownNetworkError(OffloadError):
     """A network's name or `module:factory` path leads to no network."""
 
 
@@ -93,8 +93,8 @@ def network(name: str, input_shape: tuple[int, ...] | None = None) -> Network:
     path, _, factory = name.partition(":")
     try:
         build = getattr(importlib.import_module(path), factory)
-    except (ImportError, AttributeError) as error:
-        msg = f"{name}: {error}"
+    except Exception as error:  # a user's module may raise anything when imported
+        msg = f"{name}: {type(error).__name__}: {error}"
         raise UnknownNetworkError(msg) from error
     return Network(factory, build, input_shape or (3, 224, 224), "", "as built", {})
 
@@ -112,7 +112,11 @@ def _pooled_whole(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
 
 def variant(network: Network, name: str) -> nn.Module:
     """Build a network in the form that `name` says: "fp32" or "int8"."""
-    built = network.build()
+    try:
+        built = network.build()
+    except Exception as error:
+        msg = f"{network.name}: building it raised {type(error).__name__}: {error}"
+        raise UnknownNetworkError(msg) from error
     if not isinstance(built, nn.Module):
         msg = f"{network.name}: the factory returned {type(built).__name__}, no torch.nn.Module"
         raise UnknownNetworkError(msg)

@@ -94,8 +94,7 @@ def cost(facts: Facts, plan: Plan) -> tuple[float, float, float, float, float, f
         air_s = 8 * up_bytes / cell.up_bps + 8 * result_bytes / cell.down_bps
     if plan.cloud is not None:
         mid_bytes = crossing(facts, variant, plan.edge_cut)
-    marginal_w = facts.hardware.busy_w.value - facts.hardware.idle_w.value
-    energy_j = marginal_w * device_s + facts.radio_w * air_s
+    energy_j = facts.hardware.marginal_w * device_s + facts.radio_w * air_s
     return device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j
 
 

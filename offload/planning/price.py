@@ -137,7 +137,7 @@ def _lucky(table: Columns, facts: Facts, luck: Luck) -> tuple[Floats, Floats, Fl
     device_s = table.device_s * factors(["device" if p.device_cut else None for p in plans], luck.device)
     edge_s = table.edge_s * factors([p.edge for p in plans], luck.edge)
     cloud_s = table.cloud_s * factors([p.cloud for p in plans], luck.cloud)
-    marginal_w = facts.hardware.busy_w.value - facts.hardware.idle_w.value
+    marginal_w = facts.hardware.marginal_w
     return device_s, edge_s, cloud_s, table.energy_j + marginal_w * (device_s - table.device_s)
 
 

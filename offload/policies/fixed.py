@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from offload.entities import Facts, Observation, Plan, Request
+from offload.entities import Facts, Observation, OffloadError, Plan, Request
 from offload.planning.columns import columns
 from offload.planning.cuts import open_cuts
 from offload.planning.price import unloaded
 
 
-class NoPlanError(ValueError):
+class NoPlanError(OffloadError):
     """A device has no plan of the kind that a policy insists on."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from offload.entities import NAME_RULE, Knowledge, is_name
+from offload.entities import NAME_RULE, Knowledge, OffloadError, is_name
 from offload.policies.protocol import Policy
 from offload.units import Quantity, Seconds
 
@@ -51,7 +51,7 @@ def folder_name(label: str) -> str:
     return label.replace(":", "-")
 
 
-class PolicyTableError(ValueError):
+class PolicyTableError(OffloadError):
     """Faults in a policy table: pairs of a key (or "") and what to write instead."""
 
     def __init__(self, faults: list[tuple[str, str]]) -> None:

@@ -93,24 +93,15 @@ class Catalogue:
         return self._rescaled[variant, hardware]
 
     def _rescale(self, measured: Profile, target: Hardware) -> Profile | None:
-        precision = measured.variant.precision
-        anchors = [a for a in target.anchors if a.precision == precision]
+        anchors = target.anchors
         graphs = {
             (a.model, a.pixels): variant for a in anchors for variant in self._at_size(a.model, a.pixels)
         }
-        found = rescaling.rescale(measured, target, graphs)
-        if found is not None:
-            return found
-        for anchor in anchors:
-            for reference in self.measured(anchor.model):
-                same = reference.variant.precision == precision
-                size = reference.variant.input_shape[-1] == anchor.pixels
-                if same and size and reference.hardware == measured.hardware:
-                    return rescaling.by_one_factor(measured, reference, anchor, target.name)
-        return None
+        references = [profile for a in anchors for profile in self.measured(a.model)]
+        return rescaling.rescale(measured, target, graphs, references)
 
     def _at_size(self, model: str, pixels: int) -> Iterable[Variant]:
-        """Any form of a network at this size: its multiply-accumulates do not depend on the form."""
+        """Any form of a network at this size."""
         return [v for v in self.variants(model) if v.input_shape[-1] == pixels][:1]
 
 
@@ -121,7 +112,8 @@ def as_hardware(name: str, table: HardwareTable) -> Hardware:
         return Figure(value.value, value.known, value.source)
 
     anchors = tuple(
-        Anchor(a.model, a.pixels, a.precision, a.latency, a.source, a.offline) for a in table.latencies
+        Anchor(a.model, a.pixels, a.precision, a.latency, a.source, a.offline, a.precision_known)
+        for a in table.latencies
     )
     powers = figure(table.idle_power), figure(table.busy_power)
     return Hardware(name, table.kind, *powers, table.memory, anchors)

@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from offload.entities import OffloadError
 from offload.scenario.schema import ScenarioFile
 
 Key = tuple[str | int, ...]
 Fault = tuple[Key, str]  # of which key, and what to write instead
 
 
-class ScenarioError(ValueError):
+class ScenarioError(OffloadError):
     """A scenario that cannot be used; `faults` are lines of `file:line: key: what to write`."""
 
     def __init__(self, faults: Sequence[str]) -> None:

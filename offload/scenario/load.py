@@ -55,21 +55,30 @@ class Scenario:
             text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
             for place, known in facts.profiles.items():
                 for variant, profile in known.items():
-                    text += f"{place}{variant.label}{profile.layers_s}{profile.spread}{variant.accuracy}"
+                    text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
+                    text += f"{profile.service}{profile.cv}{variant.accuracy}"
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @cached_property
     def known(self) -> str:
-        """One line on how the latencies are known."""
-        found: dict[str, set[str]] = {}
+        """One line on how latencies, accuracies and powers are known."""
+        latencies: dict[str, set[str]] = {}
+        others: dict[str, set[str]] = {"accuracy": set(), "power": set()}
         for facts in self.setting(0.0).facts:
             places = {"device": facts.hardware} | {n.name: n.hardware for n in facts.nodes.values()}
+            others["power"] |= {each.busy_w.known for each in places.values()}
+            others["accuracy"] |= {v.accuracy.known if v.accuracy else "unknown" for v in facts.variants}
             for place, profiles in facts.profiles.items():
                 for profile in profiles.values():
-                    found.setdefault(profile.known, set()).add(places[place].name)
-        return "latencies: " + "; ".join(
-            f"{known} for {', '.join(sorted(names))}" for known, names in sorted(found.items())
-        )
+                    latencies.setdefault(profile.known, set()).add(places[place].name)
+        told = [f"latency {known} for {', '.join(sorted(n))}" for known, n in sorted(latencies.items())]
+        told += [f"{what} {', '.join(sorted(known))}" for what, known in others.items()]
+        return "; ".join(told)
+
+    @cached_property
+    def judged(self) -> bool:
+        """Whether it is known of every variant how often it is right."""
+        return all(v.accuracy is not None for facts in self.setting(0.0).facts for v in facts.variants)
 
     def setting(self, overhead_s: float) -> Setting:
         """Return what a world is made of; one for all replications, since it never changes."""

@@ -30,7 +30,7 @@ def _warm_up(text: object) -> object:
     return text if text == "auto" else Quantity("time").parse(text)
 
 
-WarmUp = Annotated[float | Literal["auto"], BeforeValidator(_warm_up)]
+WarmUp = Annotated[Annotated[float, Field(ge=0, le=1e8)] | Literal["auto"], BeforeValidator(_warm_up)]
 
 
 def _name(text: str) -> str:
@@ -65,6 +65,7 @@ class AnchorTable(Table):
     latency: LongTime
     source: str
     offline: Frequency | None = None
+    precision_known: Known = "published"
 
 
 class HardwareTable(Table):
@@ -238,7 +239,9 @@ class Link(Table):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        cell = [key for key in ("up", "down", "range", "give_up", "shared") if getattr(self, key)]
+        cell = [
+            key for key in ("up", "down", "range", "give_up", "shared") if getattr(self, key) is not None
+        ]
         wire = [key for key in ("rate", "jitter") if getattr(self, key) is not None]
         if cell and wire:
             msg = f"a cell has {', '.join(cell)} and a wire {', '.join(wire)}; a link is one of them"

@@ -31,10 +31,6 @@ class Place:
         self.order = tuple(cells) if len(cells) < 2 else None
         self.fixed = self._at(0.0) if len(track.times_s) == 1 else None
 
-    def presence(self, cell: str) -> Presence:
-        """Tell when a cell reaches this device."""
-        return self.presences[cell]
-
     def cells(self, now: float) -> tuple[tuple[str, ...], str | None]:
         """Return all its cells, the nearest first, and the one that serves it: the nearest in range."""
         return self.fixed or self._at(now)

@@ -3,23 +3,13 @@
 from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Protocol
 
 from offload.simulation.clock import Alarm, Clock
 from offload.simulation.stations import LATE, Note, Wake
+from offload.world.mobility import Presence
 
 OUT_OF_RANGE = "out-of-range"
 NO_ROUTE = "no-route"
-
-
-class Coverage(Protocol):
-    """When one device is in range of one cell."""
-
-    def inside(self, now: float) -> bool:
-        """Tell whether it is in range."""
-
-    def changes_after(self, now: float) -> float:
-        """Tell when it next enters or leaves; infinite if never."""
 
 
 class _Transfer:
@@ -47,8 +37,15 @@ class Shared:
     sent arrives `delay_s` later.
     """
 
-    def __init__(self, clock: Clock, delay_s: float = 0.0, give_up_s: float = float("inf")) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        delay_s: float = 0.0,
+        give_up_s: float = float("inf"),
+        unreachable: str = NO_ROUTE,
+    ) -> None:
         self.clock = clock
+        self.unreachable = unreachable  # the cause of what was handed over out of range
         self.delay_s = delay_s
         self.give_up_s = give_up_s
         self.queues: dict[str, deque[_Transfer]] = {}
@@ -68,7 +65,7 @@ class Shared:
         air_s: float,
         wake: Wake,
         due_s: float = float("inf"),
-        coverage: Coverage | None = None,
+        coverage: Presence | None = None,
     ) -> None:
         """Send what takes `air_s` alone at the full rate; drop it if it would start after `due_s`.
 
@@ -93,7 +90,7 @@ class Shared:
             if coverage is not None:
                 self._watch(device, coverage)
         if device in self.stalled and coverage is not None:
-            self._may_give_up(device, transfer, coverage, NO_ROUTE)
+            self._may_give_up(device, transfer, coverage, self.unreachable)
         self._arm(now)
 
     def is_on_air(self, device: str) -> bool:
@@ -162,7 +159,7 @@ class Shared:
     def _next(self, device: str, now: float, late: list[_Transfer]) -> None:
         """Start a device's next transfer that is not too late for it."""
         queue = self.queues[device]
-        while queue and queue[0].due_s < now:
+        while queue and queue[0].due_s < now and queue[0].left_s == queue[0].whole_s:
             late.append(queue.popleft())
         if not queue:
             del self.queues[device]
@@ -171,7 +168,7 @@ class Shared:
 
     # What follows happens only to devices that move.
 
-    def _watch(self, device: str, coverage: Coverage) -> None:
+    def _watch(self, device: str, coverage: Presence) -> None:
         """Follow a device in and out of range while it has traffic."""
         change_s = coverage.changes_after(self.clock.now)
         if device in self.watched or change_s == float("inf"):
@@ -179,7 +176,7 @@ class Shared:
         self.watched.add(device)
         self.clock.at(change_s, lambda _: self._crossed(device, coverage))
 
-    def _crossed(self, device: str, coverage: Coverage) -> None:
+    def _crossed(self, device: str, coverage: Presence) -> None:
         self.watched.discard(device)
         queue = self.queues.get(device)
         if queue is None:
@@ -207,7 +204,7 @@ class Shared:
         self.active -= 1
         self.wakes_at = float("inf")  # the remaining ones may now end sooner
 
-    def _may_give_up(self, device: str, transfer: _Transfer, coverage: Coverage, cause: str) -> None:
+    def _may_give_up(self, device: str, transfer: _Transfer, coverage: Presence, cause: str) -> None:
         """Let a stalled transfer fail unless the device is back in time."""
         gives_up_s = self.clock.now + self.give_up_s
         if gives_up_s < coverage.changes_after(self.clock.now):
@@ -250,7 +247,7 @@ class Dedicated:
         air_s: float,
         wake: Wake,
         due_s: float = float("inf"),
-        coverage: Coverage | None = None,
+        coverage: Presence | None = None,
     ) -> float | None:
         """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`."""
         del coverage

@@ -71,9 +71,9 @@ class Batching:
         if self.wait_s and member.key in self.waiting:
             self.clock.at(now + self.wait_s, self._ripen)
 
-    def backlog_until(self, now: float) -> float:
-        """Tell until when an arrival would wait, were what is queued run one by one."""
-        return max(now, self.free[0]) + self.queued_s / len(self.free)
+    def load(self) -> tuple[float, float]:
+        """Tell when a server falls free, and how long what is queued takes, were it run one by one."""
+        return self.free[0], self.queued_s / len(self.free)
 
     def _begin(self, now: float) -> None:
         if self.note is not None:

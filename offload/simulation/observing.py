@@ -11,6 +11,9 @@ from offload.simulation.air import Air, Shared
 from offload.simulation.batching import Batching
 from offload.simulation.stations import InOrder
 
+# When a server falls free, seconds queued behind that, devices active up and down by cell.
+State = tuple[float, float, dict[str, int], dict[str, int]]
+
 
 class Book:
     """One node's reports: its state at each multiple of its period, taken lazily.
@@ -33,7 +36,7 @@ class Book:
         # A direction that nobody shares has nothing to report.
         self.up = [(name, air) for name, (air, _) in cells.items() if isinstance(air, Shared)]
         self.down = [(name, air) for name, (_, air) in cells.items() if isinstance(air, Shared)]
-        self.pages: deque[tuple[int, float, dict[str, int], dict[str, int]]] = deque()
+        self.pages: deque[tuple[int, State]] = deque()
         self.next_s = 0.0
 
     def note(self, now: float) -> None:
@@ -43,32 +46,32 @@ class Book:
         index = int(now / self.every_s)
         if index * self.every_s == now:
             index -= 1  # a report at this very moment tells what is true after it
-        self.pages.append((index, *self._state(now)))
+        self.pages.append((index, self._state()))
         self.next_s = (index + 1) * self.every_s
         oldest = int((now - self.longest_s) / self.every_s)  # the oldest still on its way to someone
         while len(self.pages) > 1 and self.pages[0][0] < oldest:
             self.pages.popleft()
 
-    def report(self, index: int, now: float) -> Report | None:
+    def report(self, index: int) -> Report | None:
         """Return the report of `index` periods after the start; None before the first."""
         if index < 0:
             return None
-        sent_s = index * self.every_s
-        for last, free_s, up, down in self.pages:
-            if last >= index:
-                return Report(sent_s, max(0.0, free_s - sent_s), up, down)
-        free_s, up, down = self._state(now)
-        return Report(sent_s, max(0.0, free_s - sent_s), up, down)
+        state = next((page[1] for page in self.pages if page[0] >= index), None)
+        return self._told(index * self.every_s, state or self._state())
 
     def fresh(self, now: float) -> Report:
         """Return what is true now."""
-        free_s, up, down = self._state(now)
-        return Report(now, max(0.0, free_s - now), up, down)
+        return self._told(now, self._state())
 
-    def _state(self, now: float) -> tuple[float, dict[str, int], dict[str, int]]:
+    def _state(self) -> State:
         up = {name: air.active for name, air in self.up}
         down = {name: air.active for name, air in self.down}
-        return self.servers.backlog_until(now), up, down
+        return *self.servers.load(), up, down
+
+    def _told(self, at_s: float, state: State) -> Report:
+        """Report a state that did not change until `at_s`; servers have worked on meanwhile."""
+        free_s, queued_s, up, down = state
+        return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down)
 
 
 class Observer:
@@ -134,7 +137,7 @@ class Observer:
             if delay_s is None:  # no route leads there
                 continue
             index = int((now - delay_s) / book.every_s) if now >= delay_s else -1
-            reports[name] = book.report(index, now)
+            reports[name] = book.report(index)
             until_s = min(until_s, (index + 1) * book.every_s + delay_s)
         self.arrived[serving] = (until_s, reports)
         return reports

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from offload.entities import Outcome, Plan, Question
+from offload.entities import OffloadError, Outcome, Plan, Question
 from offload.policies.protocol import Joint, Learns, Policy, Starts
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -16,7 +16,7 @@ from offload.streams import Streams
 T = TypeVar("T")
 
 
-class PolicyError(ValueError):
+class PolicyError(OffloadError):
     """A policy that failed, or whose plan cannot be carried out."""
 
 
@@ -91,10 +91,12 @@ def drive(world: World, policy: Policy, choice: Choice) -> None:
             while True:
                 questions = game.send(_ask_all(choice, policy, questions))
         while True:
-            try:
-                plans = [decide(question.request, question.observation) for question in questions]
-            except Exception as error:
-                raise _blame(choice, f"for {_which(questions)}", error) from error
+            plans = []
+            for question in questions:
+                try:
+                    plans.append(decide(question.request, question.observation))
+                except Exception as error:
+                    raise _blame(choice, f"for {_which([question])}", error) from error
             questions = game.send(plans)
     except StopIteration:
         return

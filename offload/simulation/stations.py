@@ -44,7 +44,6 @@ class InOrder:
         self.busy_s += seconds
         return ends
 
-    def backlog_until(self, now: float) -> float:
-        """Tell until when an arrival would wait if nothing else came."""
-        del now
-        return self.free[0]
+    def load(self) -> tuple[float, float]:
+        """Tell when a server falls free, and how long what is queued behind that takes: nothing."""
+        return self.free[0], 0.0

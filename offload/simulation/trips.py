@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from offload.entities import Cell, Facts, Hardware, Plan, Profile, Variant, Wire
+from offload.entities import Cell, Facts, Plan, Profile, Variant, Wire
 from offload.planning.columns import cost
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching
@@ -74,7 +74,7 @@ def trip(
     device = away = None
     if plan.device_cut:
         profile = facts.profiles["device"][variant]
-        device = Stop(profile, 0, plan.device_cut, device_s, _marginal_w(facts.hardware), None)
+        device = Stop(profile, 0, plan.device_cut, device_s, facts.hardware.marginal_w, None)
     if plan.uplinks is not None:
         cell = facts.cells[plan.uplinks[0]]
         site = cell.node
@@ -99,10 +99,6 @@ def trip(
     return Trip(facts.overhead_s, facts.late == "drop", device, away)
 
 
-def _marginal_w(hardware: Hardware) -> float:
-    return hardware.busy_w.value - hardware.idle_w.value
-
-
 def _stop(
     facts: Facts,
     variant: Variant,
@@ -115,7 +111,7 @@ def _stop(
     if name is None:
         return None
     profile = facts.profiles[name][variant]
-    return Stop(profile, first, last, seconds, _marginal_w(facts.nodes[name].hardware), servers[name])
+    return Stop(profile, first, last, seconds, facts.nodes[name].hardware.marginal_w, servers[name])
 
 
 def _ways(facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None) -> Ways:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Generator, Sequence
 
-from offload.entities import Facts, Knowledge, Outcome, Plan, Question
+from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
 from offload.planning.columns import why_invalid
 from offload.planning.price import exponential, factor
 from offload.scenario.setup import Setting, Source
-from offload.simulation.air import Air, Dedicated, Shared
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
@@ -32,7 +32,7 @@ NEVER = float("inf")
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
 
 
-class InvalidPlanError(ValueError):
+class InvalidPlanError(OffloadError):
     """A policy's plan that the world cannot carry out: which request, and why."""
 
 
@@ -57,7 +57,10 @@ class World:
         self.clock = Clock()
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
-        self.airs = {name: (self._air(name), self._air(name)) for name in setting.cells}
+        # A request that cannot reach a cell has no route; an answer that cannot, missed its device.
+        self.airs = {
+            name: (self._air(name, NO_ROUTE), self._air(name, OUT_OF_RANGE)) for name in setting.cells
+        }
         self.wires = {(w.name, end): InOrder() for w in setting.wires.values() for end in w.ends}
         self.servers = {name: self._servers(name) for name in setting.nodes}
         self.observer = Observer(
@@ -240,10 +243,10 @@ class World:
         found = self.trips[facts, plan] = trip(facts, plan, self.airs, self.servers, self.wires)
         return found
 
-    def _air(self, name: str) -> Air:
+    def _air(self, name: str, unreachable: str) -> Air:
         cell = self.setting.cells[name]
         if cell.shared:
-            return Shared(self.clock, cell.delay_s, cell.give_up_s)
+            return Shared(self.clock, cell.delay_s, cell.give_up_s, unreachable)
         return Dedicated(self.clock, cell.delay_s)
 
     def _servers(self, name: str) -> Servers:

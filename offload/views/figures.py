@@ -1,6 +1,7 @@
 """Figures for a paper: latency distributions, where the time goes, usefulness against energy."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F", "#000000",
            "#8C6D1F", "#5E3C99")  # fmt: skip
 LEG_COLOURS = ("#BBBBBB", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#CC79A7")
+MARKERS = "os^DvPXhd<>*"
 USUAL = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "clairvoyant")
 
 
@@ -85,8 +87,10 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
         thin = np.unique(np.linspace(0, len(latency) - 1, 2000).astype(int))
         shares = (thin + 1) / frame.height
         longest = max(longest, float(np.quantile(latency, 0.995)))
+        # What is not answered by the end of a curve never is: it goes on flat.
         axes.step(
-            latency[thin], shares, where="post", label=policy.label, linewidth=1.4,
+            np.append(latency[thin], 1e9), np.append(shares, shares[-1]), where="post",
+            label=policy.label, linewidth=1.4,
             color=colour(policy.label, labels), linestyle=_line(policy.knowledge),
         )  # fmt: skip
     # Far beyond the deadlines the rest of a long tail tells little.
@@ -141,14 +145,15 @@ def useful_energy(found: Comparison) -> Figure:
     name = {"useful": "useful: correct before the deadline", "on_time": "answered on time"}[measure]
     figure, axes = _frame(f"{found.scenario}: what a joule buys")
     labels = [policy.label for policy in found.policies]
-    for policy in found.policies:
+    for policy, marker in zip(found.policies, cycle(MARKERS), strict=False):
         x, y = policy.measures["energy_j"], policy.measures[measure]
         if x is None or y is None:
             continue
         hollow = policy.knowledge != "reported"
         axes.errorbar(
-            x.mean, y.mean, xerr=x.high - x.mean, yerr=y.high - y.mean, fmt="o", markersize=6,
-            capsize=2, color=colour(policy.label, labels), label=policy.label,
+            x.mean, y.mean, xerr=np.nan_to_num(x.high - x.mean),
+            yerr=np.nan_to_num(y.high - y.mean), fmt=marker, markersize=10 if hollow else 6,
+            zorder=2 if hollow else 3, capsize=2, color=colour(policy.label, labels), label=policy.label,
             markerfacecolor="white" if hollow else None,
         )  # fmt: skip
     axes.set(xlabel="device energy per request (J, marginal)", ylabel=f"share {name}")

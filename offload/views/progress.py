@@ -28,11 +28,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
         return
     done, said_s = 0, time.monotonic()
 
-    def advance(name: str) -> None:
+    def advance(_name: str) -> None:
         nonlocal done, said_s
         done += 1
         if done == total or time.monotonic() - said_s > LINE_EVERY_S:
             said_s = time.monotonic()
-            print(f"{what}: {done} of {total} ({name})", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201
 
     yield advance

@@ -1,5 +1,7 @@
 """Results as tables on a terminal."""
 
+import math
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -34,12 +36,18 @@ def comparison_tables(found: Comparison) -> list[Table]:
 
 def footnotes(found: Comparison) -> str:
     """Explain the marks of the tables."""
-    notes = [
-        f"± is half of the {found.level:.0%} interval over replications; - is not defined.",
-        "lost: not answered at all; mJ: the device's own marginal energy.",
+    notes = []
+    if found.replications > 1:
+        notes.append(f"± is half of the {found.level:.0%} interval over replications.")
+    else:
+        notes.append("One replication has no interval.")
+    notes += [
+        "accuracy: right among what was answered; mJ: the device's own marginal energy;",
+        "lost: never answered; - not defined: too few or unanswered requests, or nobody can say",
+        "what is right.",
     ]
     notes += [
-        f"{policy.label} has {policy.knowledge} knowledge: a reference, no contender."
+        f"{policy.label} knows more than devices can ({policy.knowledge}): a reference, no contender."
         for policy in found.policies
         if policy.knowledge != "reported"
     ]
@@ -62,26 +70,38 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
 
 
 def pairs_text(found: Comparison, measure: str = "useful") -> str:
-    """Say which policies differ in a measure, and by how much."""
+    """Say how the best policy in a measure differs from each other one, and how many pairs differ."""
     rows = [pair for pair in found.pairs if pair.measure == measure]
-    if not rows:
+    means = {p.label: m.mean for p in found.policies if (m := p.measures[measure]) is not None}
+    if not rows or not means:
         return f"{measure}: not defined for every policy; no differences to tell"
-    apart = [pair for pair in rows if pair.differs]
-    lines = [f"{measure}: {len(apart)} of {len(rows)} pairs differ (simultaneous {found.level:.0%})"]
-    lines += [
-        f"  {pair.a} - {pair.b}: {pair.mean:+.3f} [{pair.low:+.3f}, {pair.high:+.3f}]"
-        + ("" if pair.differs else "  not told apart")
-        for pair in rows
+    best = max(means, key=lambda label: means[label])
+    apart = sum(pair.differs for pair in rows)
+    lines = [
+        f"{measure}: {apart} of {len(rows)} pairs differ (simultaneous {found.level:.0%}); {best} minus"
     ]
+    for pair in rows:
+        if best in (pair.a, pair.b):
+            sign, other = (1, pair.b) if pair.a == best else (-1, pair.a)
+            low, high = sorted((sign * pair.low, sign * pair.high))
+            told = "" if pair.differs else "  not told apart"
+            lines.append(f"  {other:<12} {sign * pair.mean:+.3f} [{low:+.3f}, {high:+.3f}]{told}")
     return "\n".join(lines)
 
 
 def _share(found: Interval | None) -> str:
-    return "-" if found is None else f"{found.mean:.3f} ±{found.high - found.mean:.3f}"
+    return _told(found, 1.0, ".3f")
 
 
 def _thousandths(found: Interval | None) -> str:
-    return "-" if found is None else f"{found.mean * 1e3:.1f} ±{(found.high - found.mean) * 1e3:.1f}"
+    return _told(found, 1e3, ".1f")
+
+
+def _told(found: Interval | None, times: float, digits: str) -> str:
+    if found is None:
+        return "-"
+    half = "" if math.isnan(found.high) else f" ±{(found.high - found.mean) * times:{digits}}"
+    return f"{found.mean * times:{digits}}{half}"
 
 
 def plain(columns: list[str], rows: list[dict[str, object]]) -> Table:

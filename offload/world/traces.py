@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from offload.entities import OffloadError
 from offload.world.mobility import Track
 
 COLUMNS = ("time", "id", "x", "y")
 MAX_BYTES = 200_000_000
 
 
-class TraceError(ValueError):
+class TraceError(OffloadError):
     """A trace that cannot be used; the message names the file, the line and what to write instead."""
 
 
