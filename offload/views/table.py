@@ -70,13 +70,16 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
 
 
 def pairs_text(found: Comparison, measure: str = "useful") -> str:
-    """Say how the best policy in a measure differs from each other one, and how many pairs differ."""
+    """Say how the best contender in a measure differs from each other one, and how many pairs differ."""
     rows = [pair for pair in found.pairs if pair.measure == measure]
-    means = {p.label: m.mean for p in found.policies if (m := p.measures[measure]) is not None}
+    known = [p for p in found.policies if p.measures[measure] is not None]
+    contenders = [p for p in known if p.knowledge == "reported"] or known
+    means = {p.label: m.mean for p in contenders if (m := p.measures[measure]) is not None}
     if not rows or not means:
         return f"{measure}: not defined for every policy; no differences to tell"
     best = max(means, key=lambda label: means[label])
     apart = sum(pair.differs for pair in rows)
+    width = max(len(policy.label) for policy in found.policies)
     lines = [
         f"{measure}: {apart} of {len(rows)} pairs differ (simultaneous {found.level:.0%}); {best} minus"
     ]
@@ -85,7 +88,7 @@ def pairs_text(found: Comparison, measure: str = "useful") -> str:
             sign, other = (1, pair.b) if pair.a == best else (-1, pair.a)
             low, high = sorted((sign * pair.low, sign * pair.high))
             told = "" if pair.differs else "  not told apart"
-            lines.append(f"  {other:<12} {sign * pair.mean:+.3f} [{low:+.3f}, {high:+.3f}]{told}")
+            lines.append(f"  {other:<{width}} {sign * pair.mean:+.3f} [{low:+.3f}, {high:+.3f}]{told}")
     return "\n".join(lines)
 
 
