@@ -13,7 +13,6 @@ import typer
 from offload.entities import OffloadError
 
 if TYPE_CHECKING:
-    from offload.analysis.compare import Comparison
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
 
@@ -347,8 +346,6 @@ def _compare(
     scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int | None,
     out: Path | None, json_: bool,
 ) -> None:  # fmt: skip
-    from rich.console import Console
-
     from offload.analysis.compare import compare, to_json
     from offload.views.progress import progress
 
@@ -359,46 +356,16 @@ def _compare(
     with progress("simulating", total) as advance:
         workers = min(jobs or os.cpu_count() or 1, total)
         found = compare(scenario, chosen, replications, seed, workers, out, advance)
-    told = json.dumps(to_json(found.as_json()), indent=None if json_ else 1)
-    written = _figures(scenario, found, out) if out is not None else []
-    if out is not None:
-        aside = out / ".summary.json"
-        aside.write_text(told + "\n")
-        aside.replace(out / "summary.json")
-    if json_:
-        typer.echo(told)
-        return
-    from offload.views.table import comparison_tables, footnotes, pairs_text
+    from offload.views import present
 
-    console = Console()
-    for table in comparison_tables(found):
-        console.print(table)
-    console.print(footnotes(found), highlight=False)
-    if len(chosen) > 1 and replications > 1:
-        console.print(pairs_text(found, "useful" if _useful(found) else "on_time"), highlight=False)
-    console.print(scenario.known, style="dim", highlight=False)
+    written = present.keep(scenario, found, out) if out is not None else []
+    if json_:
+        typer.echo(json.dumps(to_json(found.as_json())))
+        return
+    present.show(scenario, found)
     if out is not None:
         figures = ", ".join(path.name for path in written if path.suffix == ".png")
-        console.print(f"rows, summary.json and figures ({figures}) are in {out}", highlight=False)
-
-
-def _useful(found: "Comparison") -> bool:
-    return any(pair.measure == "useful" for pair in found.pairs)
-
-
-def _figures(scenario: "Scenario", found: "Comparison", out: Path) -> list[Path]:
-    import polars as pl
-
-    from offload.analysis.compare import rows_path
-    from offload.views.figures import write_figures
-
-    rows = {
-        policy.label: pl.concat(
-            pl.scan_parquet(rows_path(out, policy.label, r)) for r in range(found.replications)
-        ).filter(pl.col("born_s") >= found.warm_up_s)
-        for policy in found.policies
-    }
-    return write_figures(found, rows, scenario.known, out)
+        typer.echo(f"rows, summary.json and figures ({figures}) are in {out}")
 
 
 def _repeat(file: Path, out: Path | None, json_: bool) -> None:

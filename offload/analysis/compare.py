@@ -23,6 +23,8 @@ from offload.analysis.statistics import Interval, Pair
 from offload.policies.table import Choice, folder_name
 from offload.scenario.load import Scenario, check
 
+LEVEL = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
@@ -85,47 +87,44 @@ def compare(
     if scenario.file.warm_up == "auto" and out is not None:
         cut = statistics.warm_up_bins({k: [s.stays for s in v] for k, v in by_label.items()})
         warm_up_s = scenario.file.duration * cut / BINS
-        by_label = {
-            label: [
-                summarise(
-                    pl.read_parquet(rows_path(out, label, r)),
-                    warm_up_s,
-                    scenario.file.duration,
-                    judged=scenario.judged,
-                )
-                for r in range(replications)
-            ]
-            for label in by_label
-        }
+        by_label = {label: _again(scenario, out, label, replications, warm_up_s) for label in by_label}
     first_bin = int(BINS * warm_up_s / scenario.file.duration)
     values = {
         label: {measure: [run.values[measure] for run in runs] for measure in MEASURES}
         for label, runs in by_label.items()
     }
-    level = 0.95
-    policies = tuple(
-        PolicyResult(
-            label=choice.label,
-            name=choice.name,
-            knowledge=choice.knowledge,
-            requests=sum(run.requests for run in by_label[choice.label]),
-            unfinished=sum(run.unfinished for run in by_label[choice.label]),
-            saturated=statistics.saturated(
-                [run.under_way for run in by_label[choice.label]],
-                [run.births for run in by_label[choice.label]],
-                first_bin,
-            ),
-            measures={
-                measure: statistics.interval(values[choice.label][measure], level)
-                for measure in MEASURES
-            },
-        )
-        for choice in choices
-    )
+    policies = tuple(_result(choice, by_label[choice.label], first_bin) for choice in choices)
     return Comparison(
-        scenario.file.name, seed, replications, level, warm_up_s, policies,
-        tuple(statistics.pairs(values, level)),
+        scenario.file.name, seed, replications, LEVEL, warm_up_s, policies,
+        tuple(statistics.pairs(values, LEVEL)),
     )  # fmt: skip
+
+
+def _again(
+    scenario: Scenario, out: Path, label: str, replications: int, warm_up_s: float
+) -> list[Summary]:
+    """Measure the rows of one policy again, with another warm-up."""
+    duration_s, judged = scenario.file.duration, scenario.judged
+    frames = [pl.read_parquet(rows_path(out, label, r)) for r in range(replications)]
+    return [summarise(frame, warm_up_s, duration_s, judged=judged) for frame in frames]
+
+
+def _result(choice: Choice, runs: Sequence[Summary], first_bin: int) -> PolicyResult:
+    """Put the replications of one policy together."""
+    return PolicyResult(
+        label=choice.label,
+        name=choice.name,
+        knowledge=choice.knowledge,
+        requests=sum(run.requests for run in runs),
+        unfinished=sum(run.unfinished for run in runs),
+        saturated=statistics.saturated(
+            [run.under_way for run in runs], [run.births for run in runs], first_bin
+        ),
+        measures={
+            measure: statistics.interval([run.values[measure] for run in runs], LEVEL)
+            for measure in MEASURES
+        },
+    )
 
 
 def rows_path(out: Path, label: str, replication: int) -> Path:

@@ -62,7 +62,7 @@ _SCENARIO = {
 
 
 def check_policy(make: Callable[[], Policy], scenario: Scenario | None = None) -> list[str]:
-    """Try a policy and return what is wrong with it, in sentences; empty if nothing is.
+    """Try a policy and return the first thing wrong with it, as a list of one; empty if nothing is.
 
     `make` returns a fresh policy (its class, say). Two of them are driven side by side through a short
     scenario with every level of knowledge: each plan is checked, and two fresh policies that are asked
