@@ -59,13 +59,13 @@ def summarise(
     values = dict.fromkeys(MEASURES, math.nan)
     if n:
         known = judged and finished["correct"].null_count() == 0
-        values["on_time"] = float(counted["on_time"].mean() or 0.0)  # type: ignore[arg-type]
-        values["energy_j"] = float(counted["energy_j"].mean() or 0.0)  # type: ignore[arg-type]
+        for key in ("on_time", "energy_j"):
+            values[key] = float(counted.select(pl.col(key).mean()).item())
         if known:
             right = counted.select((pl.col("on_time") & pl.col("correct").fill_null(value=False)).mean())
             values["useful"] = float(right.item())
             if finished.height:
-                values["accuracy"] = float(finished["correct"].mean())  # type: ignore[arg-type]
+                values["accuracy"] = float(finished.select(pl.col("correct").mean()).item())
         latency = counted["latency_s"].fill_null(math.inf).to_numpy()
         values["latency_mean_s"] = float(latency.mean()) if finished.height == n else math.nan
         for quantile in (50, 95, 99):

@@ -5,6 +5,7 @@ import gc
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
@@ -177,14 +178,10 @@ class Session:
                 system=platform.system(),
                 allocator=self.allocator,
             ),
-            layers=[LayerRecord(**_fields(layer)) for layer in graph.layers],
-            cuts=[CutRecord(**_fields(cut)) for cut in graph.cuts],
+            layers=[LayerRecord(**asdict(layer)) for layer in graph.layers],
+            cuts=[CutRecord(**asdict(cut)) for cut in graph.cuts],
             rounds=found,
         )  # fmt: skip
-
-
-def _fields(record: object) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__slots__}  # type: ignore[attr-defined]
 
 
 def _accepted(found: list[Round], batches: tuple[int, ...]) -> int:

@@ -104,7 +104,7 @@ def _pooled_whole(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
 
     def built() -> nn.Module:
         module = build()
-        module.features.final_pool = nn.AdaptiveAvgPool2d(1)  # type: ignore[union-attr]
+        module.features.final_pool = nn.AdaptiveAvgPool2d(1)  # type: ignore[union-attr]  # theirs have
         return module
 
     return built

@@ -56,7 +56,7 @@ def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, 
 
 def _frame(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Axes]:
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # type: ignore[union-attr,call-arg]
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # type: ignore[union-attr,call-arg]  # constrained
     axes.set_title(title, fontsize=10, loc="left", pad=14)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
