@@ -1,12 +1,13 @@
-"""The nouns: what is said about networks, requests, plans and outcomes, and never changes."""
+"""The nouns: what is said about machines, links, requests, plans and outcomes, and never changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
 
-Known = Literal["measured", "rescaled", "published", "assumed"]
+from offload.networks import Figure, Known, Profile, Variant
+
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
 
@@ -24,116 +25,6 @@ NAME_RULE = "a name has 1 to 100 characters, no slash, and does not begin with a
 def is_name(text: str) -> bool:
     """Tell whether text may name a thing, and so a folder."""
     return 0 < len(text) <= 100 and text.isprintable() and not set("/\\") & set(text) and text[0] != "."
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number and how it is known."""
-
-    value: float
-    known: Known
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One operator of a network, in the order in which it runs, for a batch of one.
-
-    `kind` is its operator class: conv, pointwise, depthwise, linear, attention, pool, norm,
-    activation, elementwise, concat, quantize, view or other. A multiply-accumulate counts as two
-    FLOPs.
-    """
-
-    name: str
-    op: str
-    kind: str
-    flops: int
-    parameters: int
-    input_elements: int
-    output_elements: int
-    output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A place where a network may be divided.
-
-    `after` layers have run; every value that is needed later, `tensors` of them, crosses:
-    `payload_bytes` raw in the variant's own type.
-    """
-
-    after: int
-    payload_bytes: int
-    tensors: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Variant:
-    """One form of a network (fp32, int8, ...): its graph, its cuts, and how accurate it is.
-
-    `cuts` start with the input (nothing run yet) and end with the result (all run); each holds the
-    layers of the one before it and more, so any two of them nest. Compared by identity.
-    """
-
-    model: str
-    name: str
-    precision: str
-    task: str
-    input_shape: tuple[int, ...]
-    layers: tuple[Layer, ...] = field(repr=False)
-    cuts: tuple[Cut, ...] = field(repr=False)
-    accuracy: Figure | None = field(default=None, repr=False)
-
-    @property
-    def label(self) -> str:
-        """The name under which tables and rows show it: `mobilenetv2:int8`."""
-        return f"{self.model}:{self.name}"
-
-    @property
-    def last(self) -> int:
-        """The cut after the last layer: all has run."""
-        return len(self.cuts) - 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Profile:
-    """What one variant costs on one kind of hardware.
-
-    `layers_s[b]` holds the seconds of each layer in a batch of `b`; they sum to the mean end-to-end
-    time. `raw_sum_s[b]` is what the layers summed to before they were scaled to that mean.
-    `spread` are evenly spaced quantiles, from 0 to 1, of one run's time over its mean; `service` may
-    name a distribution instead, `cv` being the coefficient of variation of a log-normal.
-    """
-
-    variant: Variant
-    hardware: str
-    known: Known
-    source: str
-    layers_s: Mapping[int, tuple[float, ...]]
-    spread: tuple[float, ...] = (1.0,)
-    service: Literal["quantiles", "exponential", "log-normal"] = "quantiles"
-    cv: float = 0.0
-    residual: float | None = None
-    error: str = ""
-    raw_sum_s: Mapping[int, float] = field(default_factory=dict)
-
-    def seconds(self, first: int, last: int, batch: float = 1) -> float:
-        """Return the mean seconds from cut `first` to cut `last` for a batch of `batch`.
-
-        Between batch sizes that were measured it interpolates; beyond the largest it extends the
-        last slope, and below the smallest it takes the smallest.
-        """
-        begin, end = self.variant.cuts[first].after, self.variant.cuts[last].after
-        if batch in self.layers_s:
-            return sum(self.layers_s[int(batch)][begin:end])
-        sizes = sorted(self.layers_s)
-        if len(sizes) == 1 or batch < sizes[0]:
-            # One measured size: a batch is that many runs, the cautious reading.
-            return sum(self.layers_s[sizes[0]][begin:end]) * max(1.0, batch / sizes[0])
-        high = next((size for size in sizes if size >= batch), sizes[-1])
-        low = sizes[max(0, sizes.index(high) - 1)]
-        at_low, at_high = (sum(self.layers_s[size][begin:end]) for size in (low, high))
-        return at_low + (at_high - at_low) * (batch - low) / (high - low)
 
 
 @dataclass(frozen=True, slots=True)

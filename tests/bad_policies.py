@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offload.entities import Observation, Outcome, Plan, Question, Request, Variant
+from offload.entities import Observation, Outcome, Plan, Question, Request
+from offload.networks import Variant
 from offload.planning.columns import columns
 
 if TYPE_CHECKING:

@@ -4,22 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from offload.entities import (
-    Cell,
-    Cut,
-    Facts,
-    Figure,
-    Hardware,
-    Layer,
-    Node,
-    Observation,
-    Profile,
-    Report,
-    Request,
-    Uplink,
-    Variant,
-    Wire,
-)
+from offload.entities import Cell, Facts, Hardware, Node, Observation, Report, Request, Uplink, Wire
+from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.setup import find_routes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.entities import Cut, Plan, Profile, Variant
+from offload.entities import Plan
+from offload.networks import Cut, Profile, Variant
 from tests import hand_made
 
 NET = hand_made.variant([100, 80, 60, 40])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from offload.dnn.hardware import Roofline, fit_roofline, rescale
-from offload.entities import Anchor, Profile, Variant
+from offload.entities import Anchor
+from offload.networks import Profile, Variant
 from offload.scenario.catalogue import Catalogue
 from tests import hand_made
 

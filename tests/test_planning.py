@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from offload.entities import Facts, Figure, Luck, Observation, Plan, Report, Uplink, Variant, Wire
+from offload.entities import Facts, Luck, Observation, Plan, Report, Uplink, Wire
+from offload.networks import Figure, Variant
 from offload.planning.columns import columns, cost, why_invalid
 from offload.planning.cuts import shortlist
 from offload.planning.price import exponential, factor, price, price_at, unloaded

@@ -9,7 +9,7 @@ from torch import nn
 
 from offload.dnn import profiler, profiles, zoo
 from offload.dnn.profiler import Session, Subject
-from offload.entities import Figure
+from offload.networks import Figure
 
 
 class Tiny(nn.Sequential):

@@ -11,7 +11,7 @@ from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from offload.entities import Cut, Layer
+from offload.networks import Cut, Layer
 
 # Operator classes, by what an operator's name contains; the first match counts.
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from offload.entities import Anchor, Hardware, Layer, Profile, Variant
+from offload.entities import Anchor, Hardware
+from offload.networks import Layer, Profile, Variant
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from offload.entities import Cut, Figure, Known, Layer, OffloadError, Profile, Variant
+from offload.entities import OffloadError
+from offload.networks import Cut, Figure, Known, Layer, Profile, Variant
 
 MAX_BYTES = 8_000_000
 QUANTILES = 100  # steps between the evenly spaced quantiles of the spread

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from offload.dnn import compress
-from offload.entities import Figure, OffloadError
+from offload.entities import OffloadError
+from offload.networks import Figure
 
 
 class UnknownNetworkError(OffloadError):

@@ -8,7 +8,8 @@ from numbers import Integral
 import numpy as np
 import numpy.typing as npt
 
-from offload.entities import Facts, Plan, Variant
+from offload.entities import Facts, Plan
+from offload.networks import Variant
 from offload.planning.cuts import open_cuts
 
 Floats = npt.NDArray[np.float64]

@@ -2,7 +2,8 @@
 
 from math import inf
 
-from offload.entities import Facts, Variant
+from offload.entities import Facts
+from offload.networks import Variant
 
 
 def open_cuts(facts: Facts, variant: Variant) -> tuple[int, ...]:

@@ -6,7 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from offload.entities import Facts, Luck, Observation, Plan, Profile, Request, Uplink
+from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
+from offload.networks import Profile
 from offload.planning.columns import Columns, Flags, Floats, columns
 
 

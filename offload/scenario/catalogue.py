@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from offload.dnn import hardware as rescaling
 from offload.dnn import profiles
-from offload.entities import Anchor, Cut, Figure, Hardware, Layer, Profile, Variant
+from offload.entities import Anchor, Hardware
+from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
 
 _HERE = Path(__file__).resolve().parents[1]

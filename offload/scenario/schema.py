@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from offload.entities import NAME_RULE, Known, is_name
+from offload.entities import NAME_RULE, is_name
+from offload.networks import Known
 from offload.units import Quantity
 
 MOST_REQUESTS = 50_000_000

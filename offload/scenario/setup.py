@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import dist
 
-from offload.entities import Cell, Facts, Node, Variant, Wire
+from offload.entities import Cell, Facts, Node, Wire
+from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
 from offload.world.births import Births

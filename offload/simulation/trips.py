@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from offload.entities import Cell, Facts, Plan, Profile, Variant, Wire
+from offload.entities import Cell, Facts, Plan, Wire
+from offload.networks import Profile, Variant
 from offload.planning.columns import cost
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching

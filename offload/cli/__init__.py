@@ -1,0 +1,32 @@
+"""The command line: every command a thin wrapper around what a program could call."""
+
+import sys
+
+import typer
+
+from offload.cli import networks, runs
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _offload() -> None:
+    """Simulate where neural networks run: on the device, at the edge, in the cloud, or split."""
+
+
+for _command in (
+    networks.models, networks.hardware, runs.policies, networks.profile, runs.check, runs.run,
+    runs.compare,
+):  # fmt: skip
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.path.insert(0, "")  # a user's own policies and networks lie where the command is called
+    app()

@@ -1,0 +1,114 @@
+"""The commands about networks and machines: models, hardware, profile."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+
+
+def models(json_: Json = False) -> None:
+    """List the networks that have profiles, by variant and hardware."""
+    from offload.scenario.catalogue import Catalogue
+
+    with clear_errors():
+        catalogue = Catalogue()
+        rows = [
+            {
+                "name": model,
+                "variant": variant.name,
+                "hardware": name,
+                "known": profile.known,
+                "latency_s": sum(profile.layers_s[1]),
+                "residual": profile.residual,
+                "error": profile.error,
+                "layers": len(variant.layers),
+                "accuracy": variant.accuracy and variant.accuracy.value,
+                "accuracy_known": variant.accuracy and variant.accuracy.known,
+                "source": profile.source,
+            }
+            for model in catalogue.models
+            for variant in catalogue.variants(model)
+            for name in catalogue.hardware_names
+            if (profile := catalogue.profile(variant, name)) is not None
+        ]
+    if json_:
+        show_list(rows, [], json_)
+        return
+    for row in rows:
+        known = f"residual {row['residual']:+.1%}" if row["residual"] is not None else row["error"]
+        row["network"], row["error"] = f"{row['name']}:{row['variant']}", known
+        row["top-1"] = f"{row['accuracy']:.3f} {row['accuracy_known']}" if row["accuracy"] else None
+    show_list(rows, ["network", "hardware", "known", "latency_s", "top-1", "error"], json_=False)
+
+
+def hardware(json_: Json = False) -> None:
+    """List the hardware, its power, and how that is known."""
+    from offload.scenario.catalogue import Catalogue
+
+    with clear_errors():
+        catalogue = Catalogue()
+        rows = [
+            {
+                "name": name,
+                "kind": found.kind,
+                "idle_w": found.idle_w.value,
+                "busy_w": found.busy_w.value,
+                "power_known": found.busy_w.known,
+                "anchors": len(found.anchors),
+                "source": found.busy_w.source,
+            }
+            for name in catalogue.hardware_names
+            for found in (catalogue.hardware(name),)
+        ]
+    show_list(rows, ["name", "kind", "idle_w", "busy_w", "power_known", "anchors", "source"], json_)
+
+
+def profile(
+    models: Annotated[list[str], typer.Argument(help="Named networks, or module:factory.")],
+    variant: Annotated[list[str], typer.Option(help="fp32 or int8; repeatable.")] = ["fp32"],  # noqa: B006
+    batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,
+    pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
+    hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
+    shape: Annotated[str, typer.Option("--input", help='Shape of one input, "3,224,224".')] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the profiles.")] = Path("profiles"),
+) -> None:
+    """Time networks layer by layer on this machine with PyTorch, one thread.
+
+    Five rounds, a minute apart, for a profile to trust; --rounds 1 --pause "0 s" for a quick look.
+    """
+    from offload.units import Quantity
+
+    with clear_errors():
+        try:
+            pause_s = Quantity("time").parse(pause)
+        except ValueError as error:
+            msg = f"--pause {pause}: {error}"
+            raise BadInputError(msg) from error
+        batches = tuple(sorted({1, *_whole_numbers("--batch", batch)}))
+        input_shape = _whole_numbers("--input", shape) if shape else None
+        writable(out)
+        from offload.dnn import profiler, profiles, zoo
+
+        networks = [zoo.network(name, input_shape) for name in models]
+        targets = [(network, form) for network in networks for form in variant]
+        session = profiler.Session(hardware, batches)
+        for found in session.measure(targets, rounds, pause_s, typer.echo):
+            path = out / f"{found.model}.{found.variant}.{found.hardware}.json"
+            profiles.write(path, found)
+            typer.echo(f"{path}: residual {profiles.residual(found.rounds):+.1%} at batch 1")
+            typer.echo(
+                f'In a scenario: profiles = "{out}" (a folder beside it), models = ["{found.model}"],'
+                f' hardware = "{found.hardware}" (to be described in [hardware.{found.hardware}]'
+                " if it is new)"
+            )
+
+
+def _whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.strip().isdigit() and 0 < int(part) <= 4096 for part in parts):
+        msg = f'{option} {text}: write whole numbers from 1 to 4096 with commas, like "1,2,4"'
+        raise BadInputError(msg)
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,169 @@
+"""The nouns about neural networks: their layers and cuts, their forms, what these cost and answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Known = Literal["measured", "rescaled", "published", "assumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number and how it is known."""
+
+    value: float
+    known: Known
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operator of a network, in the order in which it runs, for a batch of one.
+
+    `kind` is its operator class: conv, pointwise, depthwise, linear, attention, pool, norm,
+    activation, elementwise, concat, quantize, view or other. A multiply-accumulate counts as two
+    FLOPs.
+    """
+
+    name: str
+    op: str
+    kind: str
+    flops: int
+    parameters: int
+    input_elements: int
+    output_elements: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A place where a network may be divided.
+
+    `after` layers have run; every value that is needed later, `tensors` of them, crosses:
+    `payload_bytes` raw in the variant's own type. `before_bytes` and `after_bytes` are the peak memory
+    of the two parts for a batch of one, weights included, computed from the graph.
+    """
+
+    after: int
+    payload_bytes: int
+    tensors: int
+    before_bytes: int = 0
+    after_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """What crosses a cut once a codec has made it smaller: mean bytes, and what coding costs.
+
+    `encode_share` and `decode_share` are seconds over those of the whole network at batch 1 on the
+    same machine, so that they can be carried over to another.
+    """
+
+    payload_bytes: float
+    encode_share: float
+    decode_share: float
+    known: Known
+    source: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Measured answers to the same test images in their order, for each exit; the last is the end.
+
+    `right[exit][image]` is 1 where the answer is right, `confidence[exit][image]` the largest class
+    probability in 255ths, rounded down.
+    """
+
+    data: str
+    right: tuple[bytes, ...]
+    confidence: tuple[bytes, ...]
+
+    @property
+    def images(self) -> int:
+        """How many test images there are."""
+        return len(self.right[-1])
+
+    def leaves(self, image: int, confidence: float | None, last: int) -> int:
+        """Return the exit at which an image leaves: the first sure enough, `last` at the latest."""
+        if confidence is None:
+            return last
+        sure = (exit_ for exit_ in range(last) if self.confidence[exit_][image] >= 255 * confidence)
+        return next(sure, last)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One form of a network (fp32, int8, ...): its graph, its cuts, and how accurate it is.
+
+    `cuts` start with the input (nothing run yet) and end with the result (all run); each holds the
+    layers of the one before it and more, so any two of them nest. `exits` are the cuts at which its
+    answers are known, the last of all included; one for most. `codecs[name, cut]` tell what a codec
+    makes of what crosses, `answers[codec, cut]` who is right then; (None, 0) for raw values at any cut.
+    Compared by identity.
+    """
+
+    model: str
+    name: str
+    precision: str
+    task: str
+    input_shape: tuple[int, ...]
+    layers: tuple[Layer, ...] = field(repr=False)
+    cuts: tuple[Cut, ...] = field(repr=False)
+    accuracy: Figure | None = field(default=None, repr=False)
+    runtime: str = field(default="eager", repr=False)
+    exits: tuple[int, ...] = field(default=(), repr=False)
+    codecs: Mapping[tuple[str, int], Coded] = field(default_factory=dict, repr=False)
+    answers: Mapping[tuple[str | None, int], Answers] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The name under which tables and rows show it: `mobilenetv2:int8`."""
+        return f"{self.model}:{self.name}"
+
+    @property
+    def last(self) -> int:
+        """The cut after the last layer: all has run."""
+        return len(self.cuts) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What one variant costs on one kind of hardware.
+
+    `layers_s[b]` holds the seconds of each layer in a batch of `b`; they sum to the mean end-to-end
+    time. `raw_sum_s[b]` is what the layers summed to before they were scaled to that mean.
+    `spread` are evenly spaced quantiles, from 0 to 1, of one run's time over its mean; `service` may
+    name a distribution instead, `cv` being the coefficient of variation of a log-normal. `second_s` is
+    a second opinion on how one run's time falls on the layers, where the first is not measured here.
+    """
+
+    variant: Variant
+    hardware: str
+    known: Known
+    source: str
+    layers_s: Mapping[int, tuple[float, ...]]
+    spread: tuple[float, ...] = (1.0,)
+    service: Literal["quantiles", "exponential", "log-normal"] = "quantiles"
+    cv: float = 0.0
+    residual: float | None = None
+    error: str = ""
+    raw_sum_s: Mapping[int, float] = field(default_factory=dict)
+    second_s: tuple[float, ...] = ()
+
+    def seconds(self, first: int, last: int, batch: float = 1) -> float:
+        """Return the mean seconds from cut `first` to cut `last` for a batch of `batch`.
+
+        Between batch sizes that were measured it interpolates; beyond the largest it extends the
+        last slope, and below the smallest it takes the smallest.
+        """
+        begin, end = self.variant.cuts[first].after, self.variant.cuts[last].after
+        if batch in self.layers_s:
+            return sum(self.layers_s[int(batch)][begin:end])
+        sizes = sorted(self.layers_s)
+        if len(sizes) == 1 or batch < sizes[0]:
+            # One measured size: a batch is that many runs, the cautious reading.
+            return sum(self.layers_s[sizes[0]][begin:end]) * max(1.0, batch / sizes[0])
+        high = next((size for size in sizes if size >= batch), sizes[-1])
+        low = sizes[max(0, sizes.index(high) - 1)]
+        at_low, at_high = (sum(self.layers_s[size][begin:end]) for size in (low, high))
+        return at_low + (at_high - at_low) * (batch - low) / (high - low)
