@@ -9,6 +9,7 @@ from torch import nn
 
 from offload.dnn import machine, profiler, profiles, zoo
 from offload.dnn.profiler import Session, Subject
+from offload.dnn.rounds import Diary
 from offload.networks import Figure
 
 
@@ -121,3 +122,56 @@ def test_on_a_busy_machine_it_gives_up(session: Session, monkeypatch: pytest.Mon
     monkeypatch.setattr(machine, "why_busy", lambda *_: "busy")
     with pytest.raises(profiler.BusyMachineError, match="too busy in 6 rounds"):
         session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0)
+
+
+def test_stopped_work_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "")
+    said: list[str] = []
+
+    def stop(line: str) -> None:
+        said.append(line)
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0, say=stop)
+    (kept,) = session.folder.iterdir()
+    kept.write_text(kept.read_text() + '{"at": "2026-')  # a line that was cut off
+    again = Session("box", (1, 2), session.folder, budget_s=0.001)
+    (told,) = again.measure([(TINY, "fp32")], rounds=2, pause_s=0.0, say=said.append)
+    assert [each.batch for each in told.rounds] == [1, 2, 1, 2]
+    assert len(said) == 4
+    assert not any(session.folder.iterdir())
+
+
+def test_rounds_of_another_machine_are_not_gone_on_with(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "")
+    layers: list[profiles.LayerRecord] = []
+    kept = session.folder / "kept"
+    Diary(kept, session.machine, layers).add(session.round(Subject(Tiny().eval(), TINY.example(1))))
+    assert len(Diary(kept, session.machine, layers).rounds) == 1
+    other = session.machine.model_copy(update={"torch": "9.9"})
+    assert Diary(kept, other, layers).rounds == []
+    assert Diary(kept, session.machine, layers).rounds == []
+
+
+def test_a_batch_that_does_not_fit_is_refused(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: 100.0)
+    with pytest.raises(profiler.TooLargeError, match="tiny:fp32: a batch of 2 needs about"):
+        session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
+
+
+def test_parts_are_timed_at_batch_one_only(session: Session) -> None:
+    alone = session.round(Subject(Tiny().eval(), TINY.example(1)))
+    assert {part.after for part in alone.parts} <= {1, 2}
+    assert all(part.before_s > 0 and part.after_s > 0 for part in alone.parts)
+    assert session.round(Subject(Tiny().eval(), TINY.example(2))).parts == []
+
+
+def test_several_threads_are_timed_by_the_clock_on_the_wall(session: Session) -> None:
+    several = Session("box", (1,), session.folder, threads=2, budget_s=0.001)
+    assert several.machine.threads == 2
+    done = several.round(Subject(Tiny().eval(), TINY.example(1)))
+    assert done.busy_share == 0  # CPU time says nothing then
