@@ -46,4 +46,4 @@ def test_every_cut_of_a_network_of_ones_own() -> None:
 def test_a_network_that_answers_otherwise_when_cut_is_refused() -> None:
     done = CliRunner().invoke(app, ["split", "tests.test_split:forgetful", "--input", "6"])
     assert done.exit_code == 2
-    assert done.stderr == "forgetful:fp32: cut at 0, 1, it answers otherwise than whole\n"
+    assert done.stderr == "forgetful:fp32: cut at 0, 1, 2, it answers otherwise than whole\n"
