@@ -359,6 +359,20 @@ def test_interrupted_run_keeps_what_is_finished(jobs: str, tmp_path: Path) -> No
     assert wanted <= after.keys()
 
 
+def test_the_second_opinion_can_be_skipped(
+    compared: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    told, out = compared
+    assert told["second_opinion"]["differing"] <= len(told["pairs"])
+    assert (out / "second-opinion" / "quickest" / "1" / "requests.parquet").is_file()
+    again = call_json(
+        "compare", URBAN, *SHORT, "--jobs", "1", "--no-second-opinion", "--policy", "local", "--policy",
+        "quickest", "--out", tmp_path,
+    )  # fmt: skip
+    assert again["second_opinion"] is None
+    assert not (tmp_path / "second-opinion").exists()
+
+
 # Lists and checks
 
 
@@ -380,6 +394,26 @@ def test_hardware() -> None:
     rows = call_json("hardware")
     assert {"x86-core", "cortex-a53", "t4"} <= {row["name"] for row in rows}
     assert all(0 <= row["idle_w"] <= row["busy_w"] and row["source"] for row in rows)
+    told = {row["name"]: row for row in rows}
+    assert told["cortex-a53"]["method"] == "int8: roofline"
+    assert told["cortex-a53"]["error"].startswith("int8: mean ")
+    assert told["t4"]["error"] == "int8: error unknown"
+    printed = " ".join(call("hardware").split())
+    assert printed.count("error unknown") == 5
+    assert "choice of method left out too" in printed
+
+
+def test_errors_of_methods() -> None:
+    rows = call_json("hardware", "--errors")
+    assert {row["hardware"] for row in rows} == {
+        r["name"] for r in call_json("hardware") if r["anchors"]
+    }
+    for row in rows:
+        known = [row[key] for key in ("mean", "median", "max")]
+        assert known == [None] * 3 if "error unknown" in row["note"] else 0 < known[1] < known[2]
+    used = {row["hardware"]: row["method"] for row in rows if row["note"] == "used"}
+    assert used["cortex-a53"] == "roofline"
+    assert "error unknown" in call("hardware", "--errors")
 
 
 def test_policies() -> None:

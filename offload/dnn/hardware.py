@@ -150,7 +150,5 @@ def _batches(
         scaled = {b: tuple((carried(measured, b) * scale).tolist()) for b in measured.layers_s}
         return scaled, f"batches as on {measured.hardware}"
     alpha = np.mean([min(1.0, 1 / (a.offline_hz or 1.0) / a.latency_s) for a in rated])
-    layers_s = {
-        b: tuple((alone * scale * (1 + alpha * (b - 1))).tolist()) for b in OFFLINE_BATCHES
-    }
+    layers_s = {b: tuple((alone * scale * (1 + alpha * (b - 1))).tolist()) for b in OFFLINE_BATCHES}
     return layers_s, f"batches by the offline rate published for {', '.join(a.model for a in rated)}"

@@ -5,7 +5,7 @@ the seconds of another network; its error is that of telling each of them from t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -85,8 +85,9 @@ def roofline(networks: Sequence[Network]) -> Predict:
         return found
 
     def slopes(logs: Floats) -> Floats:
-        found = parts(logs)
-        return found / found.sum(axis=1, keepdims=True)
+        each = parts(logs)
+        found: Floats = each / each.sum(axis=1, keepdims=True)
+        return found
 
     rate = np.exp(np.mean(np.log([s / w[:, :2].sum() for s, w in zip(published, work, strict=True)])))
     starts = [
@@ -114,44 +115,73 @@ METHODS = {
     "measured seconds": Method(measured_seconds, tells_layers=False),
     "MACs": Method(macs),
     "roofline": Method(roofline, ("cpu", "gpu")),
-    "MACs, ops, overflow": Method(accelerator, ("accelerator",)),
+    "MACs + ops + overflow": Method(accelerator, ("accelerator",)),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far off published networks were told from the others, as shares of what was published."""
+
+    misses: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean over networks."""
+        return float(np.mean(self.misses))
+
+    @property
+    def median(self) -> float:
+        """The median over networks."""
+        return float(np.median(self.misses))
+
+    @property
+    def largest(self) -> float:
+        """The network that was told worst."""
+        return max(self.misses)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
     """Which method tells networks of some hardware, and how far off it is.
 
-    `misses[method]` are the relative errors of telling each network from the others, for every method
-    that applies; the `chosen` one is that with the least mean among those in `open_to`. `nested` are
-    the errors if that choice, too, is made anew without the network. Empty where there are too few.
+    `errors[method]` are those of telling each network from the others, for every method that can; the
+    `chosen` one has the least mean among those `open_to` this kind of hardware. `nested` is the error
+    if that choice, too, is made anew without the network. Both are unknown where there are too few.
     """
 
     networks: tuple[Network, ...]
     chosen: str
     open_to: tuple[str, ...]
-    misses: dict[str, Floats] = field(default_factory=dict)
-    nested: Floats = field(default_factory=lambda: np.array([]))
+    errors: dict[str, Error]
+    nested: Error | None
 
     @property
     def error(self) -> str:
         """What to print beside every figure that rests on it."""
-        if not len(self.nested):
+        if self.nested is None:
             return "error unknown"
         return (
-            f"mean {self.nested.mean():.0%}, max {self.nested.max():.0%}, choice of method left out too,"
+            f"mean {self.nested.mean:.0%}, max {self.nested.largest:.0%}, choice of method left out too,"
             f" {len(self.networks)} networks"
         )
 
     @property
     def told(self) -> str:
-        """Say how networks are told."""
-        what = self.chosen
-        if what == "measured seconds":
-            what += f" ({self.networks[0].graph.precision})"
-        if METHODS[self.chosen].fit in (measured_seconds, macs):
-            what = f"one factor x {what}"
-        return what
+        """How networks are told."""
+        if self.chosen == "measured seconds":
+            return f"one factor x measured seconds ({self.networks[0].graph.precision})"
+        return "one factor x MACs" if self.chosen == "MACs" else self.chosen
+
+    def table(self) -> list[tuple[str, Error | None, str]]:
+        """Return every method, its error and what it is used for."""
+        if self.nested is None:
+            return [(self.told, None, "used; error unknown: too few networks")]
+        rows = [
+            (name, error, "used" if name == self.chosen else "" if name in self.open_to else "not open")
+            for name, error in self.errors.items()
+        ]
+        return [*rows, ("choice of method left out too", self.nested, "the error that is printed")]
 
     def predict(self, network: Network) -> float:
         """Return the seconds of another network."""
@@ -159,10 +189,10 @@ class Judgement:
 
     def layers(self, network: Network) -> Floats | None:
         """Return the seconds of its layers by the best method that tells them apart, if any does."""
-        names = [name for name in self.open_to if METHODS[name].tells_layers]
-        if not len(self.nested) or not names:
+        names = [name for name in self.open_to if METHODS[name].tells_layers and name in self.errors]
+        if not names:
             return None
-        best = min(names, key=lambda name: float(self.misses[name].mean()))
+        best = min(names, key=lambda name: self.errors[name].mean)
         return _fitted(best, self.networks)(network)
 
 
@@ -172,33 +202,26 @@ def judge(kind: str, networks: tuple[Network, ...]) -> Judgement | None:
 
     Which methods are open to which kind was settled knowing such errors, so these are a little kind.
     """
-    known = [network for network in networks if _work(network.graph)[:, :2].any()]
-    networks = tuple(known)
+    networks = tuple(network for network in networks if _work(network.graph)[:, :2].any())
     if not networks:
         return None
-    applying = [
-        name
-        for name in METHODS
-        if name != "measured seconds" or all(network.measured_s > 0 for network in networks)
-    ]
-    open_to = tuple(name for name in applying if kind in METHODS[name].kinds)
+    timed = all(network.measured_s > 0 for network in networks)
+    able = [name for name in METHODS if timed or name != "measured seconds"]
+    open_to = tuple(name for name in able if kind in METHODS[name].kinds)
     if len(networks) < FEWEST:
-        return Judgement(networks, open_to[0], open_to[:1])
-    misses = {name: _misses(name, networks) for name in applying}
-    nested = [
-        _miss(_least(open_to, rest), rest, network)
-        for network, rest in ((each, _without(each, networks)) for each in networks)
-    ]
-    return Judgement(networks, _least(open_to, networks), open_to, misses, np.array(nested))
+        return Judgement(networks, open_to[0], open_to, {}, None)
+    folds = [(each, _without(each, networks)) for each in networks]
+    nested = Error(tuple(_miss(_least(open_to, rest), rest, left_out) for left_out, rest in folds))
+    errors = {name: _leave_one_out(name, networks) for name in able}
+    return Judgement(networks, _least(open_to, networks), open_to, errors, nested)
 
 
 def _least(names: Sequence[str], networks: tuple[Network, ...]) -> str:
-    """Return the method with the least mean error, leaving each of these networks out in turn."""
-    return min(names, key=lambda name: float(_misses(name, networks).mean()))
+    return min(names, key=lambda name: _leave_one_out(name, networks).mean)
 
 
-def _misses(name: str, networks: tuple[Network, ...]) -> Floats:
-    return np.array([_miss(name, _without(each, networks), each) for each in networks])
+def _leave_one_out(name: str, networks: tuple[Network, ...]) -> Error:
+    return Error(tuple(_miss(name, _without(each, networks), each) for each in networks))
 
 
 def _miss(name: str, rest: tuple[Network, ...], left_out: Network) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -28,11 +29,14 @@ class Catalogue:
         folder: Path | None = None,
         models: Mapping[str, InlineModel] | None = None,
         hardware: Mapping[str, HardwareTable] | None = None,
+        shares: Literal["measured", "second-opinion"] = "measured",
     ) -> None:
         """Look in the shipped data, in the user's `folder` of profiles, and in a scenario's tables.
 
-        A user's own profile replaces a shipped one of the same name.
+        A user's own profile replaces a shipped one of the same name. `shares` says which opinion on the
+        layers' shares rescaled profiles follow.
         """
+        self._shares = shares
         self._files: dict[str, dict[str, Path]] = {}
         for each in (DATA / "profiles", *((folder,) if folder else ())):
             for path in sorted(each.glob("*.json")):
@@ -91,7 +95,10 @@ class Catalogue:
             if profile.hardware == hardware:
                 return profile
         if (variant, hardware) not in self._rescaled:
-            self._rescaled[variant, hardware] = self._rescale(here[0], self.hardware(hardware))
+            told = self._rescale(here[0], self.hardware(hardware))
+            if told is not None and self._shares == "second-opinion":
+                told = rescaling.by_second_opinion(told)
+            self._rescaled[variant, hardware] = told
         return self._rescaled[variant, hardware]
 
     def judgements(self, hardware: str) -> dict[str, Judgement]:

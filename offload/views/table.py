@@ -92,6 +92,33 @@ def pairs_text(found: Comparison, measure: str = "useful") -> str:
     return "\n".join(lines)
 
 
+def second_opinion_text(found: Comparison) -> str:
+    """Say how much hangs on shares of layers that nobody measured, and what became of the ranking."""
+    doubtful = [
+        f"{p.label} {p.doubtful:.0%} of requests, ±{show_seconds(p.share_gap_s)} a part"
+        for p in found.policies
+        if p.share_gap_s is not None
+    ]
+    if not doubtful:
+        return ""
+    lines = [f"cut on rescaled hardware: {'; '.join(doubtful)} (two opinions on the layers' shares)"]
+    told = found.second_opinion
+    if told is None:
+        return "\n".join([*lines, "second opinion: not simulated, so nobody knows what it would change"])
+    what = f"{told.surviving} of {told.differing} differing pairs of {told.measure}"
+    more = f"; {told.appeared} more differ then" if told.appeared else ""
+    verdict = "the ranking survives" if not told.lost else "not all of the ranking survives"
+    if not told.differing:
+        verdict = "there is no ranking to survive"
+    lines.append(f"second opinion: {verdict}: {what} keep sign and significance{more}")
+    lines += [
+        f"  {pair.first.a} minus {pair.first.b}: {pair.first.mean:+.3f} becomes {pair.second.mean:+.3f}"
+        f" [{pair.second.low:+.3f}, {pair.second.high:+.3f}]"
+        for pair in told.lost
+    ]
+    return "\n".join(lines)
+
+
 def _share(found: Interval | None) -> str:
     return _told(found, 1.0, ".3f")
 
