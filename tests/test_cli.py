@@ -20,6 +20,7 @@ from offload.policies.table import NAMED
 
 SMALL = Path(__file__).parent / "small.toml"
 URBAN = Path(__file__).parents[1] / "scenarios" / "urban-intersection.toml"
+CORRIDOR = URBAN.with_name("camera-corridor.toml")
 SHORT = ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"', "--replications", "2"]
 MEASURED = {
     "useful", "on_time", "latency_mean_s", "latency_p50_s", "latency_p95_s", "latency_p99_s",
@@ -359,18 +360,19 @@ def test_interrupted_run_keeps_what_is_finished(jobs: str, tmp_path: Path) -> No
     assert wanted <= after.keys()
 
 
-def test_the_second_opinion_can_be_skipped(
-    compared: tuple[dict[str, Any], Path], tmp_path: Path
-) -> None:
-    told, out = compared
-    assert told["second_opinion"]["differing"] <= len(told["pairs"])
-    assert (out / "second-opinion" / "quickest" / "1" / "requests.parquet").is_file()
-    again = call_json(
-        "compare", URBAN, *SHORT, "--jobs", "1", "--no-second-opinion", "--policy", "local", "--policy",
-        "quickest", "--out", tmp_path,
-    )  # fmt: skip
-    assert again["second_opinion"] is None
+def test_the_second_opinion_is_simulated_unless_skipped(tmp_path: Path) -> None:
+    rivals = ("--policy", "edge", "--policy", "quickest", "--jobs", "1", "--out", tmp_path)
+    without = call_json("compare", CORRIDOR, *SHORT, *rivals, "--no-second-opinion")
+    assert without["second_opinion"] is None
     assert not (tmp_path / "second-opinion").exists()
+    told = call_json("compare", CORRIDOR, *SHORT, *rivals)
+    assert told["second_opinion"]["measure"] == "useful"
+    assert told == without | {"second_opinion": told["second_opinion"]}
+    assert (tmp_path / "second-opinion" / "quickest" / "1" / "requests.parquet").is_file()
+    assert "second opinion: " in call("compare", CORRIDOR, *SHORT, *rivals)
+    assert "rescaled to cortex-a53: mobilenetv2:int8: total published" in " ".join(
+        call("compare", CORRIDOR, *SHORT, *rivals).split()
+    )
 
 
 # Lists and checks
@@ -410,10 +412,10 @@ def test_errors_of_methods() -> None:
     }
     for row in rows:
         known = [row[key] for key in ("mean", "median", "max")]
-        assert known == [None] * 3 if "error unknown" in row["note"] else 0 < known[1] < known[2]
+        assert known == [None] * 3 if row["networks"] == 1 else 0 < known[1] < known[2]
     used = {row["hardware"]: row["method"] for row in rows if row["note"] == "used"}
     assert used["cortex-a53"] == "roofline"
-    assert "error unknown" in call("hardware", "--errors")
+    assert call("hardware", "--errors").count("error unknown") == 5
 
 
 def test_policies() -> None:
@@ -423,6 +425,13 @@ def test_policies() -> None:
     assert told["clairvoyant"]["knowledge"] == "clairvoyant"
     assert "margin" in told["thrifty"]["options"]
     assert all(row["what"].endswith(".") for row in rows)
+
+
+def test_models_for_people_tell_every_error_on_a_narrow_terminal() -> None:
+    printed = call("models")
+    rows = call_json("models")
+    assert printed.count("error unknown") == sum(row["error"] == "error unknown" for row in rows) > 5
+    assert printed.count("total published") == sum("total published" in row["error"] for row in rows) > 5
 
 
 @pytest.mark.parametrize("command", ["models", "hardware", "policies"])

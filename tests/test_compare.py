@@ -47,14 +47,14 @@ def test_pairs_are_differences_of_paired_runs(choices):
 # The second opinion
 
 CAMERA = {
-    "format": 1, "name": "camera", "duration": "6 s", "seed": 3,
-    "devices": {"camera": {"count": 12, "hardware": "cortex-a53", "tasks": {"objects": {
+    "format": 1, "name": "camera", "duration": "4 s", "seed": 3,
+    "devices": {"camera": {"count": 8, "hardware": "cortex-a53", "tasks": {"objects": {
         "models": ["mobilenetv2"], "variants": ["int8"], "every": "200 ms", "jitter": "20 ms",
         "deadline": "110 ms", "input": "60 kB",
     }}}},
     "nodes": {"unit": {"kind": "edge", "hardware": "x86-core", "servers": 2}},
     "links": {
-        "cell": {"from": "*", "to": "unit", "up": "24 Mbit/s", "down": "80 Mbit/s", "delay": "4 ms"},
+        "cell": {"from": "*", "to": "unit", "up": "16 Mbit/s", "down": "80 Mbit/s", "delay": "4 ms"},
     },
 }  # fmt: skip
 
@@ -89,6 +89,9 @@ def test_rows_tell_what_rests_on_shares(kept):
         after = variant.cuts[first].after
         apart = sum(told.layers_s[1][:after]) - sum(told.second_s[:after])
         assert gap_s == pytest.approx(abs(apart))
+    told = json.loads(pl.read_parquet_metadata(comparing.rows_path(out, "quickest", 0))["profiles"])
+    assert told["device/mobilenetv2:int8"].startswith("rescaled: coral.ai")
+    assert told["device/mobilenetv2:int8"].endswith("(total published (int8 assumed); shares ±7%)")
     edge, quickest = found.policies
     assert (edge.doubtful, edge.share_gap_s) == (0.0, None)
     assert 0 < quickest.doubtful < 1

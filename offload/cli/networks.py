@@ -62,9 +62,9 @@ def hardware(
             told = [row for name, found in judged.items() for row in _errors(name, found)]
             if not json_:
                 for row in told:
-                    shares = {key: row[key] for key in ("mean", "median", "max")}
-                    row.update({k: None if v is None else f"{v:.0%}" for k, v in shares.items()})
-            show_list(told, ["hardware", "method", "networks", "mean", "median", "max", "note"], json_)
+                    known = [row[key] for key in ("mean", "median", "max") if row[key] is not None]
+                    row["mean, median, max"] = ", ".join(f"{e:.0%}" for e in known) or "error unknown"
+            show_list(told, ["hardware", "method", "mean, median, max", "note"], json_)
             return
         rows = [
             {

@@ -174,14 +174,17 @@ class Judgement:
         return "one factor x MACs" if self.chosen == "MACs" else self.chosen
 
     def table(self) -> list[tuple[str, Error | None, str]]:
-        """Return every method, its error and what it is used for."""
+        """Return each method, its error, and whether it is used or not open to this hardware.
+
+        Last comes the error that is printed with figures, which leaves the choice out too.
+        """
         if self.nested is None:
-            return [(self.told, None, "used; error unknown: too few networks")]
+            return [(self.chosen, None, "used")]
         rows = [
             (name, error, "used" if name == self.chosen else "" if name in self.open_to else "not open")
             for name, error in self.errors.items()
         ]
-        return [*rows, ("choice of method left out too", self.nested, "the error that is printed")]
+        return [*rows, ("choice left out too", self.nested, "printed")]
 
     def predict(self, network: Network) -> float:
         """Return the seconds of another network."""

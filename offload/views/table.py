@@ -10,6 +10,8 @@ from offload.analysis.compare import Comparison
 from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
+LEAST_WIDTH = 22
+
 
 def comparison_tables(found: Comparison) -> list[Table]:
     """Return what users get and how long it takes: a row a policy, means ± half their intervals."""
@@ -134,16 +136,24 @@ def _told(found: Interval | None, times: float, digits: str) -> str:
     return f"{found.mean * times:{digits}}{half}"
 
 
-def plain(columns: list[str], rows: list[dict[str, object]]) -> Table:
-    """Return a table of records, a column each key."""
+def plain(columns: list[str], rows: list[dict[str, object]], room: int = 80) -> Table:
+    """Return a table of records, a column each key.
+
+    The last column wraps; where little of the `room` is left for it, the table is wider instead.
+    """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for number, column in enumerate(columns):
+    texts = [[_cell(column, row[column]) for column in columns] for row in rows]
+    headings = [column.removesuffix("_s").replace("_", " ") for column in columns]
+    widths = [max(map(len, cells)) for cells in zip(headings, *texts, strict=True)]
+    others = sum(widths[:-1]) + 2 * len(columns) + 1
+    if others + min(widths[-1], LEAST_WIDTH) > room:
+        table.width = others + min(widths[-1], LEAST_WIDTH)
+    for number, (column, heading) in enumerate(zip(columns, headings, strict=True)):
         numeric = all(isinstance(row[column], int | float | None) for row in rows)
-        heading = column.removesuffix("_s").replace("_", " ")
         last = number == len(columns) - 1
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=not last)
-    for row in rows:
-        table.add_row(*(_cell(column, row[column]) for column in columns))
+    for cells in texts:
+        table.add_row(*cells)
     return table
 
 
