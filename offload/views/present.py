@@ -11,7 +11,7 @@ from offload.analysis.survival import headline
 from offload.views.table import comparison_tables, footnotes, pairs_text, second_opinion_text
 
 MOST_LINES = 8
-ROOM = 110  # characters: what more there is to say below a figure must fit its width
+ROOM = 140  # characters that fit below a figure
 
 
 def keep(found: Comparison, out: Path) -> list[Path]:
@@ -25,8 +25,9 @@ def keep(found: Comparison, out: Path) -> list[Path]:
         for policy in found.policies
     }
     known, told = found.known, found.second_opinion
-    if told is not None and told.differing and len(known) < ROOM:
-        known += f"; second opinion: {told.surviving} of {told.differing} differences hold"
+    if told is not None and told.differing:
+        more = f"; second opinion: {told.surviving} of {told.differing} pairs hold"
+        known += more if len(known + more) <= ROOM else ""
     written = write_figures(found, rows, known, out)
     aside = out / ".summary.json"
     aside.write_text(json.dumps(to_json(found.as_json()), indent=1) + "\n")
