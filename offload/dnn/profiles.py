@@ -101,6 +101,7 @@ class ProfileFile(_Record):
     machine: Machine
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=20_000)]
     cuts: Annotated[list[CutRecord], Field(min_length=2, max_length=20_001)]
+    exits: list[Count] = []
     rounds: Annotated[list[Round], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
@@ -118,6 +119,12 @@ class ProfileFile(_Record):
         after = [cut.after for cut in self.cuts]
         if after[0] != 0 or after[-1] != len(self.layers) or sorted(set(after)) != after:
             msg = "cuts must rise from 0 (the input) to the number of layers (the result)"
+            raise ValueError(msg)
+        if not set(self.exits) <= set(after) or sorted(set(self.exits)) != self.exits:
+            msg = "exits must rise and name cuts (the layers that have run when an answer is known)"
+            raise ValueError(msg)
+        if self.exits and self.exits[-1] != after[-1]:
+            msg = f"exits must end with the last answer, known when all {after[-1]} layers have run"
             raise ValueError(msg)
         if not any(round_.batch == 1 and not round_.rejected for round_ in self.rounds):
             msg = "no accepted round at batch 1"
@@ -184,6 +191,7 @@ def _profile(found: ProfileFile) -> Profile:
         layers=tuple(Layer(**layer.model_dump()) for layer in found.layers),
         cuts=tuple(Cut(**cut.model_dump()) for cut in found.cuts),
         accuracy=accuracy,
+        exits=tuple([cut.after for cut in found.cuts].index(each) for each in found.exits),
     )
     layers_s: dict[int, tuple[float, ...]] = {}
     raw_sum_s: dict[int, float] = {}

@@ -8,6 +8,7 @@ import numpy as np
 
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.networks import Profile
+from offload.planning import exits
 from offload.planning.columns import Columns, Flags, Floats, columns
 
 
@@ -16,7 +17,8 @@ class Prices:
     """The open plans and their predicted prices: one entry a plan in each column.
 
     `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;
-    `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all.
+    `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all. Of a plan that
+    may leave early they are means over the test images.
     """
 
     table: Columns
@@ -70,7 +72,7 @@ def price_at(seen: Observation) -> Prices:
     ready_s = max(facts.overhead_s, seen.backlog_s)
     latency_s = np.where(table.on_device, ready_s + device_s, facts.overhead_s)
     if serving is None:
-        return Prices(table, latency_s, energy_j)
+        return _mixed(table, latency_s, energy_j, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
     up_s = table.up_bytes * (8 / uplink.rate_bps)
@@ -92,7 +94,24 @@ def price_at(seen: Observation) -> Prices:
             here = way.cloud
         elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
         latency_s[rows] = elapsed + down_s[rows]
-    return Prices(table, latency_s, energy_j)
+    return _mixed(table, latency_s, energy_j, seen.luck)
+
+
+def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:
+    """Put the rows of each plan together: by how often its exits are taken, or for sure if one knows."""
+    mixture = table.mixture
+    if mixture is None:
+        return Prices(table, latency_s, energy_j)
+    weights = mixture.weights
+    if luck is not None:
+        taken = [exits.exit_taken(plan, luck.answer) for plan in table.plans]
+        known = zip(table.rows, mixture.plan_of, strict=True)
+        weights = np.array([float(row.exit == taken[plan]) for row, plan in known])
+
+    def together(column: Floats) -> Floats:
+        return np.bincount(mixture.plan_of, weights * column).astype(np.float64)
+
+    return Prices(table, together(latency_s), together(energy_j))
 
 
 def unloaded(facts: Facts, serving: str | None) -> Prices:
@@ -130,14 +149,14 @@ def _lucky(table: Columns, facts: Facts, luck: Luck) -> tuple[Floats, Floats, Fl
 
     def factors(places: list[str | None], quantile: float) -> Floats:
         return np.array([
-            factor(facts.profiles[place][plan.variant], quantile) if place else 1.0
-            for place, plan in zip(places, table.plans, strict=True)
+            factor(facts.profiles[place][row.variant], quantile) if place else 1.0
+            for place, row in zip(places, table.rows, strict=True)
         ])  # fmt: skip
 
-    plans = table.plans
-    device_s = table.device_s * factors(["device" if p.device_cut else None for p in plans], luck.device)
-    edge_s = table.edge_s * factors([p.edge for p in plans], luck.edge)
-    cloud_s = table.cloud_s * factors([p.cloud for p in plans], luck.cloud)
+    rows = table.rows
+    device_s = table.device_s * factors(["device" if r.on_device else None for r in rows], luck.device)
+    edge_s = table.edge_s * factors([r.edge for r in rows], luck.edge)
+    cloud_s = table.cloud_s * factors([r.cloud for r in rows], luck.cloud)
     marginal_w = facts.hardware.marginal_w
     return device_s, edge_s, cloud_s, table.energy_j + marginal_w * (device_s - table.device_s)
 

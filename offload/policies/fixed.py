@@ -7,7 +7,6 @@ import numpy as np
 
 from offload.entities import Facts, Observation, OffloadError, Plan, Request
 from offload.planning.columns import columns
-from offload.planning.cuts import open_cuts
 from offload.planning.price import unloaded
 
 
@@ -20,12 +19,13 @@ class _Fixed:
     """Always the same plan for a task and a cell.
 
     `variant` is the name of the form to run ("int8"); by default the most accurate one whose latency
-    without load meets the deadline, else the quickest. Where raw input may not leave the device, as
-    little as possible runs there.
+    without load meets the deadline, else the quickest. With `confidence`, one that its task offers, a
+    network with exits may leave early.
     """
 
     place: ClassVar[str]
     variant: str | None = None
+    confidence: float | None = None
     chosen: dict[tuple[Facts, str | None], Plan] = field(default_factory=dict, init=False, repr=False)
 
     def decide(self, request: Request, seen: Observation) -> Plan:
@@ -41,12 +41,10 @@ class _Fixed:
 
     def _choose(self, facts: Facts, cell: str | None) -> Plan:
         table, prices = columns(facts, cell), unloaded(facts, cell)
-        of_kind = np.array([self._here(plan, facts) for plan in table.plans], dtype=bool)
-        if self.variant is not None:
-            of_kind &= np.array([plan.variant.name == self.variant for plan in table.plans], dtype=bool)
+        of_kind = np.array([self._fits(facts, plan) for plan in table.plans], dtype=bool)
         if not of_kind.any():
-            form = f" of variant {self.variant}" if self.variant else ""
-            msg = f"{facts.group} has no plan{form} for task {facts.task} that runs on {self.place}"
+            kind = self._kind()
+            msg = f"{facts.group} has no plan{kind} for task {facts.task} that runs on {self.place}"
             raise NoPlanError(msg)
         on_time = of_kind & (prices.latency_s <= facts.deadline_s)
         if on_time.any():
@@ -55,15 +53,22 @@ class _Fixed:
             return prices.least(prices.latency_s, among=best)
         return prices.least(prices.latency_s, among=of_kind)
 
-    def _here(self, plan: Plan, facts: Facts) -> bool:
+    def _fits(self, facts: Facts, plan: Plan) -> bool:
+        """Tell whether a plan is of this policy's kind."""
+        return (
+            self.variant in (None, plan.variant.name)
+            and plan.confidence == self.confidence
+            and self._here(facts, plan)
+        )
+
+    def _here(self, facts: Facts, plan: Plan) -> bool:
         """Tell whether a plan runs all it may in this policy's place."""
-        if self.place == "device":
-            return plan.uplinks is None
-        if plan.uplinks is None or plan.device_cut != open_cuts(facts, plan.variant)[0]:
-            return False
-        if self.place == "edge":
-            return plan.edge == facts.cells[plan.uplinks[0]].node and plan.cloud is None
-        return plan.cloud is not None and plan.edge is None
+        raise NotImplementedError
+
+    def _kind(self) -> str:
+        """Say what was asked for, as far as it was."""
+        told = f" of variant {self.variant}" if self.variant else ""
+        return told + (f" with confidence {self.confidence:g}" if self.confidence is not None else "")
 
 
 @dataclass
@@ -72,16 +77,48 @@ class Local(_Fixed):
 
     place = "device"
 
+    def _here(self, facts: Facts, plan: Plan) -> bool:
+        del facts
+        return plan.uplinks is None
+
 
 @dataclass
-class Edge(_Fixed):
+class _Away(_Fixed):
+    """Leaves the device after `after` layers, by a `codec` that its task offers; default: at once, raw.
+
+    Where raw input may not leave the device, at least the layers before the first cut run there.
+    """
+
+    codec: str | None = None
+    after: int = 0
+
+    def _here(self, facts: Facts, plan: Plan) -> bool:
+        if plan.uplinks is None or plan.codec != self.codec:
+            return False
+        cuts = plan.variant.cuts
+        return cuts[plan.device_cut].after == max(self.after, cuts[int(facts.private)].after)
+
+    def _kind(self) -> str:
+        told = super()._kind() + (f" with codec {self.codec}" if self.codec else "")
+        return told + (f" after {self.after} layers" if self.after else "")
+
+
+@dataclass
+class Edge(_Away):
     """Always at the site of the nearest cell."""
 
     place = "edge"
 
+    def _here(self, facts: Facts, plan: Plan) -> bool:
+        at_site = plan.uplinks is not None and plan.edge == facts.cells[plan.uplinks[0]].node
+        return at_site and plan.cloud is None and super()._here(facts, plan)
+
 
 @dataclass
-class Cloud(_Fixed):
+class Cloud(_Away):
     """Always in the cloud."""
 
     place = "cloud"
+
+    def _here(self, facts: Facts, plan: Plan) -> bool:
+        return plan.cloud is not None and plan.edge is None and super()._here(facts, plan)

@@ -17,7 +17,8 @@ from offload.simulation.stations import InOrder
 AHEAD = 32  # births drawn at a time
 
 # What a Fate holds: quantiles of the execution time on device, edge and cloud, of the wires' jitter
-# there and back, and the number that decides whether the answer is correct.
+# there and back, and the number that decides whether the answer is correct: it chooses the test image
+# where answers were measured.
 DEVICE, EDGE, CLOUD, WIRE_OUT, WIRE_BACK, CORRECT = range(6)
 FATE_NUMBERS = 6
 

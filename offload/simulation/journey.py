@@ -68,7 +68,7 @@ class Journey(Struct):
         def seconds(members: int) -> float:
             return profile.seconds(first, last, members)
 
-        return Member((profile, first, last), seconds, times, due_s, done, self.wake)
+        return Member((profile, first, last), seconds, times, due_s, done, self.wake, stop.coding_s)
 
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""
@@ -86,4 +86,5 @@ class Journey(Struct):
             self.down_bytes,
             *self.joules,
             self.batch,
+            None if cause else self.trip.exit,
         )
