@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offload.entities import Facts, Observation, Plan, Report, Wire
-from offload.planning.columns import why_invalid
+from offload.planning.validity import why_invalid
 from offload.planning.price import Prices, price, unloaded
 from offload.policies import on_time, quickest, table, thrifty
 from offload.policies.fixed import NoPlanError
