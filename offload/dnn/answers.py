@@ -65,7 +65,7 @@ def read(path: Path) -> dict[str, list[Record]]:
             msg = f"{path}: larger than {MAX_BYTES // 10**6} MB, which no file of answers is"
             raise ProfileError(msg)
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         msg = f"{path}: no file of answers: {str(error).splitlines()[0]}"
         raise ProfileError(msg) from error
     if frame.schema != _SCHEMA:
