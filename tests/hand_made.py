@@ -125,7 +125,7 @@ def request(deadline_s: float = 0.1) -> Request:
     return Request(0, "car-0", "car", "look", 0.0, deadline_s, 1000.0)
 
 
-# A network in files, as a profiler and a test of its answers would leave them: eight layers, three exits.
+# A network in files, as a profiler and a test of its answers would leave them: three exits.
 
 PAYLOADS = (784, 12_000, 6_000, 6_000, 3_000, 1_500, 1_500, 800, 40)
 EXITS = (3, 5, 8)
@@ -176,7 +176,9 @@ def pictures_records() -> list[answer_files.Record]:
 
     def measured(depths: Sequence[float], loss: float) -> Answers:
         right = [(hardness < depth - loss).astype(np.uint8).tobytes() for depth in depths]
-        sure = [np.clip(255 * (depth - loss + 0.5 - hardness), 0, 255).astype(np.uint8) for depth in depths]
+        sure = [
+            np.clip(255 * (depth - loss + 0.5 - hardness), 0, 255).astype(np.uint8) for depth in depths
+        ]
         return Answers("made-up pictures", tuple(right), tuple(each.tobytes() for each in sure))
 
     records = []

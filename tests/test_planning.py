@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from offload.entities import Facts, Observation, Plan, Report
+from offload.entities import Facts, Observation, Report
 from offload.networks import Figure
 from offload.planning.columns import columns
 from offload.planning.cost import cost

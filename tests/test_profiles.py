@@ -173,7 +173,10 @@ DAMAGE = {
     ),
     "exits that fall": (set_([2, 1], "exits"), "exits must rise and name cuts"),
     "an exit twice": (set_([1, 1, 2], "exits"), "exits must rise and name cuts"),
-    "exits without the end": (set_([1], "exits"), "exits must end with the last answer, known when all 2"),
+    "exits without the end": (
+        set_([1], "exits"),
+        "exits must end with the last answer, known when all 2",
+    ),
 }
 
 

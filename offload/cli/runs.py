@@ -79,15 +79,17 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
     for each in offers:
-        after = ", ".join(map(str, each["exits"])) or "none"
+        told = {
+            key: ", ".join(map(str, each[key])) or "none" for key in ("codecs", "exits", "confidences")
+        }
         typer.echo(
-            f"{each['task']}, {each['variant']}: exits after {after} of its layers, confidences"
-            f" {each['confidences'] or 'none'}; codecs {', '.join(each['codecs']) or 'none'}"
+            f"{each['task']}, {each['variant']}: codecs {told['codecs']}; exits after layers {told['exits']};"
+            f" confidences {told['confidences']}"
         )
 
 
 def _offers(found: "Setting") -> list[dict[str, Any]]:
-    """What each task offers besides raw values and whole networks: codecs, and layers before each exit."""
+    """What each task offers besides raw values and whole networks: codecs, and exits after layers."""
     return [
         {
             "task": f"{facts.group}.{facts.task}",

@@ -1,6 +1,6 @@
 """All plans open to a device, as columns: one row for each thing that may become of a plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -70,10 +70,16 @@ def columns(facts: Facts, serving: str | None) -> Columns:
     """List every plan for this task while `serving` is the cell in use."""
     visits = _visits(facts, serving)
     plans = [p for visit in visits for v in facts.variants for p in _plans(facts, v, serving, *visit)]
+    return tabulate(facts, plans)
+
+
+def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
+    """Return these plans as columns. They must be valid, and leave the device over one cell at most."""
     found = [
         (row, number, share) for number, plan in enumerate(plans) for share, row in exits.branches(plan)
     ]
-    # What leaves early is a row of those that visit no more nodes.
+    # What leaves early is a row of those that visit no more nodes. The order of plans holds otherwise.
+    visits = list(dict.fromkeys((row.edge, row.cloud) for row, _, _ in found))
     found.sort(key=lambda each: visits.index((each[0].edge, each[0].cloud)))
     rows = tuple(row for row, _, _ in found)
     numbers = [number for _, number, _ in found]

@@ -1,6 +1,7 @@
 """What every plan would cost now, as far as a device can tell."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -9,7 +10,7 @@ import numpy as np
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.networks import Profile
 from offload.planning import exits
-from offload.planning.columns import Columns, Flags, Floats, columns
+from offload.planning.columns import Columns, Flags, Floats, columns, tabulate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,16 +57,17 @@ def price(request: Request, seen: Observation) -> Prices:
     return price_at(seen)
 
 
-def price_at(seen: Observation) -> Prices:
+def price_at(seen: Observation, table: Columns | None = None) -> Prices:
     """Follow every plan's legs in time: at a station, start = max(arrival, now + its backlog).
 
-    Plans that leave the device exist only while a cell serves it.
+    Plans that leave the device exist only while a cell serves it. A `table` of others may be given.
     """
     facts, serving = seen.facts, seen.serving
-    table = columns(facts, serving)
-    if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
-        serving = next(iter(seen.uplinks))
+    if table is None:
         table = columns(facts, serving)
+        if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
+            serving = next(iter(seen.uplinks))
+            table = columns(facts, serving)
     device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
@@ -114,10 +116,14 @@ def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | Non
     return Prices(table, together(latency_s), together(energy_j))
 
 
-def unloaded(facts: Facts, serving: str | None) -> Prices:
-    """Return the prices if nobody else were there: no backlog, every cell at its full rate."""
+def unloaded(facts: Facts, serving: str | None, plans: Sequence[Plan] = ()) -> Prices:
+    """Return the prices if nobody else were there: no backlog, every cell at its full rate.
+
+    Of these plans, by default of all that are open.
+    """
     uplinks = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in facts.cells.values()}
-    return price_at(Observation(0.0, 0.0, serving, uplinks, {}, facts))
+    alone = Observation(0.0, 0.0, serving, uplinks, {}, facts)
+    return price_at(alone, tabulate(facts, plans) if plans else None)
 
 
 def _over(

@@ -1,13 +1,15 @@
 """The baselines that never look: always on the device, at the edge, in the cloud."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from offload.entities import Facts, Observation, OffloadError, Plan, Request
-from offload.planning.columns import columns
+from offload.networks import Variant
 from offload.planning.price import unloaded
+from offload.planning.validity import why_invalid
 
 
 class NoPlanError(OffloadError):
@@ -19,8 +21,8 @@ class _Fixed:
     """Always the same plan for a task and a cell.
 
     `variant` is the name of the form to run ("int8"); by default the most accurate one whose latency
-    without load meets the deadline, else the quickest. With `confidence`, one that its task offers, a
-    network with exits may leave early.
+    without load meets the deadline, else the quickest. With `confidence` a network that has exits leaves
+    at the first that is as sure; others are not run.
     """
 
     place: ClassVar[str]
@@ -40,35 +42,24 @@ class _Fixed:
             return self.chosen.setdefault((facts, cell), self._choose(facts, cell))
 
     def _choose(self, facts: Facts, cell: str | None) -> Plan:
-        table, prices = columns(facts, cell), unloaded(facts, cell)
-        of_kind = np.array([self._fits(facts, plan) for plan in table.plans], dtype=bool)
-        if not of_kind.any():
-            kind = self._kind()
-            msg = f"{facts.group} has no plan{kind} for task {facts.task} that runs on {self.place}"
+        wanted = [plan for plan in self._plans(facts, cell) if self.variant in (None, plan.variant.name)]
+        reasons = [why_invalid(facts, plan) for plan in wanted]
+        plans = [plan for plan, why in zip(wanted, reasons, strict=True) if why is None]
+        if not plans:
+            form = f" of variant {self.variant}" if self.variant else ""
+            why = f": {reasons[0]}" if reasons else ""
+            msg = f"{facts.group} has no plan{form} for task {facts.task} that runs on {self.place}{why}"
             raise NoPlanError(msg)
-        on_time = of_kind & (prices.latency_s <= facts.deadline_s)
+        prices = unloaded(facts, cell, plans)
+        on_time = prices.latency_s <= facts.deadline_s
         if on_time.any():
             accuracy = np.nan_to_num(prices.accuracy, nan=0.0)
-            best = on_time & (accuracy == accuracy[on_time].max())
-            return prices.least(prices.latency_s, among=best)
-        return prices.least(prices.latency_s, among=of_kind)
+            return prices.least(prices.latency_s, among=on_time & (accuracy == accuracy[on_time].max()))
+        return prices.least(prices.latency_s)
 
-    def _fits(self, facts: Facts, plan: Plan) -> bool:
-        """Tell whether a plan is of this policy's kind."""
-        return (
-            self.variant in (None, plan.variant.name)
-            and plan.confidence == self.confidence
-            and self._here(facts, plan)
-        )
-
-    def _here(self, facts: Facts, plan: Plan) -> bool:
-        """Tell whether a plan runs all it may in this policy's place."""
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        """Every plan of this kind, whether or not it can be carried out."""
         raise NotImplementedError
-
-    def _kind(self) -> str:
-        """Say what was asked for, as far as it was."""
-        told = f" of variant {self.variant}" if self.variant else ""
-        return told + (f" with confidence {self.confidence:g}" if self.confidence is not None else "")
 
 
 @dataclass
@@ -77,30 +68,27 @@ class Local(_Fixed):
 
     place = "device"
 
-    def _here(self, facts: Facts, plan: Plan) -> bool:
-        del facts
-        return plan.uplinks is None
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        del cell
+        for variant in facts.variants:
+            yield Plan(variant, variant.last, variant.last, confidence=self.confidence)
 
 
 @dataclass
 class _Away(_Fixed):
-    """Leaves the device after `after` layers, by a `codec` that its task offers; default: at once, raw.
+    """Leaves the device after `after` layers, by a `codec` on offer; by default at once, and raw.
 
-    Where raw input may not leave the device, at least the layers before the first cut run there.
+    Where raw input may not leave the device, as few layers as possible run there.
     """
 
     codec: str | None = None
     after: int = 0
 
-    def _here(self, facts: Facts, plan: Plan) -> bool:
-        if plan.uplinks is None or plan.codec != self.codec:
-            return False
-        cuts = plan.variant.cuts
-        return cuts[plan.device_cut].after == max(self.after, cuts[int(facts.private)].after)
-
-    def _kind(self) -> str:
-        told = super()._kind() + (f" with codec {self.codec}" if self.codec else "")
-        return told + (f" after {self.after} layers" if self.after else "")
+    def _cuts(self, facts: Facts) -> Iterator[tuple[Variant, int]]:
+        """Each variant that can be divided there, and the cut."""
+        for variant in facts.variants:
+            after = max(self.after, variant.cuts[int(facts.private)].after)
+            yield from ((variant, cut) for cut, each in enumerate(variant.cuts) if each.after == after)
 
 
 @dataclass
@@ -109,9 +97,12 @@ class Edge(_Away):
 
     place = "edge"
 
-    def _here(self, facts: Facts, plan: Plan) -> bool:
-        at_site = plan.uplinks is not None and plan.edge == facts.cells[plan.uplinks[0]].node
-        return at_site and plan.cloud is None and super()._here(facts, plan)
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        if cell is None:
+            return
+        for variant, cut in self._cuts(facts):
+            site, last = facts.cells[cell].node, variant.last
+            yield Plan(variant, cut, last, site, None, (cell,), self.codec, None, self.confidence)
 
 
 @dataclass
@@ -120,5 +111,9 @@ class Cloud(_Away):
 
     place = "cloud"
 
-    def _here(self, facts: Facts, plan: Plan) -> bool:
-        return plan.cloud is not None and plan.edge is None and super()._here(facts, plan)
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        if cell is None:
+            return
+        for cloud in (node.name for node in facts.nodes.values() if node.kind == "cloud"):
+            for variant, cut in self._cuts(facts):
+                yield Plan(variant, cut, cut, None, cloud, (cell,), self.codec, None, self.confidence)

@@ -130,7 +130,8 @@ def test_joules_of_devices_and_servers(line, label):
 def test_one_image_stands_for_a_request_under_every_plan(line):
     scenario = line(late="finish", duration=4)
     answers = {
-        (record.variant, record.codec, record.cut): record.answers for record in hand_made.pictures_records()
+        (record.variant, record.codec, record.cut): record.answers
+        for record in hand_made.pictures_records()
     }
     images = {}
     for options in POLICIES.values():
@@ -162,7 +163,9 @@ def sure(known, image, confidence, exit_):
 def test_shares_of_exits_and_right_answers_are_those_measured(line):
     scenario = line(late="finish", duration=10)
     outcomes = play(scenario, **POLICIES["local-exits"])[0].outcomes
-    known = next(r.answers for r in hand_made.pictures_records() if (r.variant, r.codec) == ("exits", None))
+    known = next(
+        r.answers for r in hand_made.pictures_records() if (r.variant, r.codec) == ("exits", None)
+    )
     taken = [
         next(e for e in range(3) if sure(known, image, 0.7, e)) for image in range(hand_made.IMAGES)
     ]
