@@ -299,8 +299,9 @@ def test_fixed_ones_run_whole_networks_raw_unless_they_are_told() -> None:
 def test_fixed_ones_say_why_there_is_nothing_as_they_were_told(
     name: str, options: dict[str, Any], why: str
 ) -> None:
-    with pytest.raises(NoPlanError, match=rf"for task look that runs on .*: .*{why}"):
+    with pytest.raises(NoPlanError) as told:
         make(name, **options).decide(hand_made.request(), shop())
+    assert why in str(told.value)
 
 
 def test_a_network_that_cannot_be_divided_there_has_no_plan() -> None:

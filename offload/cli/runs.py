@@ -79,12 +79,12 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
     for each in offers:
-        told = {
-            key: ", ".join(map(str, each[key])) or "none" for key in ("codecs", "exits", "confidences")
-        }
+        codecs, exits, sure = (
+            ", ".join(map(str, each[key])) or "none" for key in ("codecs", "exits", "confidences")
+        )
         typer.echo(
-            f"{each['task']}, {each['variant']}: codecs {told['codecs']}; exits after layers {told['exits']};"
-            f" confidences {told['confidences']}"
+            f"{each['task']}, {each['variant']}: codecs {codecs}; exits after layers {exits};"
+            f" confidences {sure}"
         )
 
 
