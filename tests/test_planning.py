@@ -12,6 +12,7 @@ from offload.entities import Facts, Observation, Report
 from offload.networks import Figure
 from offload.planning.columns import columns
 from offload.planning.cost import cost
+from offload.planning.exits import branches
 from offload.planning.price import factor, price, price_at, unloaded
 from offload.planning.validity import why_invalid
 from offload.scenario.load import load
@@ -26,7 +27,7 @@ FACTS = [
 
 
 @pytest.mark.parametrize("facts", FACTS)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_prices_agree_with_following_each_plan(facts: Facts, data: Any) -> None:
     agree_with_slow_prices(data.draw(drawn.observations(facts)))
@@ -43,10 +44,15 @@ def test_prices_of_exits_and_codecs_agree_with_following_each_image(
 
 
 def agree_with_slow_prices(seen: Observation) -> None:
-    """Assert that each plan costs what following it leg by leg, for each image, comes to."""
+    """Assert that plans cost what following them leg by leg, for each image, comes to.
+
+    All plans, or where there are thousands of images some of them.
+    """
     prices = price(hand_made.request(), seen)
     assert prices.plans
-    for row, plan in enumerate(prices.plans):
+    images = max((a.images for v in seen.facts.variants for a in v.answers.values()), default=1)
+    step = 1 + len(prices.plans) * images // 10_000
+    for row, plan in list(enumerate(prices.plans))[::step]:
         found = float(prices.latency_s[row]), float(prices.energy_j[row])
         assert found == pytest.approx(slow.prices(seen, plan), rel=1e-9)
         assert prices.accuracy[row] == pytest.approx(slow.share_right(plan), nan_ok=True)
@@ -55,26 +61,45 @@ def agree_with_slow_prices(seen: Observation) -> None:
 @pytest.mark.parametrize("facts", FACTS)
 def test_columns_say_what_their_plans_cost(facts: Facts) -> None:
     for serving in (None, *facts.cells):
-        table = columns(facts, serving)
-        for row, plan in enumerate(table.plans):
-            assert why_invalid(facts, plan) is None
-            assert table.unsplit[row] == (not plan.split)
-            accuracy = plan.variant.accuracy
-            assert np.isnan(table.accuracy[row]) if accuracy is None else (
-                table.accuracy[row] == accuracy.value
-            )  # fmt: skip
-            parts = cost(facts, plan)
-            assert parts[:3] == (table.device_s[row], table.edge_s[row], table.cloud_s[row])
-            assert (parts[0] > 0, parts[1] > 0, parts[2] > 0) == (
-                plan.device_cut > 0, plan.edge is not None, plan.cloud is not None,
-            )  # fmt: skip
-        identities = [(p.variant.label, p.device_cut, p.edge_cut, p.edge, p.cloud) for p in table.plans]
-        assert len(set(identities)) == len(identities)
-        # Every way is a run of rows of its own, and together they are all rows.
-        covered = [row for way in table.ways for row in range(way.rows.start, way.rows.stop)]
-        assert covered == list(range(len(table.plans)))
-        for way in table.ways:
-            assert {(p.edge, p.cloud) for p in table.plans[way.rows]} == {(way.edge, way.cloud)}
+        check_columns(facts, serving)
+
+
+@pytest.mark.parametrize(("early", "codecs"), [(True, False), (False, True), (True, True)])
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_columns_of_exits_and_codecs_say_what_becomes_of_their_plans(
+    early: bool, codecs: bool, data: Any
+) -> None:
+    facts = data.draw(drawn.worlds(private=data.draw(st.booleans()), early=early, codecs=codecs))
+    for serving in (None, *facts.cells):
+        check_columns(facts, serving)
+
+
+def check_columns(facts: Facts, serving: str | None) -> None:
+    """Assert that a table has each plan once, and what becomes of it in rows that add up to it."""
+    table = columns(facts, serving)
+    for number, plan in enumerate(table.plans):
+        assert why_invalid(facts, plan) is None
+        assert table.unsplit[number] == (not plan.split)
+        assert table.accuracy[number] == pytest.approx(slow.share_right(plan), nan_ok=True)
+    assert len(set(table.plans)) == len(table.plans)
+    for number, row in enumerate(table.rows):
+        parts = cost(facts, row)
+        assert parts[:3] == (table.device_s[number], table.edge_s[number], table.cloud_s[number])
+        assert (parts[1] > 0, parts[2] > 0) == (row.edge is not None, row.cloud is not None)
+        assert table.on_device[number] == (row.device_cut > 0 or row.codec is not None)
+        assert (parts[0] > 0) == (row.device_cut > 0) or row.codec is not None
+    # Every way is a run of rows of its own, and together they are all rows.
+    covered = [row for way in table.ways for row in range(way.rows.start, way.rows.stop)]
+    assert covered == list(range(len(table.rows)))
+    for way in table.ways:
+        assert {(p.edge, p.cloud) for p in table.rows[way.rows]} == {(way.edge, way.cloud)}
+    plan_of, weights = np.arange(len(table.plans)), np.ones(len(table.plans))
+    if table.mixture is not None:
+        plan_of, weights = table.mixture.plan_of, table.mixture.weights
+    for number, plan in enumerate(table.plans):
+        mine = [(float(weights[row]), table.rows[row]) for row in np.flatnonzero(plan_of == number)]
+        assert sorted(mine, key=lambda each: each[1].end) == list(branches(plan))
 
 
 @pytest.mark.parametrize("facts", FACTS)

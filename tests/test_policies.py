@@ -305,7 +305,7 @@ def test_fixed_ones_say_why_there_is_nothing_as_they_were_told(
 
 
 def test_a_network_that_cannot_be_divided_there_has_no_plan() -> None:
-    with pytest.raises(NoPlanError, match="car has no plan for task look that runs on edge$"):
+    with pytest.raises(NoPlanError, match=r"car has no plan for task look that runs on edge$"):
         make("edge", after=7).decide(hand_made.request(), shop())
 
 
