@@ -12,6 +12,7 @@ from offload.cli.common import BadInputError, Json, clear_errors, show_list, wri
 if TYPE_CHECKING:
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
+    from offload.scenario.setup import Setting
 
 File = Annotated[Path, typer.Argument(help="A scenario file (TOML).")]
 Policies = Annotated[
@@ -72,13 +73,38 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
                         "latency_s": sum(profile.layers_s[1]) if profile else None,
                         "error": profile.error if profile else "no profile: cannot run here",
                     }
+        offers = _offers(found)
     table = list(rows.values())
     if json_:
         told = {"scenario": scenario.file.name, "devices": len(found.devices), "profiles": table}
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(told | {"offers": offers}))
         return
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
+    for each in offers:
+        codecs, exits, sure = (
+            ", ".join(map(str, each[key])) or "none" for key in ("codecs", "exits", "confidences")
+        )
+        typer.echo(
+            f"{each['task']}, {each['variant']}: codecs {codecs}; exits after layers {exits};"
+            f" confidences {sure}"
+        )
+
+
+def _offers(found: "Setting") -> list[dict[str, Any]]:
+    """What each task offers besides raw values and whole networks: codecs, and exits after layers."""
+    return [
+        {
+            "task": f"{facts.group}.{facts.task}",
+            "variant": variant.label,
+            "codecs": [codec for codec in facts.codecs if codec in {name for name, _ in variant.codecs}],
+            "exits": [variant.cuts[cut].after for cut in variant.exits],
+            "confidences": list(facts.confidences) if variant.leaves_early else [],
+        }
+        for facts in found.facts
+        for variant in facts.variants
+        if facts.codecs or variant.leaves_early
+    ]
 
 
 def run(

@@ -10,7 +10,7 @@ def share_gap_s(facts: Facts, plan: Plan) -> float | None:
     networks only, or no part of one where there is a second opinion.
     """
     variant = plan.variant
-    end = variant.last if plan.exit is None else variant.exits[plan.exit]
+    end = plan.end
     parts = (
         ("device", 0, min(plan.device_cut, end)),
         (plan.edge, plan.device_cut, min(plan.edge_cut, end)),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -15,6 +15,9 @@ from offload.dnn.methods import Judgement, Network, judge
 from offload.entities import Anchor, Hardware
 from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
+
+if TYPE_CHECKING:
+    from offload.dnn.answers import Record
 
 _HERE = Path(__file__).resolve().parents[1]
 # In a wheel the data lies inside the package, in a checkout beside it.
@@ -33,15 +36,18 @@ class Catalogue:
     ) -> None:
         """Look in the shipped data, in the user's `folder` of profiles, and in a scenario's tables.
 
-        A user's own profile replaces a shipped one of the same name. `shares` says which opinion on the
-        layers' shares rescaled profiles follow.
+        A user's own profile replaces a shipped one of the same name, and so do a user's own answers.
+        `shares` says which opinion on the layers' shares rescaled profiles follow.
         """
         self._shares = shares
         self._files: dict[str, dict[str, Path]] = {}
+        self._answers: dict[str, Path] = {}
         for each in (DATA / "profiles", *((folder,) if folder else ())):
             for path in sorted(each.glob("*.json")):
                 model = path.name.split(".")[0]
                 self._files.setdefault(model, {})[path.name] = path
+            for path in sorted(each.glob("*.answers.parquet")):
+                self._answers[path.name.removesuffix(".answers.parquet")] = path
         self._inline = {name: _inline(name, model) for name, model in (models or {}).items()}
         self._hardware = {path.stem: path for path in sorted((DATA / "hardware").glob("*.toml"))}
         self._own_hardware = {name: as_hardware(name, table) for name, table in (hardware or {}).items()}
@@ -73,16 +79,16 @@ class Catalogue:
     def measured(self, model: str) -> list[Profile]:
         """Return the measured profiles of a network, one Variant for each form. Raises ProfileError."""
         if model not in self._measured:
+            read = [(path, _read_profile(path)) for path in self._files.get(model, {}).values()]
             forms: dict[str, Variant] = {}
-            found = []
-            for path in self._files.get(model, {}).values():
-                profile = _read_profile(path)
+            for path, profile in read:
                 form = forms.setdefault(profile.variant.name, profile.variant)
-                if (form.layers, form.cuts) != (profile.variant.layers, profile.variant.cuts):
+                if _graph(form) != _graph(profile.variant):
                     msg = f"{path}: its layers are not those of the other profiles of {form.label}"
                     raise profiles.ProfileError(msg)
-                found.append(replace(profile, variant=form))
-            self._measured[model] = found
+            if model in self._answers:
+                forms = _answered(self._answers[model], tuple(forms.values()))
+            self._measured[model] = [replace(p, variant=forms[p.variant.name]) for _, p in read]
         return self._measured[model]
 
     def profile(self, variant: Variant, hardware: str) -> Profile | None:
@@ -191,6 +197,49 @@ def _read_hardware(path: Path) -> Hardware:
 @cache
 def _read_profile(path: Path) -> Profile:
     return profiles.read(path)
+
+
+def _graph(variant: Variant) -> tuple[object, ...]:
+    return variant.layers, variant.cuts, variant.exits
+
+
+@cache
+def _answered(path: Path, forms: tuple[Variant, ...]) -> dict[str, Variant]:
+    """The forms of a network with what was measured of their answers. Raises ProfileError."""
+    from offload.dnn import answers
+
+    found = {form.name: form for form in forms}
+    for name, records in answers.read(path).items():
+        if name not in found:
+            msg = f"{path}: answers of {name}, of which there is no profile; there is {', '.join(found)}"
+            raise profiles.ProfileError(msg)
+        for record in records:
+            why = _misfit(found[name], record)
+            if why is not None:
+                msg = f"{path}: {name}: {why}; measure again"
+                raise profiles.ProfileError(msg)
+        known = {(record.codec, record.cut): record.answers for record in records}
+        raw = known.get((None, 0))
+        if raw is None or len({(each.data, each.images) for each in known.values()}) > 1:
+            msg = f"{path}: {name}: lacks answers to the same images with raw values; measure again"
+            raise profiles.ProfileError(msg)
+        found[name] = replace(
+            found[name],
+            accuracy=Figure(sum(raw.right[-1]) / raw.images, "measured", raw.data),
+            codecs={(r.codec, r.cut): r.coded for r in records if r.codec and r.coded},
+            answers=known,
+        )
+    return found
+
+
+def _misfit(form: Variant, record: "Record") -> str | None:
+    """Say what of a form's graph a record of answers contradicts."""
+    exits = max(1, len(form.exits))
+    if len(record.answers.right) != exits:
+        return f"answers at {len(record.answers.right)} exits, where its profile has {exits}"
+    if not 0 <= record.cut < form.last:
+        return f"a codec at cut {record.cut}, where its profile has cuts before {form.last}"
+    return None
 
 
 def _inline(model: str, table: InlineModel) -> dict[str, list[Profile]]:

@@ -57,6 +57,11 @@ class Scenario:
                 for variant, profile in known.items():
                     text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
                     text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
+            for variant in facts.variants:
+                if variant.answers:  # measured
+                    text += f"{variant.exits}{variant.codecs}"
+                    for coded, each in variant.answers.items():
+                        text += f"{coded}{each.data}{each.right}{each.confidence}"
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @cached_property
