@@ -1,0 +1,164 @@
+"""Labelled images: Fashion-MNIST's files, the shipped slice of it, and folders of one's own."""
+
+import gzip
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import torch
+
+from offload.entities import OffloadError
+from offload.shipped import DATA
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where its package dataset-fashion-mnist puts it
+SLICE = DATA / "fashion-mnist"
+CLASSES = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+    "ankle boot",
+)  # fmt: skip
+MAX_BYTES = 2_000_000_000  # of pixels held at once
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+
+# Mean and deviation of a channel, from 0 to 1: of Fashion-MNIST's training images, and of ImageNet's, on
+# which colour networks are usually trained.
+NORMAL = {
+    1: ((0.2860,), (0.3530,)),
+    3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+class PictureError(OffloadError):
+    """Images or labels that cannot be used; the message names the file or folder and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Images and what they show.
+
+    `raw` is uint8 of shape (images, channels, rows, columns), `labels` int64 of shape (images,), numbers
+    into `classes`.
+    """
+
+    name: str
+    raw: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def inputs(self, which: slice | torch.Tensor = slice(None)) -> torch.Tensor:
+        """Return images as float32, normalised as networks take them."""
+        return normalised(self.raw[which])
+
+    def take(self, which: slice | torch.Tensor) -> "Pictures":
+        """Return some of the images."""
+        return replace(self, raw=self.raw[which], labels=self.labels[which])
+
+    def only(self, classes: tuple[int, ...]) -> "Pictures":
+        """Return the images of some classes, which are numbered anew in this order."""
+        wanted = torch.tensor(classes)
+        found = (self.labels[:, None] == wanted).nonzero()
+        names = tuple(self.classes[each] for each in classes)
+        return replace(self, raw=self.raw[found[:, 0]], labels=found[:, 1], classes=names)
+
+    def first(self, each: int) -> "Pictures":
+        """Return the first images of each class, so many or all there are."""
+        found = [(self.labels == label).nonzero()[:each, 0] for label in range(len(self.classes))]
+        return self.take(torch.cat(found))
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change with any pixel or label."""
+        found = hashlib.blake2b(self.raw.numpy().tobytes(), digest_size=6)
+        found.update(self.labels.numpy().tobytes())
+        return found.hexdigest()
+
+
+def normalised(raw: torch.Tensor) -> torch.Tensor:
+    """Turn uint8 images (images, channels, rows, columns) into what networks take. Linear, so exact."""
+    mean, deviation = (torch.tensor(each).view(-1, 1, 1) for each in NORMAL[raw.shape[1]])
+    return (raw.float() / 255 - mean) / deviation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Images to train on, to choose by, and to test on at the very end; no image is in two of them."""
+
+    train: Pictures
+    validation: Pictures
+    test: Pictures
+
+
+def test_slice() -> Pictures:
+    """Return the shipped images: the first 2 000 of Fashion-MNIST's 10 000 test images, in order."""
+    found = _idx_pair(SLICE, "t10k-2000")
+    return replace(found, name=f"Fashion-MNIST test slice, {len(found)} images, {found.digest}")
+
+
+def fashion_mnist(folder: Path, held_out: int = 5000) -> Split:
+    """Read all of Fashion-MNIST from its IDX files; `held_out` training images are the validation.
+
+    Which ones is fixed, whatever the seed of the training. Raises PictureError.
+    """
+    train, test = _idx_pair(folder, "train"), _idx_pair(folder, "t10k")
+    if len(train) <= held_out:
+        msg = f"{folder}: {len(train)} training images, more than {held_out} are needed"
+        raise PictureError(msg)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(train)))
+    return Split(train.take(order[held_out:]), train.take(order[:held_out]), test)
+
+
+def _idx_pair(folder: Path, part: str) -> Pictures:
+    images_path, images = _idx(folder, f"{part}-images-idx3-ubyte", 3)
+    labels_path, labels = _idx(folder, f"{part}-labels-idx1-ubyte", 1)
+    if len(images) != len(labels):
+        msg = f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}"
+        raise PictureError(msg)
+    if len(labels) == 0 or labels.max() >= len(CLASSES):
+        msg = f"{labels_path}: labels must be numbers below {len(CLASSES)}, and at least one"
+        raise PictureError(msg)
+    raw = torch.from_numpy(images).unsqueeze(1)
+    return Pictures("Fashion-MNIST", raw, torch.from_numpy(labels).long(), CLASSES)
+
+
+def _idx(folder: Path, name: str, dimensions: int) -> tuple[Path, np.ndarray]:
+    """Read one IDX file of bytes, gzipped or not, of as many dimensions."""
+    path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+    if path is None:
+        msg = f"{folder}: no {name}[.gz] in it; give the folder of Fashion-MNIST's IDX files"
+        raise PictureError(msg)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return path, _idx_array(path, cast("BinaryIO", file), dimensions)
+    except (OSError, EOFError, zlib.error) as error:
+        msg = f"{path}: cannot be read: {error}"
+        raise PictureError(msg) from error
+
+
+def _idx_array(path: Path, file: BinaryIO, dimensions: int) -> np.ndarray:
+    """Read what the header promises and no byte more, whatever a compressed file would unfold to."""
+    head = file.read(4 + 4 * dimensions)
+    if len(head) < 4 + 4 * dimensions or head[:4] != bytes((0, 0, 8, dimensions)):
+        msg = f"{path}: no IDX file of bytes in {dimensions} dimensions (its first bytes are {head[:4].hex()})"
+        raise PictureError(msg)
+    shape = struct.unpack(f">{dimensions}I", head[4:])
+    size = 1
+    for each in shape:
+        size *= each
+    if size > MAX_BYTES:
+        msg = f"{path}: says it holds {'x'.join(map(str, shape))} bytes; at most {MAX_BYTES:.0e} are read"
+        raise PictureError(msg)
+    content = bytearray()
+    while len(content) <= size and (piece := file.read(min(1 << 20, size + 1 - len(content)))):
+        content += piece
+    if len(content) != size:
+        told = "longer" if len(content) > size else f"only {len(content)} bytes"
+        msg = f"{path}: {told}, where {'x'.join(map(str, shape))} were promised; fetch it again"
+        raise PictureError(msg)
+    return np.frombuffer(content, np.uint8).reshape(shape)
