@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -52,8 +53,9 @@ def convert(watched: fx.GraphModule) -> fx.GraphModule:
 def int8_bytes(converted: nn.Module) -> int:
     """Return what an int8 network's numbers take: a byte a weight, four a bias and a channel's scale."""
     found = 0
+    module: Any  # a quantised layer's weight is a method
     for module in converted.modules():
-        if callable(getattr(module, "weight", None)):  # a quantised layer packs its weights
+        if callable(getattr(module, "weight", None)):
             weight, bias = module.weight(), module.bias()
             found += weight.numel() + 4 * len(weight) + (0 if bias is None else 4 * bias.numel())
     return found
@@ -99,7 +101,7 @@ def int4(network: nn.Module) -> nn.Module:
 def nibbles(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Round weights to -7..7 times a scale for each output channel; two to a byte, and the scales.
 
-    Of 60 scales, from 0.4 to 1 of that which fits the largest weight, the one of the least squared error.
+    A scale is the one of least squared error among 60, from 0.4 to 1 of what fits the largest weight.
     """
     rows = weight.flatten(1)
     largest = rows.abs().amax(1, keepdim=True).clamp_min(1e-12) / 7

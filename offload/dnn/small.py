@@ -44,7 +44,9 @@ class FashionCNN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        stem = nn.Sequential(nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
+        stem = nn.Sequential(
+            nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)
+        )
         self.features = nn.Sequential(
             OrderedDict(
                 stem=stem,

@@ -1,8 +1,9 @@
-"""Networks of another structure: fewer channels, cheaper convolutions, exits on the way, a narrow waist."""
+"""Networks of another structure: fewer channels, cheaper convolutions, exits, a bottleneck."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -68,7 +69,7 @@ def nearest(network: nn.Module, example: torch.Tensor, shares: Sequence[float]) 
     found = []
     for share in shares:
         if not left:
-            msg = f"{type(network).__name__}: no chain of {len(shares)} stages (an nn.Sequential) to work on"
+            msg = f"{type(network).__name__}: no chain of {len(shares)} stages in it (an nn.Sequential)"
             raise StructureError(msg)
         found.append(min(left, key=lambda place: abs(place.done - share)))
         left.remove(found[-1])
@@ -77,11 +78,13 @@ def nearest(network: nn.Module, example: torch.Tensor, shares: Sequence[float]) 
 
 def last_layer(network: nn.Module) -> str:
     """Return the path of the layer that makes the logits. Raises StructureError."""
-    heavy = [path for path, each in network.named_modules() if isinstance(each, nn.Linear | nn.Conv2d)]
-    if not heavy:
+    last = ""
+    for path, layer in network.named_modules():
+        last = path if isinstance(layer, nn.Linear | nn.Conv2d) else last
+    if not last:
         msg = f"{type(network).__name__}: no linear layer or convolution in it"
         raise StructureError(msg)
-    return heavy[-1]
+    return last
 
 
 def replace(network: nn.Module, path: str, new: nn.Module) -> None:
@@ -112,7 +115,9 @@ def pruned(network: nn.Module, share: float, example: torch.Tensor) -> nn.Module
         msg = 'pruning needs torch-pruning: pip install "offload[zoo]"'
         raise StructureError(msg) from error
 
-    network.eval().requires_grad_(requires_grad=True)  # it follows gradients to see what belongs together
+    network.eval().requires_grad_(
+        requires_grad=True
+    )  # it follows gradients to see what belongs together
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch_pruning.pruner.BasePruner(
@@ -166,12 +171,13 @@ def separable(network: nn.Module) -> nn.Module:
     """
     for path, layer in list(network.named_modules()):
         if isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.in_channels > 3:
-            if layer.kernel_size == (1, 1):
+            if set(layer.kernel_size) == {1}:
                 continue
-            own = nn.Conv2d(
-                layer.in_channels, layer.in_channels, layer.kernel_size, layer.stride, layer.padding,
-                layer.dilation, groups=layer.in_channels, bias=False,
-            )  # fmt: skip
+            how: dict[str, Any] = {
+                "kernel_size": layer.kernel_size, "stride": layer.stride, "padding": layer.padding,
+                "dilation": layer.dilation, "groups": layer.in_channels, "bias": False,
+            }  # fmt: skip
+            own = nn.Conv2d(layer.in_channels, layer.in_channels, **how)
             point = nn.Conv2d(layer.in_channels, layer.out_channels, 1, bias=layer.bias is not None)
             norm = nn.BatchNorm2d(layer.in_channels)
             replace(network, path, nn.Sequential(own, norm, nn.ReLU(inplace=True), point))
@@ -208,8 +214,8 @@ class Tapped(nn.Module):
 class WithExits(nn.Module):
     """A network that answers on the way too (BranchyNet, Teerapittayanon et al. 2016).
 
-    Returns a tuple of logits, one an exit in the order in which they are known, the last the end. All are
-    computed; who leaves where is for the caller to decide.
+    Returns a tuple of logits, one an exit in the order in which they are known, the last the end. All
+    are computed; who leaves where is for the caller to decide.
     """
 
     def __init__(self, network: nn.Module, answers: list[torch.Tensor]) -> None:
@@ -230,13 +236,14 @@ class WithExits(nn.Module):
         return [module.head for module in self.network.modules() if isinstance(module, Tapped)]
 
 
-def with_exits(network: nn.Module, classes: int, stages: Mapping[str, int]) -> WithExits:
-    """Add a head after each of the stages, given with the channels it makes."""
+def with_exits(network: nn.Module, classes: int, *stages: str | int) -> WithExits:
+    """Add a head after each of some stages: path, channels that it makes, path, channels, ..."""
     answers: list[torch.Tensor] = []
-    for path, channels in stages.items():
+    for path, channels in zip(map(str, stages[::2]), map(int, stages[1::2]), strict=True):
         head = nn.Sequential(
-            nn.Conv2d(channels, 2 * channels, 3, 2, 1, bias=False), nn.BatchNorm2d(2 * channels),
-            nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * channels, classes),
+            nn.Conv2d(channels, 2 * channels, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(2 * channels), nn.ReLU(inplace=True),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * channels, classes),
         )  # fmt: skip
         replace(network, path, Tapped(network.get_submodule(path), head, answers))
     return WithExits(network, answers)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from offload.dnn.pictures import Pictures, Split
 
 BATCH = 256
+NUMBERS = 2_000_000  # in the inputs of one batch, at most: large images come in smaller batches
 Logits = tuple[torch.Tensor, ...]
 Loss = Callable[[Logits, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -58,10 +59,10 @@ def train(
     parameters = [p for part in learning for p in part.parameters()]
     network.requires_grad_(requires_grad=False)
     for each in parameters:
-        each.requires_grad_(requires_grad=True)
+        each.requires_grad = True
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs want a tensor
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-2)
-    size = min(BATCH, max(1, len(images.train) // 4))
+    size = min(_batch(images.train), max(2, len(images.train) // 4))
     steps = max(1, len(images.train) // size)  # the few images over are others each epoch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps + 1)
     order = torch.Generator().manual_seed(seed)
@@ -76,7 +77,7 @@ def train(
             batch = images.train.inputs(which).contiguous(memory_format=torch.channels_last)
             error = loss(_tuple(network(batch)), images.train.labels[which], which)
             optimizer.zero_grad()
-            error.backward()
+            error.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
             optimizer.step()
             schedule.step()
             after_step()
@@ -106,12 +107,14 @@ class Answered:
             return np.full(self.said.shape[1], len(self.said) - 1)
         sure = self.confidence >= 255 * confidence
         sure[-1] = True
-        return sure.argmax(0)
+        leaving: np.ndarray = sure.argmax(0)
+        return leaving
 
 
-def answers(network: nn.Module, images: Pictures, batch: int = 500) -> Answered:
+def answers(network: nn.Module, images: Pictures) -> Answered:
     """Return what the network, put in eval mode, answers to images."""
     network.eval()
+    batch = _batch(images)
     said, sure = [], []
     with torch.inference_mode():
         for start in range(0, len(images), batch):
@@ -124,9 +127,10 @@ def answers(network: nn.Module, images: Pictures, batch: int = 500) -> Answered:
     return Answered(found.numpy(), right.numpy(), torch.cat(sure, 1).numpy())
 
 
-def logits(network: nn.Module, images: Pictures, batch: int = 500) -> torch.Tensor:
+def logits(network: nn.Module, images: Pictures) -> torch.Tensor:
     """Return the last exit's logits for images, (images, classes)."""
     network.eval()
+    batch = _batch(images)
     with torch.inference_mode():
         starts = range(0, len(images), batch)
         found = [_tuple(network(images.inputs(slice(s, s + batch))))[-1] for s in starts]
@@ -169,6 +173,10 @@ def least_confidence(found: Answered, loss: float = 0.002) -> float:
         if found.right[leaving, images].mean() >= whole - loss:
             return percent / 100
     return 1.0
+
+
+def _batch(images: Pictures) -> int:
+    return max(16, min(BATCH, NUMBERS // images.raw[0].numel()))
 
 
 def _tuple(made: torch.Tensor | Logits) -> Logits:

@@ -14,15 +14,17 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from offload.dnn import compress, stored, structure, training, variants
+from offload.dnn.answers import Record
 from offload.dnn.pictures import Pictures
 from offload.dnn.variants import Bench, Made, Subject
+from offload.networks import Answers
 
 RECIPE = 1  # to be raised when a change makes networks that were kept stale
 CONFIDENCES = (0.7, 0.9)  # thresholds that every network with exits is tried at, beside the chosen one
 
 
 class Outcome(BaseModel):
-    """How good the answers are if images leave at the first exit that is this sure (None: at the end)."""
+    """How good answers are if images leave at the first exit that is this sure; None: at the end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -55,7 +57,9 @@ class Trial(BaseModel):
 def settings(subject: Subject) -> str:
     """Return a digest of what decides a trained network, but for its seed and its recipe's name."""
     weights = hashlib.blake2b(subject.weights.read_bytes()).hexdigest() if subject.weights else ""
-    images = [part.digest for part in (subject.images.train, subject.images.validation, subject.images.test)]
+    images = [
+        part.digest for part in (subject.images.train, subject.images.validation, subject.images.test)
+    ]
     told = [RECIPE, subject.name, subject.epochs, weights, subject.tune, *images]
     return hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
 
@@ -128,9 +132,7 @@ def _trial(bench: Bench, variant: str, path: Path, mark: str) -> Trial:
     return trial
 
 
-def _outcomes(
-    answered: training.Answered, test: Pictures, chosen: float | None
-) -> Iterator[Outcome]:
+def _outcomes(answered: training.Answered, test: Pictures, chosen: float | None) -> Iterator[Outcome]:
     exits, images = answered.said.shape
     early = () if chosen is None else (chosen, *CONFIDENCES)
     for number, confidence in enumerate((None, *early)):
@@ -202,3 +204,25 @@ def times(
         hook.remove()
     torch.set_num_threads(threads)
     return {name: tuple((total / runs * 1e-9).tolist()) for name, total in totals.items()}
+
+
+def answers_to(images: Pictures, networks: Mapping[str, nn.Module]) -> list[Record]:
+    """Return who answers these images right, for each variant, as a file of answers holds it."""
+    found = []
+    for variant, network in networks.items():
+        answered = training.answers(network, images)
+        right = tuple(each.astype(np.uint8).tobytes() for each in answered.right)
+        sure = tuple(each.tobytes() for each in answered.confidence)
+        found.append(Record(variant, None, 0, None, Answers(images.name, right, sure)))
+    return found
+
+
+def networks(
+    subject: Subject, names: Sequence[str], folder: Path, seed: int = 0
+) -> dict[str, nn.Module]:
+    """Return the networks of one seed that were made for all of the classes, from their files."""
+    return {
+        name: stored.read(network_path(folder, subject, name, seed), subject.build, subject.input_shape)
+        for name in names
+        if not name.startswith("tuned-")
+    }

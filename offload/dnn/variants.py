@@ -1,4 +1,4 @@
-"""How each smaller form of a classifier is made from its architecture, its images and a trained network."""
+"""How each smaller form of a classifier is made."""
 
 import copy
 from collections.abc import Callable
@@ -44,10 +44,13 @@ class Subject:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The steps from the architecture to a network of as many classes."""
+        """The steps from the architecture to a network of as many classes. Raises StructureError."""
         with torch.inference_mode():
-            own = self.build().eval()(self.example).shape[-1]
-        return () if own == self.classes else (("classes", self.classes),)
+            made = self.build().eval()(self.example)
+        if not isinstance(made, torch.Tensor) or made.dim() != 2:
+            msg = f"{self.name}: no classifier; one returns a tensor of logits (batch, classes)"
+            raise structure.StructureError(msg)
+        return () if made.shape[1] == self.classes else (("classes", self.classes),)
 
     def fresh(self) -> nn.Module:
         """Return the untrained network, with as many classes as the images have."""
@@ -72,11 +75,13 @@ class Made:
 
 
 class Bench:
-    """Where the variants of one seed are made; all but those trained anew start from one fp32 network."""
+    """Where the variants of one seed are made, from one trained fp32 network or from the start."""
 
     def __init__(self, subject: Subject, seed: int) -> None:
         self.subject, self.seed = subject, seed
-        self.base: Callable[[], nn.Module] = subject.fresh  # a new copy each time; trained once there is one
+        self.base: Callable[[], nn.Module] = (
+            subject.fresh
+        )  # a new copy each time; trained once there is one
 
     @cached_property
     def teacher(self) -> torch.Tensor:
@@ -87,10 +92,14 @@ class Bench:
     def elsewhere(self) -> dict[str, torch.Tensor]:
         """The weights of a network that was trained on the first half of the classes alone."""
         network = structure.with_classes(self.subject.build(), self.subject.classes // 2)
-        training.train(network, first_half(self.subject.images), max(1, self.subject.epochs // 2), self.seed)
+        training.train(
+            network, first_half(self.subject.images), max(1, self.subject.epochs // 2), self.seed
+        )
         return network.state_dict()
 
-    def train(self, network: nn.Module, share: float = 1.0, rate: float = 4e-3, **how: object) -> nn.Module:
+    def train(
+        self, network: nn.Module, share: float = 1.0, rate: float = 4e-3, **how: object
+    ) -> nn.Module:
         """Train for a share of the epochs."""
         epochs = max(1, round(share * self.subject.epochs))
         return training.train(network, self.subject.images, epochs, self.seed, rate=rate, **how)  # type: ignore[arg-type]
@@ -169,14 +178,13 @@ def _exits(bench: Bench) -> Made:
     """Train heads on the finished network, then all together; keep what validation likes better."""
     subject = bench.subject
     places = structure.nearest(bench.base(), subject.example, (1 / 3, 2 / 3))
-    stages = {place.path: place.channels for place in places}
-    network = structure.with_exits(bench.base(), subject.classes, stages)
+    stages = [part for place in places for part in (place.path, place.channels)]
+    network = structure.with_exits(bench.base(), subject.classes, *stages)
     bench.train(network, 0.25, parts=network.heads)
     together = bench.train(copy.deepcopy(network), 0.5, 2e-3)
     tried = [(training.answers(each, subject.images.validation), each) for each in (network, together)]
     found, best = max(tried, key=lambda pair: float(pair[0].right.mean()))
-    step = ("exits", subject.classes, *(part for pair in stages.items() for part in pair))
-    made = bench.made(best, step)
+    made = bench.made(best, ("exits", subject.classes, *stages))
     return Made(made.kept, made.form, made.plain, training.least_confidence(found))
 
 
@@ -204,12 +212,14 @@ def few_others(images: Split) -> Split:
     classes = len(images.train.classes)
     half = tuple(range(classes // 2, classes))
     return Split(
-        images.train.only(half).first(FEW), images.validation.only(half).first(FEW), images.test.only(half)
+        images.train.only(half).first(FEW),
+        images.validation.only(half).first(FEW),
+        images.test.only(half),
     )
 
 
 def _tuned(start: Literal["last", "whole", "scratch"]) -> Callable[[Bench], Made]:
-    """Learn the other half of the classes from a few images each, after the first half or from nothing."""
+    """Learn half of the classes from a few images each, after the other half or from nothing."""
 
     def make(bench: Bench) -> Made:
         subject = bench.subject
