@@ -43,7 +43,7 @@ def write(path: Path, network: nn.Module, form: Form, about: Mapping[str, str]) 
     """Write a network's weights, whole or not at all.
 
     An int8 network is given as `compress.watch` returned it: what is kept are its weights and ranges,
-    from which `compress.convert` makes the same network anywhere.
+    from which `compress.convert` makes the same network anywhere. Rounding to 4 bits happens here.
     """
     from safetensors.torch import save_file
 

@@ -13,6 +13,7 @@ from torch import nn
 from offload.dnn import compress, stored, structure, training
 from offload.dnn.pictures import Pictures, Split
 from offload.dnn.stored import Form, Numbers, Step
+from offload.entities import OffloadError
 
 Tune = Literal["whole", "last"]
 
@@ -109,9 +110,19 @@ class Bench:
         return Made(network, Form((*self.subject.steps, *steps), numbers), network)
 
     def make(self, variant: str) -> Made:
-        """Make a variant of RECIPES; the same seed makes the same on the same machine."""
+        """Make a variant of RECIPES; the same seed makes the same on the same machine.
+
+        Raises StructureError where a network does not lend itself to it.
+        """
         torch.manual_seed(self.seed)
-        return RECIPES[variant](self)
+        try:
+            return RECIPES[variant](self)
+        except OffloadError:
+            raise
+        except Exception as error:  # libraries that rebuild networks refuse some in many ways
+            why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            msg = f"{self.subject.name}: no {variant} of it can be made ({why}); name others"
+            raise structure.StructureError(msg) from error
 
 
 def _fp32(bench: Bench) -> Made:
@@ -138,8 +149,7 @@ def _int8(bench: Bench) -> Made:
 
 
 def _int4(bench: Bench) -> Made:
-    base = bench.base()
-    return Made(compress.int4(base), bench.made(base, numbers="int4").form, base)
+    return bench.made(bench.base(), numbers="int4")  # rounded when it is written
 
 
 def _pruned(share: float) -> Callable[[Bench], Made]:
@@ -223,6 +233,11 @@ def _tuned(start: Literal["last", "whole", "scratch"]) -> Callable[[Bench], Made
 
     def make(bench: Bench) -> Made:
         subject = bench.subject
+        if subject.classes < 4:
+            msg = (
+                f"{subject.name}: to learn half of {subject.classes} classes later is no trial; four are"
+            )
+            raise structure.StructureError(msg)
         images = few_others(subject.images)
         classes = len(images.train.classes)
         network = structure.with_classes(subject.build(), subject.classes // 2)
@@ -236,6 +251,11 @@ def _tuned(start: Literal["last", "whole", "scratch"]) -> Callable[[Bench], Made
         return Made(network, Form((("classes", classes),)), network)
 
     return make
+
+
+def possible(subject: Subject) -> list[str]:
+    """Return the variants that images of so many classes allow."""
+    return [name for name in RECIPES if subject.classes >= 4 or not name.startswith("tuned-")]
 
 
 def tested_on(subject: Subject, variant: str) -> Pictures:
