@@ -51,6 +51,15 @@ def test_the_slice_stands_for_the_test_set(name: str) -> None:
     assert share == pytest.approx(float(row["accuracy"]), abs=0.02)  # two deviations at 90 % of 2 000
 
 
+def test_accuracies_are_measured_means() -> None:
+    found = small.accuracies()
+    assert set(found) == set(FORMS)
+    assert found["fp32"].known == "measured"
+    assert 0.9 < found["fp32"].value < 0.95
+    assert found["fp32"].source.startswith("mean of 3 seeds (standard deviation 0.0")
+    assert found["student"].value < found["fp32"].value
+
+
 def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(stored.StoredError, match=r"fashion-cnn\.int2\.safetensors: no safetensors file"):
         small.load("int2")

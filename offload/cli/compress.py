@@ -64,9 +64,11 @@ def compress(
         table = variant_table.rows(subject, found, trials.times(networks, subject.example))
         variant_table.write(folder / f"{subject.name}.csv", table)
         written = _answers(subject, networks, folder)
-    if json_ or sys.stdout.isatty():
-        rows = [dict(row) for row in (table if json_ else variant_table.shown(table))]
-        show_list(rows, list(rows[0]), json_)
+    if json_:
+        show_list([dict(row) for row in table], [], json_)
+    elif sys.stdout.isatty():
+        columns = ["variant", "leaves at", "accuracy %", "F1", "kB", "MMAC", "CPU ms", "how"]
+        show_list(variant_table.shown(table), columns, json_)
     else:
         typer.echo(variant_table.markdown(table))
     if not json_:

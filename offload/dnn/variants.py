@@ -53,10 +53,10 @@ class Subject:
             raise structure.StructureError(msg)
         return () if made.shape[1] == self.classes else (("classes", self.classes),)
 
-    def fresh(self) -> nn.Module:
-        """Return the untrained network, with as many classes as the images have."""
+    def fresh(self, *, untrained: bool = False) -> nn.Module:
+        """Return the network before its training here, with as many classes as the images have."""
         network = self.build()
-        if self.weights:
+        if self.weights and not untrained:
             stored.start(self.weights, network)
         return structure.with_classes(network, self.classes) if self.steps else network
 
@@ -80,9 +80,8 @@ class Bench:
 
     def __init__(self, subject: Subject, seed: int) -> None:
         self.subject, self.seed = subject, seed
-        self.base: Callable[[], nn.Module] = (
-            subject.fresh
-        )  # a new copy each time; trained once there is one
+        # Makes a new copy each time; of the trained network as soon as there is one.
+        self.base: Callable[[], nn.Module] = subject.fresh
 
     @cached_property
     def teacher(self) -> torch.Tensor:
@@ -172,7 +171,7 @@ def _narrow(share: float, *, distilled: bool = False) -> Callable[[Bench], Made]
     """Train from the start what pruning by this share leaves of the structure."""
 
     def make(bench: Bench) -> Made:
-        network = structure.pruned(bench.subject.fresh(), share, bench.subject.example)
+        network = structure.pruned(bench.subject.fresh(untrained=True), share, bench.subject.example)
         loss = training.distilling(bench.teacher) if distilled else training.cross_entropy
         torch.manual_seed(bench.seed)
         return bench.made(bench.train(structure.renewed(network), loss=loss))
@@ -181,7 +180,8 @@ def _narrow(share: float, *, distilled: bool = False) -> Callable[[Bench], Made]
 
 
 def _separable(bench: Bench) -> Made:
-    return bench.made(bench.train(structure.separable(bench.subject.fresh())), ("separable",))
+    network = structure.separable(bench.subject.fresh(untrained=True))
+    return bench.made(bench.train(network), ("separable",))
 
 
 def _exits(bench: Bench) -> Made:
