@@ -135,37 +135,47 @@ def test_files_that_are_none_are_refused(path: Path) -> None:
     refused(path, "no safetensors file")
 
 
+def say(path: Path, told: str) -> None:
+    """Keep a file's tensors, and let it say something else of itself."""
+    save_file(load_file(path), path, {stored.ENTRY: told})
+
+
 @pytest.mark.parametrize(
     "told",
     [
-        {"steps": "["},
-        {"steps": "7"},
-        {"steps": '[["eval", "1"]]'},
-        {"steps": "[[]]"},
-        {"steps": '[["bottleneck", "features.stage2", 1000000, 32]]'},
-        {"steps": '[["classes", -1]]'},
-        {"steps": json.dumps([["separable"]] * 9)},
-        {"numbers": "int3"},
+        "[", "7", "[1, 2]", "[" * 100_000, '{"steps": 7}', '{"steps": [[]]}', '{"steps": [[["exits"]]]}',
+        '{"steps": [["bottleneck", "features.stage2", 1000000, 32]]}', '{"steps": [["classes", -1]]}',
+        '{"steps": [["classes", true]]}', json.dumps({"steps": [["separable"]] * 9}),
+        '{"numbers": "int3"}', '{"numbers": ["int4"]}',
     ],
-)
-def test_a_file_asks_for_nothing_unknown(path: Path, told: dict[str, str]) -> None:
-    save_file(load_file(path), path, told)
-    refused(path, "steps are not JSON|what no file of")
+)  # fmt: skip
+def test_a_file_asks_for_nothing_unknown(path: Path, told: str) -> None:
+    say(path, told)
+    refused(path, "no JSON object|what no file of|steps that no file of")
 
 
 @pytest.mark.parametrize(
     "told",
     [
-        {"steps": '[["classes"]]'},
-        {"steps": '[["classes", "features"]]'},
-        {"steps": '[["exits", 10, "nowhere", 16]]'},
-        {"steps": '[["bottleneck", "features.stage2", 4, 32]]'},
+        {"steps": [["eval", "1"]]},
+        {"steps": [["classes"]]},
+        {"steps": [["classes", "features"]]},
+        {"steps": [["exits", 10, "nowhere", 16]]},
+        {"steps": [["bottleneck", "features.stage2", 4, 32]]},
         {"numbers": "int8"},
     ],
 )
-def test_a_file_that_does_not_fit_what_it_says_is_refused(path: Path, told: dict[str, str]) -> None:
-    save_file(load_file(path), path, told)
+def test_a_file_that_does_not_fit_what_it_says_is_refused(path: Path, told: object) -> None:
+    say(path, json.dumps(told))
     refused(path, "does not fit its architecture")
+
+
+def test_the_same_network_is_the_same_bytes(path: Path) -> None:
+    again = path.with_name("again.safetensors")
+    stored.write(again, network(), Form(), {"model": "fashion-cnn", "seed": "0", "settings": "1"})
+    first = again.read_bytes()
+    stored.write(again, network(), Form(), {"model": "fashion-cnn", "seed": "0", "settings": "1"})
+    assert again.read_bytes() == first
 
 
 def test_wrong_tensors_are_refused(path: Path) -> None:
@@ -175,11 +185,8 @@ def test_wrong_tensors_are_refused(path: Path) -> None:
     save_file({name: each for name, each in tensors.items() if name != "output.bias"}, path)
     refused(path, "does not fit")
     index, value = torch.tensor([9_000_000], dtype=torch.int32), torch.ones(1)
-    save_file(
-        tensors | {"output.weight:index": index, "output.weight:value": value},
-        path,
-        {"numbers": "sparse"},
-    )
+    packed = {"output.weight:index": index, "output.weight:value": value}
+    save_file(tensors | packed, path, {stored.ENTRY: '{"numbers": "sparse"}'})
     refused(path, "does not fit")
 
 
