@@ -9,8 +9,9 @@ import pytest
 
 from offload.dnn import answers
 from offload.dnn.profiles import ProfileError
-from offload.scenario.catalogue import DATA, Catalogue
+from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import HardwareTable, InlineModel
+from offload.shipped import DATA
 from tests import hand_made
 
 RESNET = DATA / "profiles" / "resnet18.int8.x86-core.json"
