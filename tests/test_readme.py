@@ -50,9 +50,9 @@ def careful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     if command.startswith("offload profile"):  # a machine that runs tests is seldom idle
-        from offload.dnn import profiler
+        from offload.dnn import machine
 
-        monkeypatch.setattr(profiler, "_why_busy", lambda *_: "")
+        monkeypatch.setattr(machine, "why_busy", lambda *_: "")
     done = CliRunner().invoke(app, shortened(shlex.split(command)[1:], tmp_path))
     assert done.exit_code == 0, done.output
     assert done.output.strip()
