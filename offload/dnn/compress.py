@@ -45,4 +45,9 @@ def convert(watched: fx.GraphModule) -> fx.GraphModule:
 
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
-        return convert_fx(watched)
+        converted = convert_fx(watched)
+    for node in converted.graph.nodes:
+        if node.op == "call_method" and node.target == "view":
+            node.target = "reshape"  # int8 layers put the channels last, where not every view exists
+    converted.recompile()
+    return converted

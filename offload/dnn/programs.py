@@ -75,10 +75,10 @@ def load_int8(path: Path, network: nn.Module, example: tuple[torch.Tensor, ...])
     watched = compress.watch(network, example)
     try:
         watched.load_state_dict(state)
-    except RuntimeError as error:
+        return compress.convert(watched)
+    except Exception as error:  # ranges that were tampered with may lead to anything
         msg = f"{path}: these are not the weights and ranges of such a network"
         raise ProgramError(msg) from error
-    return compress.convert(watched)
 
 
 def save_tensors(path: Path, values: Sequence[Any]) -> None:

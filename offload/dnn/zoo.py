@@ -72,7 +72,7 @@ def variant(network: Network, name: str) -> nn.Module:
         return compress.int8(built, network.example(1))
     except Exception as error:
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
-        msg = f"{network.name}:int8: torch.ao.quantization cannot trace it ({reason})"
+        msg = f"{network.name}:int8: torch.ao.quantization cannot convert it ({reason})"
         raise UnknownNetworkError(msg) from error
 
 
