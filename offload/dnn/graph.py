@@ -128,14 +128,18 @@ def _held(graph: Graph, nodes: list[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
 
 
 def _call(graph: fx.GraphModule, node: fx.Node, path: str, module: nn.Module) -> None:
-    """Let a layer be a call of a module on its one input."""
+    """Let a layer be a call of a module on its one input.
+
+    Under a flat name: looking it up along its path would take longer than the network itself does.
+    """
     (value,) = (each for each in node.all_input_nodes if each.op != "get_attr")
     weights = [each for each in node.all_input_nodes if each.op == "get_attr"]
-    node.op, node.target, node.args, node.kwargs = "call_module", path, (value,), {}
+    flat = "layer_" + path.replace(".", "_")
+    node.op, node.target, node.args, node.kwargs = "call_module", flat, (value,), {}
     for weight in weights:
         if not weight.users:
             graph.graph.erase_node(weight)
-    graph.add_submodule(path, module)
+    graph.add_submodule(flat, module)
 
 
 def _live(module: fx.GraphModule, done: set[fx.Node]) -> list[fx.Node]:
