@@ -363,14 +363,3 @@ def test_an_int8_network_counts_the_work_of_its_fp32_form() -> None:
     assert quantised.cuts[0].payload_bytes == 4 * 3 * 16 * 16
     assert min(cut.payload_bytes for cut in inner) == 8 * 8 * 8
     assert quantised.cuts[-1].payload_bytes == 4 * 12 * 8 * 8
-
-
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(zoo.UnknownNetworkError, match="no network of that name; known are alexnet"):
-        zoo.network("resnet19")
-    with pytest.raises(zoo.UnknownNetworkError, match="no_such_module"):
-        zoo.network("no_such_module:build")
-    with pytest.raises(zoo.UnknownNetworkError, match="no such variant; known are fp32 and int8"):
-        zoo.variant(zoo.network("torch.nn:Identity"), "int4")
-    with pytest.raises(zoo.UnknownNetworkError, match=r"returned dict, no torch\.nn\.Module"):
-        zoo.variant(zoo.network("builtins:dict"), "fp32")

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
+from offload.cli import app
 from offload.dnn import zoo
 from offload.dnn.capturing import captured, check_exact, same
 from offload.dnn.graph import split
@@ -27,8 +29,8 @@ from offload.networks import Figure
 
 ALL = "OFFLOAD_ALL_NETWORKS" in os.environ
 SAMPLE: dict[str, tuple[Input, ...]] = {
-    "squeezenet": (), "mobilenetv2": (), "mobilenetv3": (), "efficientnet-b0": (),
-    "segformer-b0": (Input((3, 64, 96)),), "yolos-tiny": (Input((3, 64, 96)),), "ast-keywords": (),
+    "squeezenet": (), "mobilenetv3": (), "efficientnet-b0": (), "segformer-b0": (Input((3, 64, 96)),),
+    "yolos-tiny": (Input((3, 64, 96)),),
 }  # fmt: skip
 TASKS = {"classification", "detection", "segmentation", "keywords", "text classification"}
 # Parameters of torchvision's networks; its MobileNets have another bias.
@@ -131,7 +133,9 @@ def test_int8_of_a_network_that_cannot_be_traced() -> None:
             return x + 1 if x.sum() > 0 else x
 
     network = replace(MINE, build=Branches)
-    with pytest.raises(UnknownNetworkError, match=r"mine:int8: torch\.ao\.quantization cannot trace it"):
+    with pytest.raises(
+        UnknownNetworkError, match=r"mine:int8: torch\.ao\.quantization cannot convert it"
+    ):
         zoo.variant(network, "int8")
 
 
@@ -184,6 +188,8 @@ def test_a_users_network_with_shapes_or_an_example(module: Callable[[str], str])
     network = zoo.network(f"{name}:Two", example=f"{name}:inputs")
     assert network.inputs == (Input((5,), torch.int64), Input((3, 4, 4)))
     assert network.example(3)[0].tolist() == [[1] * 5] * 3
+    two = zoo.variant(network, "fp32")
+    check_exact("Two", two, captured("Two", two, network.example(3)), network.example(2))
     assert zoo.network("torch.nn:Identity").input_shape == (3, 224, 224)
 
 
@@ -293,7 +299,7 @@ def test_a_saved_program_is_a_network(tmp_path: Path) -> None:
     check_exact("small", module, graph, example)
     with torch.inference_mode():
         assert same(graph.module(*example), whole(*example))
-    with pytest.raises(UnknownNetworkError, match="saved for a batch of 2 and takes no batch of 1"):
+    with pytest.raises(UnknownNetworkError, match="small: it was exported for a batch of 2, not of 1"):
         network.example(1)
     with pytest.raises(UnknownNetworkError, match=r"small:int8: no such variant; known are fp32$"):
         zoo.variant(network, "int8")
@@ -356,3 +362,38 @@ def test_an_accuracy_says_how_it_is_known() -> None:
         " top-1 on ImageNet-1k (single crop, 224 px)",
     )
     assert "299 px" in zoo.network("inceptionv3").accuracies["fp32"].source
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{m}:Two", "--input", "3,x"], "--input 3,x: write the sizes without the batch"),
+        (["{m}:Two", "--input", "5:int64", "--example", "{m}:inputs"], "{m}:Two: give the shapes"),
+        (["{m}:Two", "--example", "{m}:raises"], "{m}:Two: its example function raised TypeError"),
+        (["{m}:raises"], "raises: building it raised ValueError: no weights here"),
+        (["{m}:exits"], "exits: building it raised SystemExit: 3"),
+        (["{m}:absent"], "{m}:absent: AttributeError"),
+        (["builtins:dict"], "dict: the factory returned dict, no torch.nn.Module"),
+        (["broken.pt2"], "broken.pt2: no whole file of torch.export.save"),
+        (["broken.pt2", "--input", "3"], "broken.pt2: a saved program says itself what it takes"),
+        (["resnet19"], "resnet19: no network of that name"),
+        (
+            ["mobilenetv2", "--variant", "int3"],
+            "mobilenetv2:int3: no such variant; known are fp32, bf16,",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_refuses_in_one_line_and_writes_nothing(
+    module: Callable[[str], str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    name = module(USERS)
+    (tmp_path / "broken.pt2").write_bytes(b"PK\x03\x04 and no more")
+    words = [each.replace("{m}", name) for each in arguments]
+    done = CliRunner().invoke(
+        app, ["profile", *words, "--out", "out", "--rounds", "1", "--pause", "0 s"]
+    )
+    assert done.exit_code == 2
+    assert done.stderr.startswith(message.replace("{m}", name))
+    assert done.stderr.count("\n") == 1
+    assert list((tmp_path / "out").iterdir()) == []

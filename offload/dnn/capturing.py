@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from offload.dnn.graph import Graph, capture, split
-from offload.dnn.zoo import UnknownNetworkError
+from offload.dnn.network import UnknownNetworkError, brief
 
 _OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 _STANDARD, _INSTALLED = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
@@ -84,7 +84,7 @@ def why(error: BaseException) -> str:
     elif type(error).__name__ == "GuardOnDataDependentSymNode":
         reason = "a branch or a size depends on computed values"
     else:
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
+        reason = brief(error)
     return f"{place}{reason}" + (f" (at {operator})" if operator else "")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils._pytree import tree_map
 
 
 def int8(
@@ -47,7 +48,12 @@ def convert(watched: fx.GraphModule) -> fx.GraphModule:
 
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
-        return convert_fx(watched)
+        converted = convert_fx(watched)
+    for node in converted.graph.nodes:
+        if node.op == "call_method" and node.target == "view":
+            node.target = "reshape"  # int8 layers put the channels last, where not every view exists
+    converted.recompile()
+    return converted
 
 
 def int8_bytes(converted: nn.Module) -> int:
@@ -68,9 +74,14 @@ class BrainFloat(nn.Module):
         super().__init__()
         self.network = network.to(torch.bfloat16)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits."""
-        return self.network(x.bfloat16()).float()  # type: ignore[no-any-return]  # a module
+    def forward(self, *inputs: torch.Tensor) -> Any:  # noqa: ANN401 - what the network answers
+        """Return its answers."""
+        answers = self.network(*(each.bfloat16() if _is_float(each) else each for each in inputs))
+        return tree_map(lambda each: each.float() if _is_float(each) else each, answers)
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def bf16(network: nn.Module) -> nn.Module:

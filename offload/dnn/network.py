@@ -63,7 +63,10 @@ class Network:
     def example(self, batch: int) -> tuple[torch.Tensor, ...]:
         """Return inputs for a batch. Raises UnknownNetworkError where it does not take such a one."""
         if self.batch not in (None, batch):
-            msg = f"{self.name}: it was saved for a batch of {self.batch} and takes no batch of {batch}"
+            msg = (
+                f"{self.name}: it was exported for a batch of {self.batch}, not of {batch};"
+                " export it for that, or for any"
+            )
             raise UnknownNetworkError(msg)
         if self.draw is not None:
             return drawn(self.name, self.draw, batch)
@@ -100,7 +103,7 @@ def drawn(
     try:
         made = draw(batch)
     except (Exception, SystemExit) as error:
-        msg = f"{name}: its example function raised {type(error).__name__}: {error}"
+        msg = f"{name}: its example function raised {brief(error)}"
         raise UnknownNetworkError(msg) from error
     tensors = made if isinstance(made, tuple) else ()
     if not tensors or not all(
@@ -112,3 +115,8 @@ def drawn(
         )
         raise UnknownNetworkError(msg)
     return tensors
+
+
+def brief(error: BaseException) -> str:
+    """Return an error's kind and the first line of its message."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"

@@ -20,6 +20,7 @@ from torch import fx, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from offload.dnn import compress, pt2
+from offload.dnn.network import brief
 from offload.dnn.pt2 import ProgramError
 
 MAX_BYTES = 4_000_000_000
@@ -37,7 +38,7 @@ def save_part(path: Path, part: nn.Module, inputs: Sequence[Any]) -> None:
             copies = tree_map(lambda value: value.detach().clone(), tuple(inputs))
             program = torch.export.export(part, copies)
         except Exception as error:
-            msg = f"{path}: this part is no program to torch.export: {str(error).partition(chr(10))[0]}"
+            msg = f"{path}: this part is no program to torch.export: {brief(error)}"
             raise ProgramError(msg) from error
     aside = path.with_name(f".partial-{path.stem}.pt2")
     try:
@@ -75,10 +76,10 @@ def load_int8(path: Path, network: nn.Module, example: tuple[torch.Tensor, ...])
     watched = compress.watch(network, example)
     try:
         watched.load_state_dict(state)
-    except RuntimeError as error:
+        return compress.convert(watched)
+    except Exception as error:  # ranges that were tampered with may lead to anything
         msg = f"{path}: these are not the weights and ranges of such a network"
         raise ProgramError(msg) from error
-    return compress.convert(watched)
 
 
 def save_tensors(path: Path, values: Sequence[Any]) -> None:
@@ -121,7 +122,7 @@ def load_tensors(path: Path) -> tuple[Any, ...]:
 
         return tuple(value(json.loads(metadata["tree"])))
     except Exception as error:  # whatever a file that was tampered with leads to
-        msg = f"{path}: holds no tensors that crossed a cut ({type(error).__name__}: {error})"
+        msg = f"{path}: holds no tensors that crossed a cut ({brief(error)})"
         raise ProgramError(msg) from error
 
 
@@ -157,5 +158,5 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         msg = f"{path}: {error.strerror or error}"
         raise ProgramError(msg) from error
     except safetensors.SafetensorError as error:
-        msg = f"{path}: no whole safetensors file ({error}); make it again"
+        msg = f"{path}: no whole safetensors file ({brief(error)}); make it again"
         raise ProgramError(msg) from error

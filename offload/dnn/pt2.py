@@ -18,6 +18,7 @@ import torch
 from torch import fx
 
 from offload.dnn.archive import DTYPES, MAX_BYTES, Archive, Refusal
+from offload.dnn.network import brief
 from offload.entities import OffloadError
 
 SCHEMA = 8  # the major version of the format, since torch 2.8
@@ -72,8 +73,7 @@ def read(path: Path) -> Program:
     except zipfile.BadZipFile as error:
         why = f"no whole file of torch.export.save ({error}); save it again"
     except Exception as error:  # noqa: BLE001 - a file that was tampered with may lead to anything
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
-        why = f"broken, or of another version of torch ({reason})"
+        why = f"broken, or of another version of torch ({brief(error)})"
     msg = f"{path}: {why}"
     raise ProgramError(msg)
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map
 
 from offload.dnn import compress, pt2
 from offload.dnn.named import NAMED, hide_broken_torchvision
-from offload.dnn.network import Input, Network, UnknownNetworkError, drawn
+from offload.dnn.network import Input, Network, UnknownNetworkError, brief, drawn
 from offload.entities import NAME_RULE, OffloadError, is_name
 
 __all__ = ["NAMED", "Input", "Network", "UnknownNetworkError", "network", "precision", "variant"]
@@ -66,13 +65,11 @@ def variant(network: Network, name: str) -> nn.Module:
     if name in network.forms or name == "fp32":
         return built
     if name == "bf16":
-        built.to(torch.bfloat16).register_forward_pre_hook(lambda _, given: tree_map(_bf16, given))
-        return built
+        return compress.bf16(built)
     try:
         return compress.int8(built, network.example(1))
     except Exception as error:
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
-        msg = f"{network.name}:int8: torch.ao.quantization cannot trace it ({reason})"
+        msg = f"{network.name}:int8: torch.ao.quantization cannot convert it ({brief(error)})"
         raise UnknownNetworkError(msg) from error
 
 
@@ -88,17 +85,13 @@ def _built(name: str, make: Callable[[], nn.Module]) -> nn.Module:
     except OffloadError:
         raise
     except (Exception, SystemExit) as error:
-        msg = f"{name}: building it raised {type(error).__name__}: {error}"
+        msg = f"{name}: building it raised {brief(error)}"
         raise UnknownNetworkError(msg) from error
     if not isinstance(built, nn.Module):
         msg = f"{name}: the factory returned {type(built).__name__}, no torch.nn.Module"
         raise UnknownNetworkError(msg)
     return built.eval()
 
-
-def _bf16(value: Any) -> Any:  # noqa: ANN401 - any argument
-    is_fraction = isinstance(value, torch.Tensor) and value.is_floating_point()
-    return value.bfloat16() if is_fraction else value
 
 
 def _found(path: str) -> Callable[..., Any]:
@@ -108,7 +101,7 @@ def _found(path: str) -> Callable[..., Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a user's module may raise anything when imported
-        msg = f"{path}: {type(error).__name__}: {error}"
+        msg = f"{path}: {brief(error)}"
         if isinstance(error, ImportError) and error.name == "torchvision":
             msg += "; the torchvision that is installed does not fit this torch"
         raise UnknownNetworkError(msg) from error
