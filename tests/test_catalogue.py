@@ -9,8 +9,9 @@ import pytest
 
 from offload.dnn import answers
 from offload.dnn.profiles import ProfileError
-from offload.scenario.catalogue import DATA, Catalogue
+from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import HardwareTable, InlineModel
+from offload.shipped import DATA
 from tests import hand_made
 
 RESNET = DATA / "profiles" / "resnet18.int8.x86-core.json"
@@ -138,6 +139,85 @@ def test_an_inline_network_costs_what_it_says() -> None:
         assert box.seconds(0, 2, batch) == pytest.approx(0.002 * batch + 0.002)
     assert (tub.service, tub.cv) == ("log-normal", 0.5)
     assert catalogue.profile(variant, "x86-core") is None
+
+
+POWER = {"value": "1 W", "known": "assumed", "source": "s"}
+
+
+def published(**latencies: str) -> HardwareTable:
+    """Return a user's table of a machine on which these networks are published in int8."""
+    sizes = {"inceptionv4": 299, "resnet50v1-299": 299, "resnet152-299": 299}
+    return HardwareTable.model_validate({
+        "kind": "cpu", "memory": "1 GB", "idle_power": POWER, "busy_power": {**POWER, "value": "3 W"},
+        "latencies": [
+            {
+                "model": model, "pixels": sizes.get(model, 224), "precision": "int8", "latency": latency,
+                "source": "a data sheet",
+            }
+            for model, latency in latencies.items()
+        ],
+    })  # fmt: skip
+
+
+FIVE = {"mobilenetv1": "82 ms", "mobilenetv2": "61 ms", "vgg16": "2.3 s", "vgg19": "2.8 s",
+        "squeezenet": "116 ms"}  # fmt: skip
+
+
+def test_a_table_of_published_figures_adds_hardware_with_its_error() -> None:
+    six = {**FIVE, "densenet121": "516 ms"}
+    catalogue = Catalogue(hardware={"few": published(**FIVE), "many": published(**six)})
+    (own,) = [v for v in catalogue.variants("mobilenetv2") if v.name == "int8"]
+    (other,) = [v for v in catalogue.variants("resnet18") if v.name == "int8"]
+    for name in ("few", "many"):
+        assert sum(catalogue.profile(own, name).layers_s[1]) == pytest.approx(0.061)
+    assert catalogue.profile(own, "few").error == "total published; shares unchecked"
+    assert catalogue.profile(other, "few").error == "error unknown"
+    told = catalogue.profile(other, "many")
+    # Half the latencies of a Cortex-A53, which takes 467 ms by all ten: half of that, or about.
+    assert sum(told.layers_s[1]) == pytest.approx(0.234, rel=0.3)
+    assert told.error.startswith("mean ")
+    assert "choice of method left out too, 6 networks; shares ±" in told.error
+    assert "a data sheet" in told.source
+
+
+def test_running_the_profiler_adds_hardware(tmp_path: Path) -> None:
+    own(tmp_path, "resnet18.int8.mine.json", hardware="mine")
+    catalogue = Catalogue(tmp_path, hardware={"mine": published(**FIVE)})
+    (variant,) = [v for v in catalogue.variants("resnet18") if v.name == "int8"]
+    assert catalogue.profile(variant, "mine").known == "measured"
+    assert catalogue.profile(variant, "mine").error == ""
+    # What was not run there is rescaled, with its mark.
+    (other,) = [v for v in catalogue.variants("resnet50") if v.name == "int8"]
+    assert (catalogue.profile(other, "mine").known, catalogue.profile(other, "mine").error) == (
+        "rescaled", "error unknown",
+    )  # fmt: skip
+
+
+def test_seconds_are_compared_in_one_precision() -> None:
+    # All of the ten were measured in fp32 but only two in int8: fp32 seconds count for all.
+    (judged,) = Catalogue().judgements("cortex-a53").values()
+    assert {network.graph.precision for network in judged.networks} == {"fp32"}
+    (t4,) = Catalogue().judgements("t4").values()
+    assert t4.told == "one factor x measured seconds (int8)"
+
+
+def test_a_changed_network_is_no_anchor(tmp_path: Path) -> None:
+    own(tmp_path, "resnet18.pruned.x86-core.json", variant="pruned")
+    catalogue = Catalogue(tmp_path, hardware={"box": published(resnet18="9 ms")})
+    plain, pruned = (
+        next(v for v in catalogue.variants("resnet18") if v.name == name) for name in ("int8", "pruned")
+    )
+    assert catalogue.profile(plain, "box").error.startswith("total published")
+    assert catalogue.profile(pruned, "box").error == "error unknown"
+
+
+def test_the_second_opinion_replaces_the_first() -> None:
+    first, second = Catalogue(), Catalogue(shares="second-opinion")
+    (variant,) = [v for v in first.variants("mobilenetv2") if v.name == "int8"]
+    for name, swapped in (("cortex-a53", True), ("t4", False), ("x86-core", False)):
+        one, other = first.profile(variant, name), second.profile(variant, name)
+        assert (one.layers_s[1] != other.layers_s[1]) == swapped
+        assert sum(one.layers_s[1]) == pytest.approx(sum(other.layers_s[1]), rel=1e-12)
 
 
 def test_own_hardware_hides_the_shipped_one() -> None:

@@ -27,6 +27,7 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
     if words[0] == "compare":
         # Later options win, so these replace what README gives.
         words += ["--replications", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
+        words += ["--no-second-opinion"]
     if words[0] in ("compare", "run"):
         words += ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"']
     if words[0] == "profile":
@@ -49,9 +50,9 @@ def careful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     if command.startswith("offload profile"):  # a machine that runs tests is seldom idle
-        from offload.dnn import profiler
+        from offload.dnn import machine
 
-        monkeypatch.setattr(profiler, "_why_busy", lambda *_: "")
+        monkeypatch.setattr(machine, "why_busy", lambda *_: "")
     done = CliRunner().invoke(app, shortened(shlex.split(command)[1:], tmp_path))
     assert done.exit_code == 0, done.output
     assert done.output.strip()

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from offload.entities import Outcome, Plan
+from offload.entities import Facts, Outcome, Plan
+from offload.planning.shares import share_gap_s
 from offload.policies.table import Choice
 from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
@@ -25,7 +26,8 @@ LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downl
 
 # The columns of the rows, in order. `latency_s` and `correct` are null for what did not finish, and
 # `correct` where nobody can say; plans are written out once, the last one column by column too. `exit`
-# is the one that was taken, null where the network has but one.
+# is the one that was taken, null where the network has but one; `share_gap_s` is null but where a
+# network is divided on hardware on whose layers two opinions differ.
 SCHEMA = pl.Schema({
     "request": pl.Int64, "device": pl.String, "group": pl.String, "task": pl.String,
     "born_s": pl.Float64, "deadline_s": pl.Float64, "ended_s": pl.Float64,
@@ -33,7 +35,7 @@ SCHEMA = pl.Schema({
     "attempts": pl.Int32, "first_plan": pl.String, "plan": pl.String, "variant": pl.String,
     "device_cut": pl.Int32, "edge_cut": pl.Int32, "edge": pl.String, "cloud": pl.String,
     "uplink": pl.String, "codec": pl.String, "confidence": pl.Float64, "exit": pl.Int32,
-    "split": pl.Boolean, "batch": pl.Int32,
+    "split": pl.Boolean, "share_gap_s": pl.Float64, "batch": pl.Int32,
     **dict.fromkeys(LEGS, pl.Float64),
     "up_bytes": pl.Float64, "down_bytes": pl.Float64,
     "energy_j": pl.Float64, "edge_j": pl.Float64, "cloud_j": pl.Float64,
@@ -57,7 +59,7 @@ def plan_label(plan: Plan) -> str:
     return " ".join([variant.label + sure, *filter(None, parts)])
 
 
-def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFrame:
     """Turn outcomes into rows, in the order of their requests' births."""
     outcomes = sorted(outcomes, key=lambda o: (o.request.born_s, o.request.id))
     requests = [o.request for o in outcomes]
@@ -79,6 +81,7 @@ def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         "correct": [o.correct for o in outcomes],
         "cause": [o.cause for o in outcomes],
         "attempts": [o.attempts for o in outcomes],
+        "share_gap_s": _share_gaps(outcomes, facts),
         "first_plan": [told[id(o.first_plan)]["plan"] for o in outcomes],
         **{key: [plan[key] for plan in plans] for key in _PLAN},
     }
@@ -86,6 +89,15 @@ def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         if key not in columns:
             columns[key] = [getattr(o, key) for o in outcomes]
     return pl.DataFrame(columns, schema_overrides=SCHEMA).select(SCHEMA.names())
+
+
+def _share_gaps(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> list[float | None]:
+    """Return for each request how much its last plan rests on shares of layers, once a plan."""
+    by_task = {(each.group, each.task): each for each in facts}
+    keys = [(o.request.group, o.request.task, id(o.plan)) for o in outcomes]
+    plans = dict(zip(keys, (o.plan for o in outcomes), strict=True))
+    gaps = {key: share_gap_s(by_task[key[:2]], plan) for key, plan in plans.items()}
+    return [gaps[key] for key in keys]
 
 
 _PLAN = (

@@ -1,11 +1,16 @@
 """The commands about networks and machines: models, hardware, profile."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.split import Example, Inputs
+from offload.views.progress import progress
+
+if TYPE_CHECKING:
+    from offload.dnn.methods import Judgement
 
 
 def models(json_: Json = False) -> None:
@@ -43,12 +48,26 @@ def models(json_: Json = False) -> None:
     show_list(rows, ["network", "hardware", "known", "latency_s", "top-1", "error"], json_=False)
 
 
-def hardware(json_: Json = False) -> None:
-    """List the hardware, its power, and how that is known."""
+def hardware(
+    errors: Annotated[
+        bool, typer.Option("--errors", help="How far off each method is, leaving networks out.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """List the hardware: its power, how networks are rescaled to it, and the error of that."""
     from offload.scenario.catalogue import Catalogue
 
     with clear_errors():
         catalogue = Catalogue()
+        judged = {name: catalogue.judgements(name) for name in catalogue.hardware_names}
+        if errors:
+            told = [row for name, found in judged.items() for row in _errors(name, found)]
+            if not json_:
+                for row in told:
+                    known = [row[key] for key in ("mean", "median", "max") if row[key] is not None]
+                    row["mean, median, max"] = ", ".join(f"{e:.0%}" for e in known) or "error unknown"
+            show_list(told, ["hardware", "method", "mean, median, max", "note"], json_)
+            return
         rows = [
             {
                 "name": name,
@@ -57,53 +76,111 @@ def hardware(json_: Json = False) -> None:
                 "busy_w": found.busy_w.value,
                 "power_known": found.busy_w.known,
                 "anchors": len(found.anchors),
+                "method": "; ".join(f"{p}: {j.told}" for p, j in judged[name].items()),
+                "error": "; ".join(f"{p}: {j.error}" for p, j in judged[name].items()),
                 "source": found.busy_w.source,
             }
             for name in catalogue.hardware_names
             for found in (catalogue.hardware(name),)
         ]
-    show_list(rows, ["name", "kind", "idle_w", "busy_w", "power_known", "anchors", "source"], json_)
+    if not json_:
+        for row in rows:
+            row["idle to busy"] = f"{row['idle_w']:g} to {row['busy_w']:g} W {row['power_known']}"
+            methods = [f"{p}: {j.told}: {j.error}" for p, j in judged[str(row["name"])].items()]
+            row["rescaled by"] = "; ".join(methods) or "nothing: what is measured counts"
+    show_list(rows, ["name", "kind", "idle to busy", "rescaled by"], json_)
+
+
+def _errors(name: str, found: "dict[str, Judgement]") -> list[dict[str, Any]]:
+    """Tell how far off every method is, and what that comes to if the choice is left out too."""
+    return [
+        {
+            "hardware": name,
+            "precision": precision,
+            "method": method,
+            "networks": len(judged.networks),
+            "mean": error and error.mean,
+            "median": error and error.median,
+            "max": error and error.largest,
+            "note": note,
+        }
+        for precision, judged in found.items()
+        for method, error, note in judged.table()
+    ]
 
 
 def profile(
-    models: Annotated[list[str], typer.Argument(help="Named networks, or module:factory.")],
-    variant: Annotated[list[str], typer.Option(help="fp32 or int8; repeatable.")] = ["fp32"],  # noqa: B006
+    models: Annotated[list[str], typer.Argument(help="Named networks, module:factory, or FILE.pt2.")],
+    variant: Annotated[list[str], typer.Option(help="fp32, bf16, int8, ...; repeatable.")] = ["fp32"],  # noqa: B006
     batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,
     pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch, for one operator.")] = 1,
     hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
-    shape: Annotated[str, typer.Option("--input", help='Shape of one input, "3,224,224".')] = "",
+    inputs: Inputs = [],  # noqa: B006
+    example: Example = "",
+    device: Annotated[str, typer.Option(help="cpu.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder for the profiles.")] = Path("profiles"),
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Measure nothing: show two profile files side by side.")
+    ] = False,
 ) -> None:
-    """Time networks layer by layer on this machine with PyTorch, one thread.
+    """Time networks layer by layer on this machine with PyTorch.
 
     Five rounds, a minute apart, for a profile to trust; --rounds 1 --pause "0 s" for a quick look.
+    Stopped, the same command goes on where it was.
     """
     from offload.units import Quantity
 
     with clear_errors():
+        if compare:
+            _show_side_by_side(models)
+            return
+        if device != "cpu":
+            msg = (
+                f"--device {device}: only cpu; what runs on an accelerator goes on after the call"
+                " returns, and is not timed right without the device's own events"
+            )
+            raise BadInputError(msg)
         try:
             pause_s = Quantity("time").parse(pause)
         except ValueError as error:
             msg = f"--pause {pause}: {error}"
             raise BadInputError(msg) from error
         batches = tuple(sorted({1, *_whole_numbers("--batch", batch)}))
-        input_shape = _whole_numbers("--input", shape) if shape else None
         writable(out)
         from offload.dnn import profiler, profiles, zoo
+        from offload.dnn.network import parse_input
 
-        networks = [zoo.network(name, input_shape) for name in models]
+        taken = tuple(parse_input(text) for text in inputs)
+        networks = [zoo.network(name, taken, example) for name in models]
         targets = [(network, form) for network in networks for form in variant]
-        session = profiler.Session(hardware, batches)
-        for found in session.measure(targets, rounds, pause_s, typer.echo):
-            path = out / f"{found.model}.{found.variant}.{found.hardware}.json"
-            profiles.write(path, found)
-            typer.echo(f"{path}: residual {profiles.residual(found.rounds):+.1%} at batch 1")
-            typer.echo(
-                f'In a scenario: profiles = "{out}" (a folder beside it), models = ["{found.model}"],'
-                f' hardware = "{found.hardware}" (to be described in [hardware.{found.hardware}]'
-                " if it is new)"
-            )
+        session = profiler.Session(hardware, batches, out, threads)
+        with progress("profiling", len(targets) * len(batches) * rounds, 0.0) as advance:
+            found = session.measure(targets, rounds, pause_s, advance)
+        for each in found:
+            path = out / f"{each.model}.{each.variant}.{each.hardware}.json"
+            profiles.write(path, each)
+            typer.echo(f"{path}: residual {profiles.residual(each.rounds):+.1%} at batch 1")
+        names = ", ".join(f'"{network.name}"' for network in networks)
+        typer.echo(
+            f'In a scenario: profiles = "{out}" (a folder beside it), models = [{names}],'
+            f' hardware = "{hardware}" (to be described in [hardware.{hardware}] if it is new)'
+        )
+
+
+def _show_side_by_side(paths: list[str]) -> None:
+    from rich.console import Console
+
+    from offload.dnn import profiles
+    from offload.views.profile import side_by_side
+
+    if len(paths) != 2:
+        msg = "--compare takes two profile files"
+        raise BadInputError(msg)
+    one, other = (profiles.read(Path(path)) for path in paths)
+    for part in side_by_side(one, other):
+        Console().print(part)
 
 
 def _whole_numbers(option: str, text: str) -> tuple[int, ...]:

@@ -24,6 +24,9 @@ Jobs = Annotated[
     int | None, typer.Option(min=1, max=256, help="Processes (default: all cores); same rows with any.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for rows and figures.")]
+NoSecondOpinion = Annotated[
+    bool, typer.Option("--no-second-opinion", help="Skip the run with other shares of rescaled layers.")
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE replaces a key of the file; repeatable.")
 ]
@@ -131,7 +134,7 @@ def run(
         if not chosen:
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise BadInputError(msg)
-        _compare(scenario, chosen, replications or 1, seed, jobs, out, json_)
+        _compare(scenario, chosen, replications or 1, seed, jobs, out, json_, second_opinion=False)
 
 
 def compare(
@@ -142,6 +145,7 @@ def compare(
     jobs: Jobs = None,
     out: Out = None,
     settings: Set = None,
+    no_second_opinion: NoSecondOpinion = False,
     json_: Json = False,
 ) -> None:
     """Compare policies on the same births and the same luck; rows and figures go to --out."""
@@ -153,7 +157,8 @@ def compare(
             raise BadInputError(msg)
         runs = scenario.file.compare.replications if scenario.file.compare else 10
         folder = out or _default_folder(scenario, chosen if policy else [], settings)
-        _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_)
+        second = not no_second_opinion
+        _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_, second)
 
 
 def _load(file: Path, settings: list[str] | None) -> "Scenario":
@@ -202,7 +207,7 @@ def _same_scenario(folder: Path, name: str) -> None:
 
 def _compare(
     scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int | None,
-    out: Path | None, json_: bool,
+    out: Path | None, json_: bool, second_opinion: bool,
 ) -> None:  # fmt: skip
     from offload.analysis.compare import compare, to_json
     from offload.views.progress import progress
@@ -210,17 +215,17 @@ def _compare(
     if out is not None:
         writable(out)
         _same_scenario(out, scenario.file.name)
-    total = len(chosen) * replications
-    with progress("simulating", total) as advance:
-        workers = min(jobs or os.cpu_count() or 1, total)
-        found = compare(scenario, chosen, replications, seed, workers, out, advance)
+    workers = min(jobs or os.cpu_count() or 1, len(chosen) * replications)
+    found = compare(
+        scenario, chosen, replications, seed, workers, out, progress, second_opinion=second_opinion
+    )
     from offload.views import present
 
-    written = present.keep(scenario, found, out) if out is not None else []
+    written = present.keep(found, out) if out is not None else []
     if json_:
         typer.echo(json.dumps(to_json(found.as_json())))
         return
-    present.show(scenario, found)
+    present.show(found)
     if out is not None:
         figures = ", ".join(path.name for path in written if path.suffix == ".png")
         typer.echo(f"rows, summary.json and figures ({figures}) are in {out}")

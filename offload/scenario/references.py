@@ -38,6 +38,11 @@ def _wrong_hardware(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]
     for key, name in named:
         if name not in catalogue.hardware_names:
             yield key, near(name, catalogue.hardware_names, "hardware")
+    for name, table in file.hardware.items():
+        for number, latency in enumerate(table.latencies):
+            if latency.model not in catalogue.models:
+                place: Key = ("hardware", name, "latencies", number, "model")
+                yield place, near(latency.model, catalogue.models, "model")
 
 
 def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:

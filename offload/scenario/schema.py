@@ -281,6 +281,7 @@ class ScenarioFile(Table):
     drain: Time = 30.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     profiles: str | None = None
+    shares: Literal["measured", "second-opinion"] = "measured"
     hardware: dict[Name, HardwareTable] = {}
     models: dict[Name, InlineModel] = {}
     devices: Annotated[dict[Name, DeviceGroup], Field(min_length=1)]
