@@ -61,7 +61,7 @@ class Columns:
     accuracy: Floats
     on_device: Flags
     unsplit: Flags
-    ways: tuple["Way", ...]
+    ways: tuple[Way, ...]
     mixture: Mixture | None
 
 

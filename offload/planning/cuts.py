@@ -10,6 +10,23 @@ from offload.planning.cost import crossing
 
 Way = tuple[int, str | None]  # a cut, and the codec of what crosses it
 
+# Kinds of layers behind which an input can still be read: it is only written differently.
+_REWRITES = frozenset({"view", "quantize", "elementwise"})
+
+
+def first_cut(facts: Facts, variant: Variant) -> int:
+    """Return the first cut at which a task may leave the device: raw input of a private one may not.
+
+    Nor may the same input rewritten: an int8 network begins with quantising the frame.
+    """
+    if not facts.private:
+        return 0
+    kinds = [layer.kind for layer in variant.layers]
+    begun = (
+        cut for cut, each in enumerate(variant.cuts) if not _REWRITES.issuperset(kinds[: each.after])
+    )
+    return next(begun, variant.last)
+
 
 @lru_cache(maxsize=1024)
 def ways_out(facts: Facts, variant: Variant) -> tuple[Way, ...]:
@@ -19,11 +36,11 @@ def ways_out(facts: Facts, variant: Variant) -> tuple[Way, ...]:
     those that some bandwidth or load can make best: a way is left out if one at no later a cut is as
     good in all that counts, since the server is then at least as quick from there, at any rate, while
     nobody waits. (When a server's backlog outlasts the transfer, a later cut may win by what the extra
-    layers would have cost at that server.) Raw input of a private task may not leave.
+    layers would have cost at that server.)
     """
     ways = [
         (cut, codec)
-        for cut in range(int(facts.private), variant.last)
+        for cut in range(first_cut(facts, variant), variant.last)
         for codec in (None, *facts.codecs)
         if codec is None or ((codec, cut) in variant.codecs and variant in facts.profiles["device"])
     ]

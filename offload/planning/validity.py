@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 from offload.entities import Facts, Plan
 from offload.planning import exits
+from offload.planning.cuts import first_cut
 
 
 def why_invalid(facts: Facts, plan: object) -> str | None:
@@ -23,8 +24,12 @@ def _wrong_cuts(facts: Facts, plan: Plan) -> str | None:
     cuts = (plan.device_cut, plan.edge_cut)
     if not all(isinstance(cut, Integral) for cut in cuts) or not 0 <= cuts[0] <= cuts[1] <= last:
         return f"its cuts {cuts} must satisfy 0 <= device_cut <= edge_cut <= {last}"
-    if facts.private and cuts[0] == 0:
-        return "raw input of a private task may not leave the device (device_cut is 0)"
+    first = first_cut(facts, plan.variant)
+    if cuts[0] < first:
+        return (
+            f"raw input of a private task may not leave the device (device_cut is {cuts[0]}"
+            f"; {plan.variant.label} may leave from {first} on)"
+        )
     return None
 
 

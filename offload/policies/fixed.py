@@ -8,6 +8,7 @@ import numpy as np
 
 from offload.entities import Facts, Observation, OffloadError, Plan, Request
 from offload.networks import Variant
+from offload.planning.cuts import first_cut
 from offload.planning.price import unloaded
 from offload.planning.validity import why_invalid
 
@@ -87,7 +88,7 @@ class _Away(_Fixed):
     def _cuts(self, facts: Facts) -> Iterator[tuple[Variant, int]]:
         """Each variant that can be divided there, and the cut."""
         for variant in facts.variants:
-            after = max(self.after, variant.cuts[int(facts.private)].after)
+            after = max(self.after, variant.cuts[first_cut(facts, variant)].after)
             yield from ((variant, cut) for cut, each in enumerate(variant.cuts) if each.after == after)
 
 

@@ -77,7 +77,14 @@ class Scenario:
                 for profile in profiles.values():
                     latencies.setdefault(profile.known, set()).add(places[place].name)
         told = [f"latency {known} for {', '.join(sorted(n))}" for known, n in sorted(latencies.items())]
-        told += [f"{what} {', '.join(sorted(known))}" for what, known in others.items()]
+        others["codecs"] = {
+            coded.known
+            for facts in self.setting(0.0).facts
+            for variant in facts.variants
+            for (codec, _), coded in variant.codecs.items()
+            if codec in facts.codecs
+        }
+        told += [f"{what} {', '.join(sorted(known))}" for what, known in others.items() if known]
         return "; ".join(told)
 
     @cached_property
