@@ -93,7 +93,6 @@ def _built(name: str, make: Callable[[], nn.Module]) -> nn.Module:
     return built.eval()
 
 
-
 def _found(path: str) -> Callable[..., Any]:
     """Import what `module:name` names."""
     module, _, name = path.rpartition(":")
