@@ -43,8 +43,10 @@ def capture(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Graph:
         graph = fx.GraphModule(exported, exported.graph)
         scopes = {node.name: tuple(node.meta.get("nn_module_stack", ())) for node in graph.graph.nodes}
     for node in list(graph.graph.nodes):
-        guard = node.op == "call_module" and node.name.startswith("_guards")  # of shapes, which we fix
-        if guard or (node.op == "get_attr" and not node.users):
+        # Guards and assertions are of shapes and types, which we fix; the network itself has none.
+        guard = node.op == "call_module" and node.name.startswith("_guards")
+        asserts = node.target is torch.ops.aten._assert_tensor_metadata.default  # noqa: SLF001 - no other
+        if guard or asserts or (node.op == "get_attr" and not node.users):
             graph.graph.erase_node(node)
     shapes = Shapes(graph, network)
     with torch.inference_mode():

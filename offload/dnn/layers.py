@@ -4,6 +4,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -66,7 +67,9 @@ class Shapes(fx.Interpreter):
         takes = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         if _innermost(n)[0] in self.alone:
             self._try_module(n, takes)
-        with FlopCounterMode(display=False) as counter:
+        counter = FlopCounterMode(display=False)
+        quantised = any(leaf.is_quantized for leaf in takes)  # some of whose operators it cannot take
+        with nullcontext() if quantised else counter:
             result = super().run_node(n)
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         if made:
