@@ -182,7 +182,7 @@ def test_bytes_of_cuts_by_hand() -> None:
     image, plane = 3 * 8 * 8 * 4, 8 * 8 * 8 * 4
     assert graph.cuts[0].payload_bytes == image
     assert graph.cuts[by_name["relu"] + 1].payload_bytes == plane  # for both branches, once
-    assert (graph.cuts[by_name["conv2d_1"] + 1].payload_bytes, graph.cuts[4].tensors) == (2 * plane, 2)
+    assert (graph.cuts[by_name["one.0"] + 1].payload_bytes, graph.cuts[4].tensors) == (2 * plane, 2)
     assert graph.cuts[-1].payload_bytes == 5 * 4
 
 

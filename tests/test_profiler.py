@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from offload.dnn import profiler, profiles, zoo
+from offload.dnn import machine, profiler, profiles, zoo
 from offload.dnn.profiler import Session, Subject
+from offload.dnn.rounds import Diary
 from offload.networks import Figure
 
 
@@ -23,10 +24,10 @@ TINY = zoo.Network("tiny", Tiny, (6,), "guessing", "random", {"fp32": Figure(0.5
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
+def session(tmp_path: Path) -> Iterator[Session]:
     """A session of almost no budget; what it sets for the whole process is put back."""
     threads, fast = torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
-    yield Session("box", (1, 2), budget_s=0.001)
+    yield Session("box", (1, 2), tmp_path, budget_s=0.001)
     torch.set_num_threads(threads)
     torch.backends.mha.set_fastpath_enabled(fast)
 
@@ -60,7 +61,7 @@ def test_time_goes_to_the_layer_that_takes_it(session: Session) -> None:
     ],
 )
 def test_why_a_round_is_rejected(busy_share: float, spin: float, why: str) -> None:
-    assert profiler._why_busy(busy_share, spin) == why
+    assert machine.why_busy(busy_share, spin) == why
 
 
 @pytest.mark.parametrize("spin", [1.0, 2.0])
@@ -68,8 +69,8 @@ def test_rejection_depends_on_spin_and_busy_share_alone(
     session: Session, spin: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However odd the residual of so small a network, it decides nothing.
-    monkeypatch.setattr(profiler, "_spin", lambda: spin * session.fastest_spin)
-    monkeypatch.setattr(profiler, "BUSY_SHARE", 2.0)
+    monkeypatch.setattr(machine, "spin", lambda: spin * session.fastest_spin_s)
+    monkeypatch.setattr(machine, "BUSY_SHARE", 2.0)
     done = session.round(Subject(Tiny().eval(), TINY.example(1)))
     assert done.spin == spin
     slow = "a fixed loop ran 2.00 times slower than at its fastest"
@@ -82,7 +83,7 @@ def test_a_session_measures_until_it_has_its_rounds(
     rounds = iter(range(1000))
 
     # Every third round is disturbed, whatever this machine does meanwhile.
-    monkeypatch.setattr(profiler, "_why_busy", lambda *_: "busy" if next(rounds) % 3 == 0 else "")
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "busy" if next(rounds) % 3 == 0 else "")
     said: list[str] = []
     (told,) = session.measure([(TINY, "fp32")], rounds=4, pause_s=0.0, say=said.append)
     for batch in (1, 2):
@@ -109,8 +110,8 @@ def test_a_session_measures_until_it_has_its_rounds(
 def test_a_profile_describes_one_input_whatever_batch_came_first(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profiler, "_why_busy", lambda *_: "")
-    session.batches = Session("box", (2,)).batches
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "")
+    session.batches = Session("box", (2,), session.folder).batches
     assert session.batches == (1, 2)
     (told,) = session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
     assert told.cuts[0].payload_bytes == 24
@@ -118,6 +119,59 @@ def test_a_profile_describes_one_input_whatever_batch_came_first(
 
 
 def test_on_a_busy_machine_it_gives_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiler, "_why_busy", lambda *_: "busy")
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "busy")
     with pytest.raises(profiler.BusyMachineError, match="too busy in 6 rounds"):
         session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0)
+
+
+def test_stopped_work_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "")
+    said: list[str] = []
+
+    def stop(line: str) -> None:
+        said.append(line)
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0, say=stop)
+    (kept,) = session.folder.iterdir()
+    kept.write_text(kept.read_text() + '{"at": "2026-')  # a line that was cut off
+    again = Session("box", (1, 2), session.folder, budget_s=0.001)
+    (told,) = again.measure([(TINY, "fp32")], rounds=2, pause_s=0.0, say=said.append)
+    assert [each.batch for each in told.rounds] == [1, 2, 1, 2]
+    assert len(said) == 4
+    assert not any(session.folder.iterdir())
+
+
+def test_rounds_of_another_machine_are_not_gone_on_with(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "")
+    layers: list[profiles.LayerRecord] = []
+    kept = session.folder / "kept"
+    Diary(kept, session.machine, layers).add(session.round(Subject(Tiny().eval(), TINY.example(1))))
+    assert len(Diary(kept, session.machine, layers).rounds) == 1
+    other = session.machine.model_copy(update={"torch": "9.9"})
+    assert Diary(kept, other, layers).rounds == []
+    assert Diary(kept, session.machine, layers).rounds == []
+
+
+def test_a_batch_that_does_not_fit_is_refused(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: 100.0)
+    with pytest.raises(profiler.TooLargeError, match="tiny:fp32: a batch of 2 needs about"):
+        session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
+
+
+def test_parts_are_timed_at_batch_one_only(session: Session) -> None:
+    alone = session.round(Subject(Tiny().eval(), TINY.example(1)))
+    assert {part.after for part in alone.parts} <= {1, 2}
+    assert all(part.before_s > 0 and part.after_s > 0 for part in alone.parts)
+    assert session.round(Subject(Tiny().eval(), TINY.example(2))).parts == []
+
+
+def test_several_threads_are_timed_by_the_clock_on_the_wall(session: Session) -> None:
+    several = Session("box", (1,), session.folder, threads=2, budget_s=0.001)
+    assert several.machine.threads == 2
+    done = several.round(Subject(Tiny().eval(), TINY.example(1)))
+    assert done.busy_share == 0  # CPU time says nothing then

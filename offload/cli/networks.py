@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.views.progress import progress
 
 
 def models(json_: Json = False) -> None:
@@ -67,21 +68,36 @@ def hardware(json_: Json = False) -> None:
 
 def profile(
     models: Annotated[list[str], typer.Argument(help="Named networks, or module:factory.")],
-    variant: Annotated[list[str], typer.Option(help="fp32 or int8; repeatable.")] = ["fp32"],  # noqa: B006
+    variant: Annotated[list[str], typer.Option(help="fp32, bf16, int8, ...; repeatable.")] = ["fp32"],  # noqa: B006
     batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,
     pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch, for one operator.")] = 1,
     hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
     shape: Annotated[str, typer.Option("--input", help='Shape of one input, "3,224,224".')] = "",
+    device: Annotated[str, typer.Option(help="cpu.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder for the profiles.")] = Path("profiles"),
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Measure nothing: show two profile files side by side.")
+    ] = False,
 ) -> None:
-    """Time networks layer by layer on this machine with PyTorch, one thread.
+    """Time networks layer by layer on this machine with PyTorch.
 
     Five rounds, a minute apart, for a profile to trust; --rounds 1 --pause "0 s" for a quick look.
+    Stopped, the same command goes on where it was.
     """
     from offload.units import Quantity
 
     with clear_errors():
+        if compare:
+            _show_side_by_side(models)
+            return
+        if device != "cpu":
+            msg = (
+                f"--device {device}: only cpu; what runs on an accelerator goes on after the call"
+                " returns, and is not timed right without the device's own events"
+            )
+            raise BadInputError(msg)
         try:
             pause_s = Quantity("time").parse(pause)
         except ValueError as error:
@@ -94,16 +110,32 @@ def profile(
 
         networks = [zoo.network(name, input_shape) for name in models]
         targets = [(network, form) for network in networks for form in variant]
-        session = profiler.Session(hardware, batches)
-        for found in session.measure(targets, rounds, pause_s, typer.echo):
-            path = out / f"{found.model}.{found.variant}.{found.hardware}.json"
-            profiles.write(path, found)
-            typer.echo(f"{path}: residual {profiles.residual(found.rounds):+.1%} at batch 1")
-            typer.echo(
-                f'In a scenario: profiles = "{out}" (a folder beside it), models = ["{found.model}"],'
-                f' hardware = "{found.hardware}" (to be described in [hardware.{found.hardware}]'
-                " if it is new)"
-            )
+        session = profiler.Session(hardware, batches, out, threads)
+        with progress("profiling", len(targets) * len(batches) * rounds, 0.0) as advance:
+            found = session.measure(targets, rounds, pause_s, advance)
+        for each in found:
+            path = out / f"{each.model}.{each.variant}.{each.hardware}.json"
+            profiles.write(path, each)
+            typer.echo(f"{path}: residual {profiles.residual(each.rounds):+.1%} at batch 1")
+        names = ", ".join(f'"{network.name}"' for network in networks)
+        typer.echo(
+            f'In a scenario: profiles = "{out}" (a folder beside it), models = [{names}],'
+            f' hardware = "{hardware}" (to be described in [hardware.{hardware}] if it is new)'
+        )
+
+
+def _show_side_by_side(paths: list[str]) -> None:
+    from rich.console import Console
+
+    from offload.dnn import profiles
+    from offload.views.profile import side_by_side
+
+    if len(paths) != 2:
+        msg = "--compare takes two profile files"
+        raise BadInputError(msg)
+    one, other = (profiles.read(Path(path)) for path in paths)
+    for part in side_by_side(one, other):
+        Console().print(part)
 
 
 def _whole_numbers(option: str, text: str) -> tuple[int, ...]:

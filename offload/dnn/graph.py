@@ -1,67 +1,63 @@
 """A network as layers in order, the cuts between them, and the two halves of a cut."""
 
-import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
 
 import torch
 from torch import fx, nn
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
+from offload.dnn.layers import Shapes, steps
 from offload.networks import Cut, Layer
-
-# Operator classes, by what an operator's name contains; the first match counts.
-KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("quantize", ("quantize",)),
-    ("conv", ("conv",)),
-    ("pool", ("interpolate", "upsample")),
-    ("view", ("view", "reshape", "flatten", "size", "permute", "transpose", "slice", "select",
-              "getitem", "dropout", "contiguous", "identity", "chunk", "split", "expand",
-              "unsqueeze", "squeeze")),
-    ("attention", ("scaled_dot_product", "attention")),
-    ("linear", ("linear", "addmm", "matmul", "bmm", "einsum")),
-    ("pool", ("pool", "mean")),
-    ("norm", ("norm",)),
-    ("elementwise", ("add_relu",)),
-    ("activation", ("relu", "hardtanh", "sigmoid", "silu", "swish", "gelu", "softmax", "tanh",
-                    "hardswish")),
-    ("concat", ("cat", "stack")),
-    ("elementwise", ("add", "mul", "sub", "div", "pow")),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A captured network that still runs: its `fx` module, its layers and its cuts."""
+    """A captured network that still runs: its `fx` module, its layers and its cuts.
+
+    `outputs` tell for each value that it returns how many layers have run when that is known.
+    `scopes` tell within which calls of modules each value was made, outermost first; empty where the
+    network is run as a graph in the first place.
+    """
 
     module: fx.GraphModule
     layers: tuple[Layer, ...]
     cuts: tuple[Cut, ...]
+    outputs: tuple[int, ...]
+    scopes: Mapping[str, tuple[str, ...]]
 
 
 def capture(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Graph:
     """Capture a network with torch.export, or take an `fx.GraphModule` for what it is.
 
-    A module that `torch.ao.quantization` converted cannot be exported (its packed parameters are no
-    tensors), but it is a graph already. Raises what torch.export raises for a network that it
-    refuses.
+    Where a module of the network amounts to a single operator, the layer is a call of that module, as
+    in the network itself: so a layer costs what it costs there, and bears a name that one can find. A
+    module that `torch.ao.quantization` converted cannot be exported (its packed parameters are no
+    tensors), but it is a graph already. Raises what torch.export raises for a network that it refuses.
     """
-    if not isinstance(network, fx.GraphModule):
+    scopes = {}
+    if isinstance(network, fx.GraphModule):
+        graph = network
+    else:
         exported = torch.export.export(network, example).module()
-        network = fx.GraphModule(exported, exported.graph)
-    for node in list(network.graph.nodes):
-        if node.op == "call_module" and node.name.startswith("_guards"):
-            network.graph.erase_node(node)  # it checks input shapes, which we fix
-    network.recompile()
-    shapes = _Shapes(network)
+        graph = fx.GraphModule(exported, exported.graph)
+        scopes = {node.name: tuple(node.meta.get("nn_module_stack", ())) for node in graph.graph.nodes}
+    for node in list(graph.graph.nodes):
+        guard = node.op == "call_module" and node.name.startswith("_guards")  # of shapes, which we fix
+        if guard or (node.op == "get_attr" and not node.users):
+            graph.graph.erase_node(node)
+    shapes = Shapes(graph, network)
     with torch.inference_mode():
         shapes.run(*example)
-    steps = _steps(network)
-    layers = tuple(shapes.layers[node] for node in steps)
-    return Graph(network, layers, _cuts(network, steps, shapes.bytes))
+    for node, path in shapes.modules.items():
+        scopes[node.name] = scopes.get(node.name, ())
+        _call(graph, node, path, network.get_submodule(path))
+    graph.recompile()
+    order = steps(graph)
+    layers = tuple(shapes.layers[node.name] for node in order)
+    (result,) = (node for node in graph.graph.nodes if node.op == "output")
+    outputs = tuple(order.index(node) + 1 if node in order else 0 for node in result.all_input_nodes)
+    return Graph(graph, layers, _cuts(graph, order, shapes), outputs, scopes)
 
 
 def split(graph: Graph, cut: int) -> tuple[fx.GraphModule, fx.GraphModule]:
@@ -69,8 +65,8 @@ def split(graph: Graph, cut: int) -> tuple[fx.GraphModule, fx.GraphModule]:
 
     The first returns a tuple of the values that cross, the second takes them as its arguments.
     """
-    steps = _steps(graph.module)[: graph.cuts[cut].after]
-    done = {node for node in graph.module.graph.nodes if node.op == "placeholder"} | set(steps)
+    first = steps(graph.module)[: graph.cuts[cut].after]
+    done = {node for node in graph.module.graph.nodes if node.op == "placeholder"} | set(first)
     crossing = _live(graph.module, done)
     before, after = fx.Graph(), fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -86,25 +82,64 @@ def split(graph: Graph, cut: int) -> tuple[fx.GraphModule, fx.GraphModule]:
 
 
 def instrument(graph: Graph, stamp: Callable[[], None]) -> fx.GraphModule:
-    """Return the same network with a call of `stamp` before its first layer and after each."""
+    """Return the same network with a call of `stamp` before its first layer and after each.
+
+    A value lives as long as it does in the network itself: what a module was called with, until that
+    call returns. What is freed sooner would be found again in a nearer cache, which is too quick.
+    """
     copied = fx.Graph()
     copied.output(copied.graph_copy(graph.module.graph, {}))
-    steps = [node for node in copied.nodes if node.op.startswith("call_")]
+    order = [node for node in copied.nodes if node.op.startswith("call_")]
     for node in copied.nodes:
         if node.op == "get_attr" and node.users:  # fetch a weight when its layer runs, as eager does
-            step = next((step for step in steps if step in node.users), None)
+            step = next((step for step in order if step in node.users), None)
             if step is not None:  # a weight may go straight to the output
                 step.prepend(node)
-    with copied.inserting_before(steps[0]):
+    held = _held(graph, list(copied.nodes))
+    with copied.inserting_before(order[0]):
         copied.call_function(stamp)
-    for node in steps:
+    for node in order:
         with copied.inserting_after(node):
-            copied.call_function(stamp)
+            stamped = copied.call_function(stamp)
+        if node in held:
+            with copied.inserting_after(stamped):
+                copied.call_function(_hold, tuple(held[node]))
     return fx.GraphModule(graph.module, copied)
 
 
-def _steps(module: fx.GraphModule) -> list[fx.Node]:
-    return [node for node in module.graph.nodes if node.op.startswith("call_")]
+def _hold(*_values: object) -> None:
+    """Do nothing; what is passed has lived until now."""
+
+
+def _held(graph: Graph, nodes: list[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
+    """Tell which values are to be held until after which layer."""
+    place = {node: number for number, node in enumerate(nodes)}
+    ends = {scope: place[node] for node in nodes for scope in graph.scopes.get(node.name, ())}
+    held: dict[fx.Node, list[fx.Node]] = {}
+    for value in nodes:
+        if value.op == "get_attr" or not value.users:
+            continue
+        made_in = set(graph.scopes.get(value.name, ()))
+        entered = {scope for user in value.users for scope in graph.scopes.get(user.name, ())} - made_in
+        until = max((ends[scope] for scope in entered), default=0)
+        if until > max(place[user] for user in value.users):
+            held.setdefault(nodes[until], []).append(value)
+    return held
+
+
+def _call(graph: fx.GraphModule, node: fx.Node, path: str, module: nn.Module) -> None:
+    """Let a layer be a call of a module on its one input.
+
+    Under a flat name: looking it up along its path would take longer than the network itself does.
+    """
+    (value,) = (each for each in node.all_input_nodes if each.op != "get_attr")
+    weights = [each for each in node.all_input_nodes if each.op == "get_attr"]
+    flat = "layer_" + path.replace(".", "_")
+    node.op, node.target, node.args, node.kwargs = "call_module", flat, (value,), {}
+    for weight in weights:
+        if not weight.users:
+            graph.graph.erase_node(weight)
+    graph.add_submodule(flat, module)
 
 
 def _live(module: fx.GraphModule, done: set[fx.Node]) -> list[fx.Node]:
@@ -116,101 +151,51 @@ def _live(module: fx.GraphModule, done: set[fx.Node]) -> list[fx.Node]:
     ]
 
 
-def _cuts(module: fx.GraphModule, steps: list[fx.Node], sizes: dict[fx.Node, int]) -> tuple[Cut, ...]:
+def _cuts(module: fx.GraphModule, order: list[fx.Node], shapes: Shapes) -> tuple[Cut, ...]:
     """The cut after each layer; one where a bare number (a tensor's size, say) would cross is none."""
     done = {node for node in module.graph.nodes if node.op == "placeholder"}
+    before, after = _peaks(module, order, shapes)
     cuts = []
-    for after in range(len(steps) + 1):
-        if after:
-            done.add(steps[after - 1])
+    for number in range(len(order) + 1):
+        if number:
+            done.add(order[number - 1])
         crossing = _live(module, done)
-        if all(node in sizes for node in crossing):
-            payload = sum(sizes[node] for node in crossing)
-            cuts.append(Cut(after, payload, len(crossing)))
+        if all(node.name in shapes.bytes for node in crossing):
+            payload = sum(shapes.bytes[node.name] for node in crossing)
+            cuts.append(Cut(number, payload, len(crossing), before[number], after[number]))
     return tuple(cuts)
 
 
-class _Shapes(fx.Interpreter):
-    """Runs a network once and writes down what each layer is and makes."""
+def _peaks(module: fx.GraphModule, order: list[fx.Node], shapes: Shapes) -> tuple[list[int], list[int]]:
+    """The peak memory of the part before each place between layers, and of that after it, in bytes.
 
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.layers: dict[fx.Node, Layer] = {}
-        self.bytes: dict[fx.Node, int] = {}
-        self.weights = {id(leaf) for leaf in module.parameters()}
-        self.state = self.weights | {id(leaf) for leaf in module.buffers()}
-
-    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - whatever the node makes
-        args, kwargs = self.fetch_args_kwargs_from_env(n)
-        with FlopCounterMode(display=False) as counter:
-            result = super().run_node(n)
-        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-        if made:
-            self.bytes[n] = sum(leaf.numel() * leaf.element_size() for leaf in made)
-        if n.op.startswith("call_"):
-            target = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-            takes = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-            activations = [leaf for leaf in takes if id(leaf) not in self.state]
-            parameters = sum(leaf.numel() for leaf in takes if id(leaf) in self.weights)
-            elements = sum(leaf.numel() for leaf in made)
-            flops = int(counter.get_total_flops())
-            if isinstance(target, nn.Module):
-                parameters = _parameters(target)
-                flops = flops or _flops(target, elements)
-            kind = _kind(n, target, takes)
-            self.layers[n] = Layer(
-                name=n.name,
-                op=_op(n, target),
-                kind=kind,
-                flops=flops or (0 if kind == "view" else elements),
-                parameters=parameters,
-                input_elements=sum(leaf.numel() for leaf in activations),
-                output_elements=elements,
-                output_bytes=self.bytes.get(n, 0),
-            )
-        return result
-
-
-def _op(node: fx.Node, target: nn.Module | None) -> str:
-    if target is not None:
-        return f"{type(target).__module__.split('.')[0]}.{type(target).__name__}"
-    if node.op == "call_method":
-        return f"Tensor.{node.target}"
-    if isinstance(node.target, torch._ops.OpOverload):  # noqa: SLF001 - torch exports no name for it
-        return str(node.target).removesuffix(".default")
-    return str(getattr(node.target, "__name__", node.target))
-
-
-def _kind(node: fx.Node, target: Any, takes: list[torch.Tensor]) -> str:  # noqa: ANN401 - or none
-    if node.target is operator.getitem:
-        return "view"
-    name = _op(node, target).lower()
-    kind = next((kind for kind, words in KINDS if any(word in name for word in words)), "other")
-    if kind != "conv":
-        return kind
-    kernel: Sequence[int]
-    if target is not None:
-        kernel, groups, channels = target.kernel_size, target.groups, target.in_channels
-    else:
-        # aten.conv*(input, weight, bias, stride, padding, dilation, groups); transposed ones have their
-        # output padding where the others have the dilation.
-        channels, kernel = takes[0].shape[1], takes[1].shape[2:]
-        groups = node.args[6] if len(node.args) > 6 else 1
-    if groups == channels > 1:
-        return "depthwise"
-    return "pointwise" if math.prod(kernel) == 1 else "conv"
-
-
-def _parameters(module: Any) -> int:  # noqa: ANN401 - a quantised module's weight is a method
-    """Count a module's numbers, also where they are packed and so no parameters to torch."""
-    if callable(getattr(module, "weight", None)):  # a quantised module
-        bias = module.bias()
-        return int(module.weight().numel() + (0 if bias is None else bias.numel()))
-    return int(sum(leaf.numel() for leaf in module.parameters()))
-
-
-def _flops(module: Any, elements: int) -> int:  # noqa: ANN401 - as above
-    """FLOPs of a quantised convolution or linear layer, which torch's counter does not see."""
-    if not callable(getattr(module, "weight", None)):
-        return 0
-    return 2 * elements * int(math.prod(module.weight().shape[1:]))
+    Weights of the part and the values that live while a layer runs; what kernels need besides is not
+    counted. A value lives until its last use, views and in-place results with what they share.
+    """
+    place = {node: number for number, node in enumerate(order)}
+    born: dict[int, int] = {}
+    dies: dict[int, int] = {}
+    for node in module.graph.nodes:
+        last_use = max((place.get(user, len(order)) for user in node.users), default=place.get(node, 0))
+        for storage in shapes.holds.get(node.name, ()):
+            born.setdefault(storage, place.get(node, 0))
+            dies[storage] = max(dies.get(storage, 0), last_use)
+    change = [0] * (len(order) + 2)
+    for storage, begin in born.items():
+        change[begin] += shapes.storages[storage]
+        change[dies[storage] + 1] -= shapes.storages[storage]
+    live = list(accumulate(change))[: len(order)]
+    weights = [shapes.weight_bytes[node.name] for node in order]
+    before = [
+        peak + held
+        for peak, held in zip(
+            accumulate(live, max, initial=0), accumulate(weights, initial=0), strict=True
+        )
+    ]
+    after = [
+        peak + held
+        for peak, held in zip(
+            accumulate(live[::-1], max, initial=0), accumulate(weights[::-1], initial=0), strict=True
+        )
+    ]
+    return before, after[::-1]

@@ -45,6 +45,8 @@ class CutRecord(_Record):
     after: Count
     payload_bytes: Count
     tensors: Count
+    before_bytes: Count = 0
+    after_bytes: Count = 0
 
 
 class AccuracyRecord(_Record):
@@ -55,11 +57,21 @@ class AccuracyRecord(_Record):
     source: str
 
 
-class Round(_Record):
-    """One round of measurements at one batch size: means of thread CPU time over `runs` runs.
+class Part(_Record):
+    """The two parts of a network at a cut, each timed by itself: means in seconds, batch 1."""
 
-    `busy_share` is the share of wall time in which the thread did not run, `spin` the time of a
-    fixed loop over the fastest of the session; a round is rejected on these two alone.
+    after: Count
+    before_s: NotNegative
+    after_s: NotNegative
+
+
+class Round(_Record):
+    """One round of measurements at one batch size: means over `runs` runs.
+
+    Of thread CPU time with one thread, of wall time with more. `parts` are the network divided at
+    some cuts, to compare with sums of layers. `busy_share` is the share of wall time in which the thread
+    did not run, `spin` the time of a fixed loop over the fastest of the session; a round is rejected on
+    these two alone.
     """
 
     at: str
@@ -72,6 +84,7 @@ class Round(_Record):
     spin: float
     rejected: str = ""
     ratios: list[Positive] = []
+    parts: list[Part] = []
 
 
 class Machine(_Record):
@@ -98,7 +111,9 @@ class ProfileFile(_Record):
     accuracy: AccuracyRecord | None
     hardware: str
     known: Literal["measured"]
+    runtime: str = "eager"
     machine: Machine
+    exits: list[Count] = []
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=20_000)]
     cuts: Annotated[list[CutRecord], Field(min_length=2, max_length=20_001)]
     rounds: Annotated[list[Round], Field(min_length=1, max_length=1000)]
@@ -118,6 +133,9 @@ class ProfileFile(_Record):
         after = [cut.after for cut in self.cuts]
         if after[0] != 0 or after[-1] != len(self.layers) or sorted(set(after)) != after:
             msg = "cuts must rise from 0 (the input) to the number of layers (the result)"
+            raise ValueError(msg)
+        if not set(self.exits) <= set(after) or sorted(set(self.exits)) != self.exits:
+            msg = "exits must rise and name cuts (the layers that have run when an answer is known)"
             raise ValueError(msg)
         if not any(round_.batch == 1 and not round_.rejected for round_ in self.rounds):
             msg = "no accepted round at batch 1"
@@ -184,6 +202,8 @@ def _profile(found: ProfileFile) -> Profile:
         layers=tuple(Layer(**layer.model_dump()) for layer in found.layers),
         cuts=tuple(Cut(**cut.model_dump()) for cut in found.cuts),
         accuracy=accuracy,
+        runtime=found.runtime,
+        exits=tuple([cut.after for cut in found.cuts].index(each) for each in found.exits),
     )
     layers_s: dict[int, tuple[float, ...]] = {}
     raw_sum_s: dict[int, float] = {}
@@ -207,7 +227,8 @@ def _profile(found: ProfileFile) -> Profile:
         hardware=found.hardware,
         known="measured",
         source=(
-            f"{machine.processor}, {machine.threads} thread, torch {machine.torch},"
+            f"{machine.processor}, {machine.threads} thread{'s' * (machine.threads > 1)},"
+            f" {found.runtime}, torch {machine.torch},"
             f" {first}{'' if first == last else ' to ' + last}, {found.weights} weights"
         ),
         layers_s=layers_s,

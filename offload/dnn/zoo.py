@@ -128,3 +128,9 @@ def variant(network: Network, name: str) -> nn.Module:
         return compress.int8(built, network.example(1))
     msg = f"{name}: no such variant; known are fp32 and int8"
     raise UnknownNetworkError(msg)
+
+
+def precision(variant: str) -> str:
+    """Return the number format that a variant computes in: what a published figure must share."""
+    kind = variant.split("-", maxsplit=1)[0]
+    return kind if kind in ("int8", "bf16") else "fp32"
