@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from offload.dnn.profiles import ProfileError
-from offload.scenario.catalogue import DATA, Catalogue
+from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import HardwareTable, InlineModel
+from offload.shipped import DATA
 
 RESNET = DATA / "profiles" / "resnet18.int8.x86-core.json"
 

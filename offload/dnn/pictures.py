@@ -1,113 +1,238 @@
-"""Images: 8-bit pixels made into a network's input and back, read from a folder, written as pictures."""
+"""Labelled images: Fashion-MNIST's files, the shipped slice of it, and folders of one's own."""
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import gzip
+import hashlib
+import math
+import struct
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from offload.entities import OffloadError
+from offload.shipped import DATA
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-_MOST_PIXELS = 2**26
-MODES = {1: "L", 3: "RGB"}
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where its package dataset-fashion-mnist puts it
+FASHION = "Fashion-MNIST"
+SLICE = DATA / "fashion-mnist"
+CLASSES = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+    "ankle boot",
+)  # fmt: skip
+MAX_BYTES = 2_000_000_000  # of pixels held at once
+MAX_PIXELS = 50_000_000  # of one file
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+
+# Mean and deviation of a channel, from 0 to 1: of Fashion-MNIST's training images, and of ImageNet's, on
+# which colour networks are usually trained.
+NORMAL = {
+    1: ((0.2860,), (0.3530,)),
+    3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 class PictureError(OffloadError):
-    """A picture, or a folder of them, that cannot be used."""
+    """Images or labels that cannot be used; the message names the file or folder and what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """How a network's input is made of 8-bit pixels: (pixel / 255 - mean) / deviation, by channel."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Images and what they show.
 
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def to_input(self, pixels: Tensor) -> Tensor:
-        """Return the input that 8-bit pixels of shape (batch, channels, height, width) make."""
-        mean, deviation = self._by_channel()
-        return (pixels.to(torch.float32) / 255 - mean) / deviation
-
-    def from_input(self, images: Tensor) -> Tensor:
-        """Return the 8-bit pixels, of the same shape, that come nearest to an input."""
-        mean, deviation = self._by_channel()
-        return ((images * deviation + mean) * 255).round_().clamp_(0, 255).to(torch.uint8)
-
-    def _by_channel(self) -> tuple[Tensor, Tensor]:
-        mean, deviation = (torch.tensor(each).view(-1, 1, 1) for each in (self.mean, self.deviation))
-        return mean, deviation
-
-
-IMAGENET = Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def read_folder(folder: Path, input_shape: Sequence[int]) -> tuple[list[str], Tensor]:
-    """Return the names and the pixels, (pictures, channels, height, width), of a folder's pictures.
-
-    Each is scaled until it covers the height and width of the input, then cut to them about its middle.
-    Raises PictureError.
+    `raw` is uint8 of shape (images, channels, rows, columns), `labels` int64 of shape (images,), numbers
+    into `classes`.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        msg = f"{folder}: no pictures there; give a folder of {', '.join(sorted(SUFFIXES))} files"
-        raise PictureError(msg)
-    if len(input_shape) != 3 or input_shape[0] not in MODES:
-        msg = f"{folder}: pictures are no input of shape {tuple(input_shape)}"
-        raise PictureError(msg)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    return names, torch.cat([_read(path, input_shape) for path in paths])
+
+    name: str
+    raw: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def inputs(self, which: slice | torch.Tensor = slice(None)) -> torch.Tensor:
+        """Return images as float32, normalised as networks take them."""
+        return normalised(self.raw[which])
+
+    def take(self, which: slice | torch.Tensor) -> "Pictures":
+        """Return some of the images."""
+        return replace(self, raw=self.raw[which], labels=self.labels[which])
+
+    def only(self, classes: tuple[int, ...]) -> "Pictures":
+        """Return the images of some classes, which are numbered anew in this order."""
+        wanted = torch.tensor(classes)
+        found = (self.labels[:, None] == wanted).nonzero()
+        names = tuple(self.classes[each] for each in classes)
+        return replace(self, raw=self.raw[found[:, 0]], labels=found[:, 1], classes=names)
+
+    def first(self, each: int) -> "Pictures":
+        """Return the first images of each class, so many or all there are."""
+        found = [(self.labels == label).nonzero()[:each, 0] for label in range(len(self.classes))]
+        return self.take(torch.cat(found))
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change with any pixel or label."""
+        found = hashlib.blake2b(self.raw.numpy().tobytes(), digest_size=6)
+        found.update(self.labels.numpy().tobytes())
+        return found.hexdigest()
 
 
-def _read(path: Path, input_shape: Sequence[int]) -> Tensor:
-    from PIL import Image, ImageOps
-
-    channels, height, width = input_shape
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                msg = f"{image.width} x {image.height} pixels; at most {_MOST_PIXELS} are read"
-                raise ValueError(msg)  # noqa: TRY301 - told with the path, like all that Pillow raises
-            fitted = ImageOps.fit(image.convert(MODES[channels]), (width, height))
-    except Exception as error:  # Pillow raises whatever its many readers raise
-        msg = f"{path}: no picture that can be read: {error}"
-        raise PictureError(msg) from error
-    return _to_tensor(np.asarray(fitted))
+def normalised(raw: torch.Tensor) -> torch.Tensor:
+    """Turn uint8 images (images, channels, rows, columns) into what networks take. Linear, so exact."""
+    mean, deviation = (torch.tensor(each).view(-1, 1, 1) for each in NORMAL[raw.shape[1]])
+    return (raw.float() / 255 - mean) / deviation
 
 
-def encode(pixels: Tensor, form: str, quality: int | None) -> bytes:
-    """Write pixels, (channels, height, width), as a png, jpeg or webp file."""
-    from PIL import Image
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Images to train on, to choose by, and to test on at the very end; no image is in two of them."""
 
-    array = pixels.permute(1, 2, 0).numpy()
-    image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    file = io.BytesIO()
-    image.save(file, form, **({} if quality is None else {"quality": quality}))
-    return file.getvalue()
+    train: Pictures
+    validation: Pictures
+    test: Pictures
 
 
-def decode(file: bytes, form: str, shape: Sequence[int]) -> Tensor:
-    """Return the pixels, (1, channels, height, width), of a file of that form and shape.
+def test_slice() -> Pictures:
+    """Return the shipped images: the first 2 000 of Fashion-MNIST's 10 000 test images, in order."""
+    found = _idx_pair(SLICE, "t10k-2000")
+    return replace(found, name=f"{FASHION} test slice, {len(found)} images, {found.digest}")
 
-    Raises PictureError for anything else, before its pixels are read.
+
+def fashion_mnist(folder: Path, held_out: int = 5000) -> Split:
+    """Read all of Fashion-MNIST from its IDX files; `held_out` training images are the validation.
+
+    Which ones is fixed, whatever the seed of the training. Raises PictureError.
     """
-    from PIL import Image
+    train, test = _idx_pair(folder, "train"), _idx_pair(folder, "t10k")
+    if len(train) <= held_out:
+        msg = f"{folder}: {len(train)} training images, more than {held_out} are needed"
+        raise PictureError(msg)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(train)))
+    return Split(train.take(order[held_out:]), train.take(order[:held_out]), test)
 
-    channels, height, width = shape
+
+def folder(path: Path, input_shape: tuple[int, ...]) -> Split:
+    """Read a folder with a subfolder of images for each class, cut and resized to fit a network.
+
+    Of each class, in an order that only the files' names decide, a fifth is for testing and a tenth for
+    validation, at least one each. Raises PictureError.
+    """
+    if len(input_shape) != 3 or input_shape[0] not in NORMAL:
+        msg = f"{path}: pictures are for networks that take 1 or 3 channels, not {input_shape}"
+        raise PictureError(msg)
+    files = {
+        each.name: sorted((f for f in each.iterdir() if f.suffix.lower() in SUFFIXES), key=_shuffled)
+        for each in sorted(path.iterdir() if path.is_dir() else ())
+        if each.is_dir()
+    }
+    files = {name: found for name, found in files.items() if found}
+    if len(files) < 2:
+        msg = f"{path}: needs a subfolder of images for each of two or more classes, has {len(files)}"
+        raise PictureError(msg)
+    for name, found in files.items():
+        if len(found) < 3:
+            msg = f"{path / name}: {len(found)} images; a class needs at least three"
+            raise PictureError(msg)
+    count = sum(map(len, files.values()))
+    if count * math.prod(input_shape) > MAX_BYTES:
+        msg = f"{path}: {count} images are more than fit in {MAX_BYTES:.0e} bytes; give fewer"
+        raise PictureError(msg)
+    parts: tuple[list[tuple[Path, int]], ...] = ([], [], [])
+    for label, found in enumerate(files.values()):
+        test, validation = max(1, len(found) // 5), max(1, len(found) // 10)
+        for number, file in enumerate(found):
+            part = 2 if number < test else 1 if number < test + validation else 0
+            parts[part].append((file, label))
+    return Split(*(_read(path, part, tuple(files), input_shape) for part in parts))
+
+
+def _shuffled(file: Path) -> bytes:
+    return hashlib.blake2b(f"{file.parent.name}/{file.name}".encode()).digest()
+
+
+def _read(
+    path: Path, part: list[tuple[Path, int]], classes: tuple[str, ...], shape: tuple[int, ...]
+) -> Pictures:
+    raw = torch.stack([_image(file, shape) for file, _ in part])
+    return Pictures(path.name, raw, torch.tensor([label for _, label in part]), classes)
+
+
+def _image(file: Path, shape: tuple[int, ...]) -> torch.Tensor:
+    """Read one image as uint8 (channels, rows, columns), its middle cut to the right proportions."""
     try:
-        image = Image.open(io.BytesIO(file), formats=(form,))
-        if image.size != (width, height):
-            msg = f"{image.size[0]} x {image.size[1]} pixels, said to be {width} x {height}"
-            raise ValueError(msg)  # noqa: TRY301 - as above
-        return _to_tensor(np.asarray(image.convert(MODES[channels])))
-    except Exception as error:
-        msg = f"no {form} file that can be read: {error}"
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ImportError as error:
+        msg = 'reading images needs pillow: pip install "offload[zoo]"'
+        raise PictureError(msg) from error
+    channels, rows, columns = shape
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > MAX_PIXELS:
+                msg = f"{file}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:.0e}"
+                raise PictureError(msg)
+            fitted = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (columns, rows))
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+    ) as error:
+        msg = f"{file}: no image that can be read: {error}"
+        raise PictureError(msg) from error
+    return torch.from_numpy(np.array(fitted)).view(rows, columns, channels).permute(2, 0, 1)
+
+
+def _idx_pair(folder: Path, part: str) -> Pictures:
+    images_path, images = _idx(folder, f"{part}-images-idx3-ubyte", 3)
+    labels_path, labels = _idx(folder, f"{part}-labels-idx1-ubyte", 1)
+    if len(images) != len(labels):
+        msg = f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}"
+        raise PictureError(msg)
+    if len(labels) == 0 or labels.max() >= len(CLASSES):
+        msg = f"{labels_path}: labels must be numbers below {len(CLASSES)}, and at least one"
+        raise PictureError(msg)
+    raw = torch.from_numpy(images).unsqueeze(1)
+    return Pictures(FASHION, raw, torch.from_numpy(labels).long(), CLASSES)
+
+
+def _idx(folder: Path, name: str, dimensions: int) -> tuple[Path, np.ndarray]:
+    """Read one IDX file of bytes, gzipped or not, of as many dimensions."""
+    path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+    if path is None:
+        msg = f"{folder}: no {name}[.gz] in it; give the folder of Fashion-MNIST's IDX files"
+        raise PictureError(msg)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return path, _idx_array(path, cast("BinaryIO", file), dimensions)
+    except (OSError, EOFError, zlib.error) as error:
+        msg = f"{path}: cannot be read: {error}"
         raise PictureError(msg) from error
 
 
-def _to_tensor(array: np.ndarray) -> Tensor:
-    pixels = torch.from_numpy(array.copy())
-    return pixels.permute(2, 0, 1)[None] if pixels.dim() == 3 else pixels[None, None]
+def _idx_array(path: Path, file: BinaryIO, dimensions: int) -> np.ndarray:
+    """Read what the header promises and no byte more, whatever a compressed file would unfold to."""
+    head = file.read(4 + 4 * dimensions)
+    if len(head) < 4 + 4 * dimensions or head[:4] != bytes((0, 0, 8, dimensions)):
+        msg = f"{path}: no IDX file of bytes in {dimensions} dimensions: it begins with {head[:4].hex()}"
+        raise PictureError(msg)
+    shape = struct.unpack(f">{dimensions}I", head[4:])
+    size = math.prod(shape)
+    if size > MAX_BYTES:
+        msg = (
+            f"{path}: says it holds {'x'.join(map(str, shape))} bytes; at most {MAX_BYTES:.0e} are read"
+        )
+        raise PictureError(msg)
+    content = bytearray()
+    while len(content) <= size and (piece := file.read(min(1 << 20, size + 1 - len(content)))):
+        content += piece
+    if len(content) != size:
+        told = "longer" if len(content) > size else f"only {len(content)} bytes"
+        msg = f"{path}: {told}, where {'x'.join(map(str, shape))} were promised; fetch it again"
+        raise PictureError(msg)
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -13,10 +13,7 @@ from offload.dnn import profiles
 from offload.entities import Anchor, Hardware
 from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
-
-_HERE = Path(__file__).resolve().parents[1]
-# In a wheel the data lies inside the package, in a checkout beside it.
-DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
+from offload.shipped import DATA
 
 
 class Catalogue:
