@@ -1,7 +1,6 @@
 """Codecs: what comes back, how far off it may be, and bytes that nobody wrote."""
 
 import contextlib
-import re
 import struct
 import warnings
 
@@ -14,12 +13,13 @@ from torch import Tensor
 
 from offload.dnn import codec, wire
 from offload.dnn.codec import Codec, CodecError, decode, named
-from offload.dnn.pictures import IMAGENET, Pixels
+from offload.dnn.pictures import NORMAL
+from offload.dnn.pixels import Pixels
 
 PLAIN = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.uint8, torch.int8,
          torch.int16, torch.int32, torch.int64, torch.bool)  # fmt: skip
 PACKINGS = ("", "+zstd", "+lz4")
-GREY = Pixels((0.5,), (0.25,))
+IMAGENET, GREY = Pixels(*NORMAL[3]), Pixels(*NORMAL[1])
 
 shapes = st.lists(st.integers(0, 5), max_size=5).map(tuple)
 

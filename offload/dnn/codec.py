@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from offload.dnn import wire
-from offload.dnn.pictures import Pixels
+from offload.dnn.pixels import Pixels
 from offload.dnn.wire import CodecError
 
 # A message: magic, packing, bytes of the body once unpacked; the body: how many tensors, and each.

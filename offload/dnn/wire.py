@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offload.dnn import pictures
-from offload.dnn.pictures import Pixels
+from offload.dnn.pixels import MODES, Pixels, PixelsError, from_file, to_file
 from offload.entities import OffloadError
 
 FORMS = ("raw", "fp16", "uint8", "uint8-channel", "png", "jpeg", "webp")
@@ -170,14 +169,14 @@ def _to_pictures(tensor: Tensor, form: str, quality: int | None, pixels: Pixels 
     numbers = (*pixels.mean, *pixels.deviation)
     parts = [struct.pack(f"<{len(numbers)}d", *numbers)]
     for image in pixels.from_input(tensor):
-        file = pictures.encode(image, form, quality)
+        file = to_file(image, form, quality)
         parts += [_LENGTH.pack(len(file)), file]
     return parts
 
 
 def _from_pictures(reader: Reader, form: str, shape: Sequence[int]) -> Tensor:
     batch, channels = shape[:2]
-    if channels not in pictures.MODES:
+    if channels not in MODES:
         msg = f"{form}: images of {channels} channels"
         raise CodecError(msg)
     numbers = struct.unpack(f"<{2 * channels}d", reader.take(16 * channels))
@@ -185,8 +184,8 @@ def _from_pictures(reader: Reader, form: str, shape: Sequence[int]) -> Tensor:
     for _ in range(batch):
         (length,) = _LENGTH.unpack(reader.take(_LENGTH.size))
         try:
-            images.append(pictures.decode(bytes(reader.take(length)), form, shape[1:]))
-        except pictures.PictureError as error:
+            images.append(from_file(bytes(reader.take(length)), form, shape[1:]))
+        except PixelsError as error:
             raise CodecError(str(error)) from error
     return Pixels(numbers[:channels], numbers[channels:]).to_input(torch.cat(images))
 
