@@ -85,14 +85,19 @@ def heavy(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
             yield path, layer
 
 
+def but_first(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
+    """Yield those layers but the first, whose few weights lose most when they are rounded."""
+    yield from list(heavy(network))[1:]
+
+
 def int4(network: nn.Module) -> nn.Module:
-    """Return a copy whose convolutions and linear layers have weights of 4 bits (post-training).
+    """Return a copy with weights of 4 bits in every layer but the first (post-training).
 
     It computes in fp32, since torch has no 4-bit convolution on CPUs: smaller to store and to send, no
     faster.
     """
     network = copy.deepcopy(network)
-    for _, layer in heavy(network):
+    for _, layer in but_first(network):
         weight = layer.weight.detach()
         layer.weight = nn.Parameter(from_nibbles(*nibbles(weight), weight.shape), requires_grad=False)
     return network

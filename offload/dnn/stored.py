@@ -57,11 +57,12 @@ def write(path: Path, network: nn.Module, form: Form, about: Mapping[str, str]) 
 def packed(network: nn.Module, numbers: Numbers) -> dict[str, torch.Tensor]:
     """Return the tensors that a file holds; counters of training steps are left out."""
     found: dict[str, torch.Tensor] = {}
+    rounded = {f"{path}.weight" for path, _ in compress.but_first(network)}
     weights = {f"{path}.weight" for path, _ in compress.heavy(network)}
     for name, tensor in network.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
-        if numbers == "int4" and name in weights:
+        if numbers == "int4" and name in rounded:
             found[f"{name}:int4"], found[f"{name}:scale"] = compress.nibbles(tensor)
         elif numbers == "sparse" and name in weights:
             found[f"{name}:index"], found[f"{name}:value"] = compress.nonzeros(tensor)

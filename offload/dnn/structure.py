@@ -197,20 +197,6 @@ def with_bottleneck(network: nn.Module, path: str, inside: int, channels: int) -
     return network
 
 
-class Tapped(nn.Module):
-    """A stage whose output also goes to a head; the head's logits join the answers of this run."""
-
-    def __init__(self, stage: nn.Module, head: nn.Module, answers: list[torch.Tensor]) -> None:
-        super().__init__()
-        self.stage, self.head, self.answers = stage, head, answers
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the stage returns."""
-        x = self.stage(x)
-        self.answers.append(self.head(x))
-        return x
-
-
 class WithExits(nn.Module):
     """A network that answers on the way too (BranchyNet, Teerapittayanon et al. 2016).
 
@@ -218,32 +204,35 @@ class WithExits(nn.Module):
     are computed; who leaves where is for the caller to decide.
     """
 
-    def __init__(self, network: nn.Module, answers: list[torch.Tensor]) -> None:
+    def __init__(self, network: nn.Module, stages: Sequence[str], heads: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.network, self.answers = network, answers
+        self.network, self.stages, self.heads = network, tuple(stages), nn.ModuleList(heads)
 
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the logits of each exit."""
-        self.answers.clear()
-        end = self.network(*inputs)
-        found = (*self.answers, end)
-        self.answers.clear()
-        return found
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the logits of each exit; a head runs as soon as its stage has."""
+        answers: list[torch.Tensor] = []
 
-    @property
-    def heads(self) -> list[nn.Module]:
-        """What was added to the network, in order."""
-        return [module.head for module in self.network.modules() if isinstance(module, Tapped)]
+        def tap(path: str, head: nn.Module) -> torch.utils.hooks.RemovableHandle:
+            stage = self.network.get_submodule(path)
+            return stage.register_forward_hook(lambda _stage, _taken, made: answers.append(head(made)))
+
+        hooks = [tap(path, head) for path, head in zip(self.stages, self.heads, strict=True)]
+        try:
+            end = self.network(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return (*answers, end)
 
 
 def with_exits(network: nn.Module, classes: int, *stages: str | int) -> WithExits:
     """Add a head after each of some stages: path, channels that it makes, path, channels, ..."""
-    answers: list[torch.Tensor] = []
-    for path, channels in zip(map(str, stages[::2]), map(int, stages[1::2]), strict=True):
-        head = nn.Sequential(
+    heads = [
+        nn.Sequential(
             nn.Conv2d(channels, 2 * channels, 3, 2, 1, bias=False),
             nn.BatchNorm2d(2 * channels), nn.ReLU(inplace=True),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * channels, classes),
-        )  # fmt: skip
-        replace(network, path, Tapped(network.get_submodule(path), head, answers))
-    return WithExits(network, answers)
+        )
+        for channels in map(int, stages[1::2])
+    ]  # fmt: skip
+    return WithExits(network, [str(path) for path in stages[::2]], heads)

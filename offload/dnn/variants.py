@@ -180,7 +180,7 @@ def _exits(bench: Bench) -> Made:
     places = structure.nearest(bench.base(), subject.example, (1 / 3, 2 / 3))
     stages = [part for place in places for part in (place.path, place.channels)]
     network = structure.with_exits(bench.base(), subject.classes, *stages)
-    bench.train(network, 0.25, parts=network.heads)
+    bench.train(network, 0.25, parts=[*network.heads])
     together = bench.train(copy.deepcopy(network), 0.5, 2e-3)
     tried = [(training.answers(each, subject.images.validation), each) for each in (network, together)]
     found, best = max(tried, key=lambda pair: float(pair[0].right.mean()))
@@ -267,7 +267,7 @@ WHAT = {
     "fp32": "trained",
     "bf16": "computed in bfloat16",
     "int8": "weights and values of 8 bits, ranges from 1 024 training images",
-    "int4": "weights of 4 bits, no training after; computed in fp32",
+    "int4": "weights of 4 bits but in the first layer, no training after; computed in fp32",
     "pruned-50": "half of the channels pruned, then trained on",
     "narrow-50": "the structure of pruned-50 trained from the start",
     "pruned-75": "three quarters of the channels pruned, then trained on",
