@@ -20,7 +20,9 @@ class Tiny(nn.Sequential):
         super().__init__(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
 
 
-TINY = zoo.Network("tiny", Tiny, (6,), "guessing", "random", {"fp32": Figure(0.5, "assumed", "a coin")})
+TINY = zoo.Network(
+    "tiny", Tiny, (zoo.Input((6,)),), "guessing", "random", {"fp32": Figure(0.5, "assumed", "a coin")}
+)
 
 
 @pytest.fixture

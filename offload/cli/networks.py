@@ -67,14 +67,19 @@ def hardware(json_: Json = False) -> None:
 
 
 def profile(
-    models: Annotated[list[str], typer.Argument(help="Named networks, or module:factory.")],
+    models: Annotated[list[str], typer.Argument(help="Named networks, module:factory, or FILE.pt2.")],
     variant: Annotated[list[str], typer.Option(help="fp32, bf16, int8, ...; repeatable.")] = ["fp32"],  # noqa: B006
     batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,
     pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch, for one operator.")] = 1,
     hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
-    shape: Annotated[str, typer.Option("--input", help='Shape of one input, "3,224,224".')] = "",
+    inputs: Annotated[
+        list[str], typer.Option("--input", help='One input, "3,224,224" or "128:int64"; repeatable.')
+    ] = [],  # noqa: B006
+    example: Annotated[
+        str, typer.Option(help="module:function that makes the tuple of inputs for a batch.")
+    ] = "",
     device: Annotated[str, typer.Option(help="cpu.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder for the profiles.")] = Path("profiles"),
     compare: Annotated[
@@ -104,11 +109,12 @@ def profile(
             msg = f"--pause {pause}: {error}"
             raise BadInputError(msg) from error
         batches = tuple(sorted({1, *_whole_numbers("--batch", batch)}))
-        input_shape = _whole_numbers("--input", shape) if shape else None
         writable(out)
         from offload.dnn import profiler, profiles, zoo
+        from offload.dnn.network import parse_input
 
-        networks = [zoo.network(name, input_shape) for name in models]
+        taken = tuple(parse_input(text) for text in inputs)
+        networks = [zoo.network(name, taken, example) for name in models]
         targets = [(network, form) for network in networks for form in variant]
         session = profiler.Session(hardware, batches, out, threads)
         with progress("profiling", len(targets) * len(batches) * rounds, 0.0) as advance:

@@ -1,136 +1,156 @@
-"""The networks that have a name here, where each comes from, and how accurate it is said to be."""
+"""Finds networks: those with a name, the user's own, saved programs; and builds them in their forms."""
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
-from offload.dnn import compress
-from offload.entities import OffloadError
-from offload.networks import Figure
+from offload.dnn import compress, pt2
+from offload.dnn.named import NAMED, hide_broken_torchvision
+from offload.dnn.network import Input, Network, UnknownNetworkError, drawn
+from offload.entities import NAME_RULE, OffloadError, is_name
 
+__all__ = ["NAMED", "Input", "Network", "UnknownNetworkError", "network", "precision", "variant"]
 
-class UnknownNetworkError(OffloadError):
-    """A network's name or `module:factory` path leads to no network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network to capture and time: how to build it and what it takes."""
-
-    name: str
-    build: Callable[[], nn.Module]
-    input_shape: tuple[int, ...]
-    task: str
-    weights: str
-    accuracies: dict[str, Figure]
-
-    def example(self, batch: int) -> tuple[torch.Tensor, ...]:
-        """Return a batch of noise of the right shape."""
-        generator = torch.Generator().manual_seed(0)
-        return (torch.randn(batch, *self.input_shape, generator=generator),)
+DERIVED = ("fp32", "bf16", "int8")
 
 
-_TORCHVISION = "torchvision 0.28 model weights {}, top-1 on ImageNet-1k (single crop, 224 px)"
+def network(name: str, inputs: tuple[Input, ...] = (), example: str = "") -> Network:
+    """Return a named network, the user's own from `module:factory`, or a program saved as `FILE.pt2`.
 
-
-def _top1(percent: float, weights: str) -> Figure:
-    return Figure(percent / 100, "published", _TORCHVISION.format(weights))
-
-
-# Name: (module of pytorchcv.models, factory, pixels, top-1 by variant). The accuracies are those of
-# trained torchvision networks of the same architecture; what is timed carries random weights.
-NAMED: dict[str, tuple[str, str, int, dict[str, Figure]]] = {
-    "alexnet": ("alexnet", "alexnetb", 224, {
-        "fp32": _top1(56.522, "AlexNet IMAGENET1K_V1")}),
-    "vgg16": ("vgg", "vgg16", 224, {
-        "fp32": _top1(71.592, "VGG16 IMAGENET1K_V1")}),
-    "vgg19": ("vgg", "vgg19", 224, {
-        "fp32": _top1(72.376, "VGG19 IMAGENET1K_V1")}),
-    "resnet18": ("resnet", "resnet18", 224, {
-        "fp32": _top1(69.758, "ResNet18 IMAGENET1K_V1"),
-        "int8": _top1(69.494, "quantization.ResNet18 IMAGENET1K_FBGEMM_V1")}),
-    "resnet50": ("resnet", "resnet50b", 224, {
-        "fp32": _top1(76.130, "ResNet50 IMAGENET1K_V1"),
-        "int8": _top1(75.920, "quantization.ResNet50 IMAGENET1K_FBGEMM_V1")}),
-    "mobilenetv2": ("mobilenetv2", "mobilenetv2_w1", 224, {
-        "fp32": _top1(71.878, "MobileNet_V2 IMAGENET1K_V1"),
-        "int8": _top1(71.658, "quantization.MobileNet_V2 IMAGENET1K_QNNPACK_V1")}),
-    "squeezenet": ("squeezenet", "squeezenet_v1_0", 224, {
-        "fp32": _top1(58.092, "SqueezeNet1_0 IMAGENET1K_V1")}),
-    "densenet121": ("densenet", "densenet121", 224, {
-        "fp32": _top1(74.434, "DenseNet121 IMAGENET1K_V1")}),
-    "mobilenetv1": ("mobilenet", "mobilenet_w1", 224, {}),
-    "inceptionv4": ("inceptionv4", "inceptionv4", 299, {}),
-    # Version 1 proper (stride in the first 1x1 convolution) at 299 pixels, as Coral timed it.
-    "resnet50v1-299": ("resnet", "resnet50", 299, {}),
-    "resnet50v2-299": ("preresnet", "preresnet50", 299, {}),
-    "resnet152-299": ("resnet", "resnet152", 299, {}),
-}  # fmt: skip
-
-
-def network(name: str, input_shape: tuple[int, ...] | None = None) -> Network:
-    """Return a named network, or the user's own from `module:factory`.
-
-    `input_shape` is the shape of one input without its batch dimension; a user's network takes
-    (3, 224, 224) unless told. Raises UnknownNetworkError.
+    `inputs` say what it takes, or `example`, the `module:function` that makes a tuple of tensors for a
+    batch; without either a user's network takes images of (3, 224, 224). Raises UnknownNetworkError and
+    ProgramError.
     """
-    if name in NAMED:
-        module, factory, pixels, accuracies = NAMED[name]
-        try:
-            build = getattr(importlib.import_module(f"pytorchcv.models.{module}"), factory)
-        except ImportError as error:
-            msg = f'{name} needs pytorchcv: pip install "offload[zoo]" ({error})'
-            raise UnknownNetworkError(msg) from error
-        shape = input_shape or (3, pixels, pixels)
-        if name.endswith("-299"):
-            build = _pooled_whole(build)
-        return Network(name, build, shape, "classification", "random", accuracies)
-    if ":" not in name:
-        msg = f"{name}: no network of that name; known are {', '.join(NAMED)}, or module:factory"
+    if inputs and example:
+        msg = f"{name}: give the shapes of its inputs or a function that makes them, not both"
         raise UnknownNetworkError(msg)
-    path, _, factory = name.partition(":")
-    try:
-        build = getattr(importlib.import_module(path), factory)
-    except Exception as error:  # a user's module may raise anything when imported
-        msg = f"{name}: {type(error).__name__}: {error}"
-        raise UnknownNetworkError(msg) from error
-    return Network(factory, build, input_shape or (3, 224, 224), "", "as built", {})
-
-
-def _pooled_whole(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-    """Average over whatever is left of the image, where pytorchcv expects 7x7 of it."""
-
-    def built() -> nn.Module:
-        module = build()
-        module.features.final_pool = nn.AdaptiveAvgPool2d(1)  # type: ignore[union-attr]  # theirs have
-        return module
-
-    return built
+    if name.endswith(".pt2"):
+        if inputs or example:
+            msg = f"{name}: a saved program says itself what it takes; leave out --input and --example"
+            raise UnknownNetworkError(msg)
+        return _saved(Path(name))
+    if name in NAMED:
+        found = NAMED[name]
+    elif ":" in name:
+        found = Network(name.rpartition(":")[2], _found(name), (Input((3, 224, 224)),), "", "as built")
+    else:
+        known = ", ".join(NAMED)
+        msg = f"{name}: no network of that name; known are {known}, or module:factory, or FILE.pt2"
+        raise UnknownNetworkError(msg)
+    if example:
+        draw = _found(example)
+        shown = tuple(Input(tuple(each.shape[1:]), each.dtype) for each in drawn(name, draw, 1))
+        return replace(found, inputs=shown, draw=draw, accuracies={})
+    if inputs and inputs != found.inputs:  # a published accuracy is that of one image size
+        return replace(found, inputs=inputs, accuracies={})
+    return found
 
 
 def variant(network: Network, name: str) -> nn.Module:
-    """Build a network in the form that `name` says: "fp32" or "int8"."""
-    try:
-        built = network.build()
-    except Exception as error:
-        msg = f"{network.name}: building it raised {type(error).__name__}: {error}"
-        raise UnknownNetworkError(msg) from error
-    if not isinstance(built, nn.Module):
-        msg = f"{network.name}: the factory returned {type(built).__name__}, no torch.nn.Module"
+    """Build a network in one of its forms, or in "fp32", "bf16" or "int8". Raises UnknownNetworkError.
+
+    In bf16 it takes the same inputs and computes in bfloat16; int8 is `compress.int8`.
+    """
+    make = network.forms.get(name) or network.build
+    if make is None or (name not in network.forms and name not in DERIVED):
+        known = dict.fromkeys([*network.forms, *(DERIVED if network.build else ())])
+        msg = f"{network.name}:{name}: no such variant; known are {', '.join(known)}"
         raise UnknownNetworkError(msg)
-    built.eval()
-    if name == "fp32":
+    built = _built(network.name, make)
+    if name in network.forms or name == "fp32":
         return built
-    if name == "int8":
+    if name == "bf16":
+        built.to(torch.bfloat16).register_forward_pre_hook(lambda _, given: tree_map(_bf16, given))
+        return built
+    try:
         return compress.int8(built, network.example(1))
-    msg = f"{name}: no such variant; known are fp32 and int8"
-    raise UnknownNetworkError(msg)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
+        msg = f"{network.name}:int8: torch.ao.quantization cannot trace it ({reason})"
+        raise UnknownNetworkError(msg) from error
 
 
 def precision(variant: str) -> str:
     """Return the number format that a variant computes in: what a published figure must share."""
     kind = variant.split("-", maxsplit=1)[0]
     return kind if kind in ("int8", "bf16") else "fp32"
+
+
+def _built(name: str, make: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        built = make()
+    except OffloadError:
+        raise
+    except (Exception, SystemExit) as error:
+        msg = f"{name}: building it raised {type(error).__name__}: {error}"
+        raise UnknownNetworkError(msg) from error
+    if not isinstance(built, nn.Module):
+        msg = f"{name}: the factory returned {type(built).__name__}, no torch.nn.Module"
+        raise UnknownNetworkError(msg)
+    return built.eval()
+
+
+def _bf16(value: Any) -> Any:  # noqa: ANN401 - any argument
+    is_fraction = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.bfloat16() if is_fraction else value
+
+
+def _found(path: str) -> Callable[..., Any]:
+    """Import what `module:name` names."""
+    module, _, name = path.rpartition(":")
+    hide_broken_torchvision()
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # a user's module may raise anything when imported
+        msg = f"{path}: {type(error).__name__}: {error}"
+        if isinstance(error, ImportError) and error.name == "torchvision":
+            msg += "; the torchvision that is installed does not fit this torch"
+        raise UnknownNetworkError(msg) from error
+    if not callable(found):
+        msg = f"{path}: {type(found).__name__}, which cannot be called; name a function or a class"
+        raise UnknownNetworkError(msg)
+    return found  # type: ignore[no-any-return]  # callable, as was just seen
+
+
+def _saved(path: Path) -> Network:
+    """A program that was saved by torch.export, in the form in which it was saved."""
+    if not is_name(path.stem):
+        msg = f"{path}: a network is named after its file, and {NAME_RULE}"
+        raise UnknownNetworkError(msg)
+    program = pt2.read(path)
+    batches = {each.shape[0] for each in program.inputs}
+    if len(batches) != 1:
+        msg = (
+            f"{path}: its inputs begin with {sorted(batches)}, so none of these sizes is that of a batch"
+        )
+        raise UnknownNetworkError(msg)
+    any_batch = all(each.any_batch for each in program.inputs)
+    kinds = {leaf.dtype for leaf in program.module.parameters() if leaf.is_floating_point()}
+    form = "bf16" if kinds == {torch.bfloat16} else "fp32"
+    module = _Resized(program.module) if any_batch else program.module
+    return Network(
+        path.stem,
+        None,
+        tuple(Input(each.shape[1:], each.dtype) for each in program.inputs),
+        "",
+        "as saved",
+        forms={form: lambda: module},
+        batch=None if any_batch else batches.pop(),
+    )
+
+
+class _Resized(nn.Module):
+    """A program for any batch, to be captured anew for the one at hand."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, *inputs: torch.Tensor) -> Any:  # noqa: ANN401 - as the program answers
+        return self.program(*inputs)
