@@ -48,9 +48,14 @@ class Codec:
         """Whether every tensor comes back as it was."""
         return self.form == "raw"
 
+    @property
+    def for_images(self) -> bool:
+        """Whether it is meant for the input of a network."""
+        return self.form in wire.PICTURES
+
     def suits(self, tensors: Sequence[Tensor]) -> bool:
         """Tell whether its form does anything to these tensors."""
-        if self.form in wire.PICTURES:
+        if self.for_images:
             return all(wire.is_image(each, self.pixels) for each in tensors)
         return self.form == "raw" or any(each.is_floating_point() for each in tensors)
 

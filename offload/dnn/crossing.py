@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from offload.dnn import machine
 from offload.dnn.codec import Codec, decode
-from offload.dnn.graph import capture, split
+from offload.dnn.graph import split
 from offload.dnn.pictures import Pictures
+from offload.dnn.refused import captured
 from offload.entities import OffloadError
 
 NAMES = (
@@ -60,16 +61,16 @@ class Crossing:
 class Course:
     """A classifier and images, ready to be measured at any of its cuts.
 
-    Times are CPU times of one thread, over the first `timed` images. Raises CrossingError for a network
-    whose outputs are no logits (batch, classes).
+    Times are CPU times of one thread, over the first `timed` images. Raises UnknownNetworkError for what
+    cannot be captured and CrossingError for what is no classifier.
     """
 
-    def __init__(self, network: nn.Module, images: Pictures, timed: int = 100) -> None:
-        self.network, self.images = network.eval(), images
+    def __init__(self, name: str, network: nn.Module, images: Pictures, timed: int = 100) -> None:
+        self.name, self.network, self.images = name, network.eval(), images
         self.timed = min(timed, len(images))
-        self.graph = capture(network, (images.inputs(slice(0, 1)),))
+        self.graph = captured(name, network, (images.inputs(slice(0, 1)),))
         self.batch = _batch(images)
-        self.wide = capture(network, (images.inputs(slice(0, self.batch)),))
+        self.wide = captured(name, network, (images.inputs(slice(0, self.batch)),))
         self.said = self._say(self.network)
         self.now = machine.clock(threads=1)
         self.stamp_s = machine.stamp_cost_s(self.now)
@@ -84,7 +85,7 @@ class Course:
         with torch.inference_mode():
             before, _ = split(self.graph, cut)
             crossing = before(self.images.inputs(slice(0, 1)))
-            suited = [codec for codec in codecs if codec.suits(crossing)]
+            suited = [each for each in codecs if each.suits(crossing) and not (each.for_images and cut)]
             means, whole_s = self._times(before, suited)
             said: dict[tuple[str, int | None], Said] = {}
             for codec in suited:  # a packing changes no answer
@@ -145,24 +146,23 @@ class Course:
         said, sure = [], []
         with torch.inference_mode():
             for start in range(0, len(self.images), self.batch):
-                made = network(self.images.inputs(slice(start, start + self.batch)))
-                top = torch.stack([each.float().softmax(1) for each in _logits(made)]).max(2)
+                logits = self._logits(network(self.images.inputs(slice(start, start + self.batch))))
+                top = torch.stack([each.float().softmax(1) for each in logits]).max(2)
                 said.append(top.indices)
                 sure.append((top.values * 255).floor().to(torch.uint8))
         return Said(torch.cat(said, 1), torch.cat(sure, 1))
+
+    def _logits(self, made: object) -> Sequence[Tensor]:
+        found = (made,) if isinstance(made, Tensor) else made
+        if not isinstance(found, tuple) or not all(
+            isinstance(each, Tensor) and each.dim() == 2 for each in found
+        ):
+            msg = f"{self.name}: no classifier: its outputs are no logits (batch, classes)"
+            raise CrossingError(msg)
+        return found
 
 
 def _batch(images: Pictures) -> int:
     """The most images at once into which they divide evenly: a captured network takes no other."""
     most = max(1, min(_MOST_AT_ONCE, _NUMBERS // images.raw[0].numel()))
     return next(size for size in range(most, 0, -1) if len(images) % size == 0)
-
-
-def _logits(made: object) -> Sequence[Tensor]:
-    found = (made,) if isinstance(made, Tensor) else made
-    if not isinstance(found, tuple) or not all(
-        isinstance(each, Tensor) and each.dim() == 2 for each in found
-    ):
-        msg = "no classifier: its outputs are no logits (batch, classes)"
-        raise CrossingError(msg)
-    return found

@@ -123,7 +123,9 @@ def read(reader: Reader) -> Tensor:
 
 def is_image(tensor: Tensor, pixels: Pixels | None) -> bool:
     """Tell whether a tensor is a batch of images that such pixels make."""
-    return pixels is not None and tensor.dim() == 4 and tensor.shape[1] == len(pixels.mean)
+    if pixels is None or not tensor.is_floating_point() or tensor.dim() != 4:
+        return False
+    return tensor.shape[1] == len(pixels.mean)
 
 
 def _channels_last(tensor: Tensor) -> bool:
