@@ -35,7 +35,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def test_a_round_holds_means_of_its_runs(session: Session) -> None:
-    done = session.round(Subject(Tiny().eval(), TINY.example(2)))
+    done = session.round(Subject("tiny", Tiny().eval(), TINY.example(2)))
     assert done.batch == 2
     assert done.runs == len(done.ratios) == 8  # the fewest, when the budget is spent
     assert len(done.layers_s) == 3
@@ -48,7 +48,7 @@ def test_a_round_holds_means_of_its_runs(session: Session) -> None:
 
 def test_time_goes_to_the_layer_that_takes_it(session: Session) -> None:
     lopsided = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1_000_000)).eval()
-    done = session.round(Subject(lopsided, TINY.example(1)))
+    done = session.round(Subject("lopsided", lopsided, TINY.example(1)))
     assert done.layers_s[2] > 0.8 * sum(done.layers_s)
 
 
@@ -73,7 +73,7 @@ def test_rejection_depends_on_spin_and_busy_share_alone(
     # However odd the residual of so small a network, it decides nothing.
     monkeypatch.setattr(machine, "spin", lambda: spin * session.fastest_spin_s)
     monkeypatch.setattr(machine, "BUSY_SHARE", 2.0)
-    done = session.round(Subject(Tiny().eval(), TINY.example(1)))
+    done = session.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
     assert done.spin == spin
     slow = "a fixed loop ran 2.00 times slower than at its fastest"
     assert done.rejected == ("" if spin == 1.0 else slow)
@@ -152,7 +152,9 @@ def test_rounds_of_another_machine_are_not_gone_on_with(
     monkeypatch.setattr(machine, "why_busy", lambda *_: "")
     layers: list[profiles.LayerRecord] = []
     kept = session.folder / "kept"
-    Diary(kept, session.machine, layers).add(session.round(Subject(Tiny().eval(), TINY.example(1))))
+    Diary(kept, session.machine, layers).add(
+        session.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
+    )
     assert len(Diary(kept, session.machine, layers).rounds) == 1
     other = session.machine.model_copy(update={"torch": "9.9"})
     assert Diary(kept, other, layers).rounds == []
@@ -166,14 +168,14 @@ def test_a_batch_that_does_not_fit_is_refused(session: Session, monkeypatch: pyt
 
 
 def test_parts_are_timed_at_batch_one_only(session: Session) -> None:
-    alone = session.round(Subject(Tiny().eval(), TINY.example(1)))
+    alone = session.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
     assert {part.after for part in alone.parts} <= {1, 2}
     assert all(part.before_s > 0 and part.after_s > 0 for part in alone.parts)
-    assert session.round(Subject(Tiny().eval(), TINY.example(2))).parts == []
+    assert session.round(Subject("tiny", Tiny().eval(), TINY.example(2))).parts == []
 
 
 def test_several_threads_are_timed_by_the_clock_on_the_wall(session: Session) -> None:
     several = Session("box", (1,), session.folder, threads=2, budget_s=0.001)
     assert several.machine.threads == 2
-    done = several.round(Subject(Tiny().eval(), TINY.example(1)))
+    done = several.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
     assert done.busy_share == 0  # CPU time says nothing then

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.split import Example, Inputs
 from offload.views.progress import progress
 
 
@@ -74,12 +75,8 @@ def profile(
     pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch, for one operator.")] = 1,
     hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
-    inputs: Annotated[
-        list[str], typer.Option("--input", help='One input, "3,224,224" or "128:int64"; repeatable.')
-    ] = [],  # noqa: B006
-    example: Annotated[
-        str, typer.Option(help="module:function that makes the tuple of inputs for a batch.")
-    ] = "",
+    inputs: Inputs = [],  # noqa: B006
+    example: Example = "",
     device: Annotated[str, typer.Option(help="cpu.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder for the profiles.")] = Path("profiles"),
     compare: Annotated[

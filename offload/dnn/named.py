@@ -59,10 +59,15 @@ def _transformers(name: str, *answers: str, **sizes: Any) -> nn.Module:  # noqa:
     hide_broken_torchvision()
     try:
         import transformers
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
     except ImportError as error:
         msg = f'{name} needs transformers: pip install "offload[zoo]" ({error})'
         raise UnknownNetworkError(msg) from error
-    config = getattr(transformers, f"{name.partition('For')[0]}Config")(**sizes)
+    # Nothing is padded, so nothing is masked; under its own name for it, transformers would mask in what
+    # torch.export captures and not when the network runs, and the two would cost differently.
+    transformers.AttentionInterface.register("sdpa-unmasked", sdpa_attention_forward)
+    kind = getattr(transformers, f"{name.partition('For')[0]}Config")
+    config = kind(attn_implementation="sdpa-unmasked", **sizes)
     return Plain(getattr(transformers, name)(config), answers)
 
 

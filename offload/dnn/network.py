@@ -73,7 +73,7 @@ class Network:
 
 def parse_input(text: str) -> Input:
     """Read an input: "3,224,224", or "128:int64" for whole numbers. Raises UnknownNetworkError."""
-    match = re.fullmatch(r"\s*(\d{1,8}(?:\s*,\s*\d{1,8})*)\s*(?::\s*(\w+)\s*)?", text)
+    match = re.fullmatch(r"\s*([0-9]{1,8}(?:\s*,\s*[0-9]{1,8})*)\s*(?::\s*(\w+)\s*)?", text)
     shape = tuple(int(size) for size in match[1].split(",")) if match else ()
     dtype = _DTYPES.get(match[2] or "float32") if match else None
     if dtype is None or not 0 < math.prod(shape) <= MOST_NUMBERS:

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from offload.dnn import machine, zoo
-from offload.dnn.graph import Graph, capture, instrument, split
+from offload.dnn.capturing import captured, check_exact
+from offload.dnn.graph import Graph, instrument, split
 from offload.dnn.profiles import AccuracyRecord, CutRecord, LayerRecord, Part, ProfileFile, Round
 from offload.dnn.rounds import Diary
 from offload.entities import OffloadError
@@ -33,15 +34,12 @@ class TooLargeError(OffloadError):
 class Subject:
     """A variant at one batch size, ready to be timed again and again."""
 
-    def __init__(self, module: nn.Module, example: tuple[torch.Tensor, ...]) -> None:
+    def __init__(self, name: str, module: nn.Module, example: tuple[torch.Tensor, ...]) -> None:
+        self.name = name
         self.module = module
         self.example = example
         self.batch = example[0].shape[0]
-        try:
-            self.graph = capture(module, example)
-        except Exception as error:
-            msg = f"torch cannot capture it: {type(error).__name__}: {str(error).splitlines()[0]}"
-            raise zoo.UnknownNetworkError(msg) from error
+        self.graph = captured(name, module, example)
         self.stamps: list[int] = []
 
     def stamped(self, now: Callable[[], int]) -> nn.Module:
@@ -122,18 +120,19 @@ class Session:
         ]
 
     def _subjects(self, network: zoo.Network, variant: str) -> list[Subject]:
-        module = zoo.variant(network, variant)
-        first = Subject(module, network.example(1))
+        name, module = f"{network.name}:{variant}", zoo.variant(network, variant)
+        first = Subject(name, module, network.example(1))
+        check_exact(name, module, first.graph, first.example)
         for batch in self.batches[1:]:
             needs = batch * (first.graph.cuts[-1].before_bytes - _weight_bytes(module))
             free = machine.free_memory_bytes()
             if needs > free:
                 msg = (
-                    f"{network.name}:{variant}: a batch of {batch} needs about {needs / 1e9:.1f} GB and"
+                    f"{name}: a batch of {batch} needs about {needs / 1e9:.1f} GB and"
                     f" {free / 1e9:.1f} GB are free; choose a smaller --batch"
                 )
                 raise TooLargeError(msg)
-        return [first, *(Subject(module, network.example(batch)) for batch in self.batches[1:])]
+        return [first, *(Subject(name, module, network.example(batch)) for batch in self.batches[1:])]
 
     def _diary(self, network: zoo.Network, variant: str, graph: Graph) -> Diary:
         layers = [LayerRecord(**asdict(layer)) for layer in graph.layers]

@@ -17,7 +17,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import fx, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from offload.dnn import compress, pt2
 from offload.dnn.pt2 import ProgramError
@@ -32,9 +32,10 @@ def save_part(path: Path, part: nn.Module, inputs: Sequence[Any]) -> None:
 
     Raises ProgramError for one that torch.export refuses, as int8 parts are.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
+    with torch.inference_mode(mode=False), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
         try:
-            program = torch.export.export(part, tuple(inputs))
+            copies = tree_map(lambda value: value.detach().clone(), tuple(inputs))
+            program = torch.export.export(part, copies)
         except Exception as error:
             msg = f"{path}: this part is no program to torch.export: {str(error).partition(chr(10))[0]}"
             raise ProgramError(msg) from error
