@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from offload.dnn import machine
+from offload.dnn.capturing import captured
 from offload.dnn.codec import Codec, decode
 from offload.dnn.graph import split
 from offload.dnn.pictures import Pictures
-from offload.dnn.refused import captured
 from offload.entities import OffloadError
 
 NAMES = (

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from offload.dnn.layers import KINDS
 from offload.dnn.onnx_model import ExportError
 from offload.networks import Cut, Layer
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto, TensorProto
 
 _BYTES = {
     "float": 4, "double": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2,
@@ -41,7 +44,9 @@ def events(profile: Path) -> list[Event]:
     A node's time is that of its kernel in whole microseconds of wall time, cut off.
     """
     told = [each for each in json.loads(profile.read_bytes()) if each.get("cat") == "Node"]
-    kernels = sorted((each for each in told if each["name"].endswith(_NODE)), key=lambda each: each["ts"])
+    kernels = sorted(
+        (each for each in told if each["name"].endswith(_NODE)), key=lambda each: each["ts"]
+    )
     return [
         Event(
             each["name"].removesuffix(_NODE),
@@ -89,7 +94,10 @@ def layers_and_cuts(optimised: Path, ran: Sequence[Event]) -> tuple[tuple[Layer,
 
 
 def _layer(
-    node: Any, event: Event, weights: Mapping[str, Any], values: Mapping[str, tuple[int, int]]  # noqa: ANN401 - onnx has no types
+    node: "NodeProto",
+    event: Event,
+    weights: "Mapping[str, TensorProto]",
+    values: Mapping[str, tuple[int, int]],
 ) -> Layer:
     own = [weights[name] for name in node.input if name in weights]
     elements = sum(values[name][0] for name in filter(None, node.output))
@@ -106,7 +114,7 @@ def _layer(
     )
 
 
-def _kind(node: Any, own: Sequence[Any]) -> str:  # noqa: ANN401 - as above
+def _kind(node: "NodeProto", own: "Sequence[TensorProto]") -> str:
     name = node.op_type.lower().removeprefix("qlinear")
     kind = _OWN_KINDS.get(name) or next(
         (kind for kind, words in KINDS if any(word in name for word in words)), "other"
@@ -119,7 +127,9 @@ def _kind(node: Any, own: Sequence[Any]) -> str:  # noqa: ANN401 - as above
     return "pointwise" if math.prod(dims[2:]) == 1 else "conv"
 
 
-def _flops(node: Any, kind: str, own: Sequence[Any], event: Event, elements: int) -> int:  # noqa: ANN401 - as above
+def _flops(
+    node: "NodeProto", kind: str, own: "Sequence[TensorProto]", event: Event, elements: int
+) -> int:
     """Two for each multiply-accumulate of a convolution or product; else one an element, a view none."""
     if kind in {"conv", "pointwise", "depthwise"} and own:
         return 2 * elements * math.prod(_kernel(own)[1:])
@@ -128,28 +138,31 @@ def _flops(node: Any, kind: str, own: Sequence[Any], event: Event, elements: int
     return 0 if kind == "view" else elements
 
 
-def _kernel(own: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(max((each.dims for each in own), key=len))
+def _kernel(own: "Sequence[TensorProto]") -> tuple[int, ...]:
+    return max((tuple(each.dims) for each in own), key=len)
 
 
-def _attribute(node: Any, name: str, default: int) -> int:  # noqa: ANN401 - as above
+def _attribute(node: "NodeProto", name: str, default: int) -> int:
     return next((int(each.i) for each in node.attribute if each.name == name), default)
 
 
-def _bytes(weight: Any) -> int:  # noqa: ANN401 - as above
+def _bytes(weight: "TensorProto") -> int:
     import onnx
 
-    return math.prod(weight.dims) * onnx.helper.tensor_dtype_to_np_dtype(weight.data_type).itemsize
+    size = onnx.helper.tensor_dtype_to_np_dtype(weight.data_type).itemsize
+    return int(math.prod(weight.dims) * size)
 
 
-def _cuts(graph: Any, weights: Mapping[str, Any], values: Mapping[str, tuple[int, int]]) -> tuple[Cut, ...]:  # noqa: ANN401 - as above
+def _cuts(
+    graph: "GraphProto", weights: "Mapping[str, TensorProto]", values: Mapping[str, tuple[int, int]]
+) -> tuple[Cut, ...]:
     """The cut after each node. A value crosses from the node that makes it to the last that needs it."""
     count = len(graph.node)
     born = {each.name: 0 for each in graph.input if each.name in values}
     needed: dict[str, int] = {}
     held = [0] * count
     for number, node in enumerate(graph.node):
-        born |= {name: number + 1 for name in filter(None, node.output)}
+        born |= dict.fromkeys(filter(None, node.output), number + 1)
         needed |= {name: number + 1 for name in node.input if name in values}
         held[number] = sum(_bytes(weights[name]) for name in node.input if name in weights)
     needed |= {each.name: count + 1 for each in graph.output}

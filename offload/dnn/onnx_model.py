@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from offload.dnn import zoo
+from offload.dnn.capturing import quiet, why
 from offload.dnn.network import Network
-from offload.dnn.refused import quiet, why
 from offload.entities import OffloadError
 
 Inputs = tuple[Tensor, ...]
@@ -55,8 +55,10 @@ def exported(label: str, network: nn.Module, example: Inputs) -> bytes:
 
 
 def quantised(label: str, model: bytes, calibration: Iterable[Inputs]) -> bytes:
-    """Return a model with 8-bit weights (by channel) and values, as pairs of QuantizeLinear and
-    DequantizeLinear around operators, which ONNX Runtime then fuses with them. Raises ExportError.
+    """Return a model with 8-bit weights, scaled by channel, and 8-bit values, ranges from calibration.
+
+    Operators stand between pairs of QuantizeLinear and DequantizeLinear (QDQ), which ONNX Runtime fuses
+    with them where it has such kernels. Raises ExportError.
     """
     _needs("onnx", "onnxruntime")
     import onnx
@@ -102,7 +104,9 @@ class Session:
     `close_profile`, how long each node took. Raises ExportError for a model that it does not load.
     """
 
-    def __init__(self, label: str, model: bytes | Path, threads: int = 1, notes: Path | None = None):
+    def __init__(
+        self, label: str, model: bytes | Path, threads: int = 1, notes: Path | None = None
+    ) -> None:
         _needs("onnxruntime")
         import onnxruntime
 
