@@ -19,6 +19,7 @@ _BYTES = {
     "float": 4, "double": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2,
     "int32": 4, "uint32": 4, "int64": 8, "uint64": 8, "bool": 1,
 }  # fmt: skip
+_INT64 = 7  # of ONNX; weights of this type are sizes and axes
 _NODE = "_kernel_time"  # what the profile adds to a node's name
 # Operators whose names say something else than what they are; those of the last row copy all they get.
 _OWN_KINDS = {
@@ -107,7 +108,7 @@ def _layer(
         op=".".join(filter(None, (node.domain, node.op_type))),
         kind=kind,
         flops=_flops(node, kind, own, event, elements),
-        parameters=sum(math.prod(each.dims) for each in own),
+        parameters=sum(math.prod(each.dims) for each in own if each.data_type != _INT64),
         input_elements=sum(values[name][0] for name in node.input if name in values),
         output_elements=elements,
         output_bytes=sum(values[name][1] for name in filter(None, node.output)),

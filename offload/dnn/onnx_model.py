@@ -1,8 +1,10 @@
 """A network as an ONNX model, in its own numbers or in 8 bits, and a session that runs it."""
 
+import contextlib
 import importlib.util
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +44,14 @@ def exported(label: str, network: nn.Module, example: Inputs) -> bytes:
     """Return a module as an ONNX model, by torch.onnx. Raises ExportError."""
     _needs("onnx", "onnxscript")
     try:
-        with quiet():
+        with quiet(), _unwarned():
             program = torch.onnx.export(network, example, dynamo=True, verbose=False)
         if program is None:
             msg = "it returned nothing"
             raise RuntimeError(msg)  # noqa: TRY301 - told like what it raises
         model: bytes = program.model_proto.SerializeToString()
     except Exception as error:
-        msg = f"{label}: torch.onnx cannot export it: {why(error)}"
+        msg = f"{label}: torch.onnx cannot export it: {why(_root(error))}"
         raise ExportError(msg) from error
     return model
 
@@ -80,7 +82,7 @@ def quantised(label: str, model: bytes, calibration: Iterable[Inputs]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         try:
-            with quiet():
+            with quiet(), _unwarned():
                 quantization.quantize_static(
                     loaded,
                     path,
@@ -140,6 +142,18 @@ class Session:
 
 def _feeds(names: Sequence[str], inputs: Inputs) -> dict[str, Any]:
     return {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error that an exporter wrapped in pages of advice."""
+    return _root(error.__cause__) if error.__cause__ else error
+
+
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    with warnings.catch_warnings():  # exporters call what torch itself has deprecated
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _needs(*packages: str) -> None:
