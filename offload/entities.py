@@ -104,7 +104,9 @@ class Facts:
     """What never changes for one task of one kind of device: networks, costs, routes, limits.
 
     `profiles[place][variant]` holds what a variant costs, where a place is "device" or a node's name.
-    `routes[a, b]` names the wires from node to node; `cells` are those that the device may use.
+    `routes[a, b]` names the wires from node to node; `cells` are those that the device may use. Besides
+    raw values, `codecs` may code what leaves the device; besides running to the end, a network with
+    exits may leave early if it is as sure as one of `confidences`.
     """
 
     group: str
@@ -123,6 +125,8 @@ class Facts:
     cells: Mapping[str, Cell]
     wires: Mapping[str, Wire]
     routes: Mapping[tuple[str, str], tuple[str, ...]]
+    codecs: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
 
 
 # The nouns below are made once or more a request. A msgspec.Struct is made without a Python call, and
@@ -146,6 +150,11 @@ class Plan(Struct, frozen=True, gc=False):
 
     The device runs what lies before `device_cut`, the edge what lies between the two, the cloud the
     rest. Cuts index `variant.cuts`. What a plan does not need is None.
+
+    `codec` makes what leaves the device smaller, all the way to the first node that computes. `exit` is
+    the last exit that may be used (an index of `variant.exits`), by default the end; `confidence` lets
+    a request leave at an earlier one that is at least that sure. What has left computes no more, and
+    sends its result back from where it is.
     """
 
     variant: Variant
@@ -159,10 +168,21 @@ class Plan(Struct, frozen=True, gc=False):
     confidence: float | None = None
 
     @property
+    def end(self) -> int:
+        """The cut at which it ends at the latest."""
+        return self.variant.last if self.exit is None else self.variant.exits[self.exit]
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the device has something to compute: layers, or what it encodes."""
+        return self.device_cut > 0 or self.codec is not None
+
+    @property
     def split(self) -> bool:
         """Whether more than one place computes."""
-        last = self.variant.last
-        return not (self.device_cut == last or (self.device_cut == 0 and self.edge_cut in (0, last)))
+        end = self.end
+        whole = self.edge_cut == 0 or self.edge_cut >= end
+        return not (self.device_cut >= end or (self.device_cut == 0 and whole))
 
 
 class Report(Struct, frozen=True, gc=False):
@@ -191,13 +211,17 @@ class Uplink(Struct, frozen=True, gc=False):
 
 
 class Luck(Struct, frozen=True, gc=False):
-    """What only a clairvoyant sees: the quantiles of this request's Fate and the wires' queues."""
+    """What only a clairvoyant sees: the numbers of this request's Fate and the wires' queues.
+
+    `answer` chooses the test image, and so the exit.
+    """
 
     device: float
     edge: float
     cloud: float
     wire_out: float
     wire_back: float
+    answer: float
     wire_free_s: Mapping[tuple[str, str], float]
 
 
@@ -227,7 +251,8 @@ class Outcome(Struct, frozen=True, gc=False):
 
     The legs (`decide_s` to `downlink_s`) are consecutive, waiting included, and sum to the latency.
     `cause` is empty for a finished request; `correct` is None where nobody can say. `energy_j` is the
-    device's marginal energy, `edge_j` and `cloud_j` that of the servers.
+    device's marginal energy, `edge_j` and `cloud_j` that of the servers. `exit` is the one that was
+    taken, None where the network has but one, or nobody was answered.
     """
 
     request: Request
@@ -250,3 +275,4 @@ class Outcome(Struct, frozen=True, gc=False):
     edge_j: float
     cloud_j: float
     batch: int
+    exit: int | None = None

@@ -83,13 +83,6 @@ class Answers:
         """How many test images there are."""
         return len(self.right[-1])
 
-    def leaves(self, image: int, confidence: float | None, last: int) -> int:
-        """Return the exit at which an image leaves: the first sure enough, `last` at the latest."""
-        if confidence is None:
-            return last
-        sure = (exit_ for exit_ in range(last) if self.confidence[exit_][image] >= 255 * confidence)
-        return next(sure, last)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:
@@ -97,9 +90,9 @@ class Variant:
 
     `cuts` start with the input (nothing run yet) and end with the result (all run); each holds the
     layers of the one before it and more, so any two of them nest. `exits` are the cuts at which its
-    answers are known, the last of all included; one for most. `codecs[name, cut]` tell what a codec
-    makes of what crosses, `answers[codec, cut]` who is right then; (None, 0) for raw values at any cut.
-    Compared by identity.
+    answers are known, the last of all included; none are listed where that is the only one.
+    `codecs[name, cut]` tell what a codec makes of what crosses, `answers[codec, cut]` who is right then;
+    (None, 0) for raw values at any cut. Compared by identity.
     """
 
     model: str
@@ -124,6 +117,11 @@ class Variant:
     def last(self) -> int:
         """The cut after the last layer: all has run."""
         return len(self.cuts) - 1
+
+    @property
+    def leaves_early(self) -> bool:
+        """Whether it has an exit before the end, and how sure it is there was measured."""
+        return len(self.exits) > 1 and (None, 0) in self.answers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

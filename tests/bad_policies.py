@@ -78,6 +78,12 @@ class UsesCodec:
         return Plan(variant, variant.last, variant.last, codec="jpeg")
 
 
+class UsesConfidence:
+    def decide(self, request: Request, seen: Observation) -> Plan:
+        variant = seen.facts.variants[0]
+        return Plan(variant, variant.last, variant.last, confidence=0.9)
+
+
 class Raises:
     def decide(self, request: Request, seen: Observation) -> Plan:
         return good_plan(seen) if request.born_s < 3 else {}["weights"]

@@ -1,11 +1,15 @@
 """Small networks, costs and observations that tests put together by hand."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from offload.dnn import answers as answer_files
 from offload.entities import Cell, Facts, Hardware, Node, Observation, Report, Request, Uplink, Wire
-from offload.networks import Cut, Figure, Layer, Profile, Variant
+from offload.networks import Answers, Coded, Cut, Figure, Layer, Profile, Variant
 from offload.scenario.setup import find_routes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +23,11 @@ def layer(name: str = "layer", kind: str = "conv", **sizes: int) -> Layer:
 
 
 def variant(
-    payloads: Sequence[int], name: str = "fp32", accuracy: float | None = None, model: str = "net"
+    payloads: Sequence[int],
+    name: str = "fp32",
+    accuracy: float | None = None,
+    model: str = "net",
+    **more: Any,
 ) -> Variant:
     """Return a chain with one layer between any two of these payloads."""
     return Variant(
@@ -31,7 +39,19 @@ def variant(
         layers=tuple(layer(f"layer{number}") for number in range(len(payloads) - 1)),
         cuts=tuple(Cut(after, payload, 1) for after, payload in enumerate(payloads)),
         accuracy=None if accuracy is None else Figure(accuracy, "assumed", "a test"),
+        **more,
     )
+
+
+def answers(*exits: tuple[Iterable[int], Iterable[int]], data: str = "made up") -> Answers:
+    """Return answers: for each exit who is right, and how sure it is in 255ths."""
+    right, confidence = zip(*exits, strict=True)
+    return Answers(data, tuple(map(bytes, right)), tuple(map(bytes, confidence)))
+
+
+def coded(payload_bytes: float, encode_share: float = 0.0, decode_share: float = 0.0) -> Coded:
+    """Return what a codec makes of something."""
+    return Coded(payload_bytes, encode_share, decode_share, "assumed", "a test")
 
 
 def profile(of: Variant, seconds: Sequence[float], hardware: str = "box", **more: Any) -> Profile:
@@ -103,3 +123,69 @@ def seen(
 def request(deadline_s: float = 0.1) -> Request:
     """Return a request."""
     return Request(0, "car-0", "car", "look", 0.0, deadline_s, 1000.0)
+
+
+# A network in files, as a profiler and a test of its answers would leave them: three exits.
+
+PAYLOADS = (784, 12_000, 6_000, 6_000, 3_000, 1_500, 1_500, 800, 40)
+EXITS = (3, 5, 8)
+IMAGES = 60
+
+
+def write_pictures(folder: Path, scale: float = 1.0, **hardware: float) -> None:
+    """Write profiles and answers of the made-up network "pictures".
+
+    `hardware` tells how many times as quick each is; `scale` stretches all times.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("plain", "exits"):
+        for box, speed in hardware.items():
+            told = pictures_profile(name, box, scale / speed)
+            (folder / f"pictures.{name}.{box}.json").write_text(json.dumps(told))
+    answer_files.write(folder / "pictures.answers.parquet", pictures_records())
+
+
+def pictures_profile(name: str, box: str, scale: float = 1.0) -> dict[str, Any]:
+    """Return what a file holds of one form on one hardware."""
+    layers_s = [scale * ms / 1e3 for ms in (0.2, 0.1, 0.1, 0.2, 0.1, 0.15, 0.1, 0.05)]
+    round_ = {
+        "at": "2026-01-02T03:04:05+00:00", "batch": 1, "runs": 3, "layers_s": layers_s,
+        "end_to_end_s": sum(layers_s), "residual": 0.0, "busy_share": 0.0, "spin": 1.0,
+        "ratios": [0.9, 0.95, 1.0, 1.3],
+    }  # fmt: skip
+    sizes = ("flops", "parameters", "input_elements", "output_elements", "output_bytes")
+    return {
+        "format": 1, "model": "pictures", "variant": name, "precision": "fp32",
+        "task": "classification", "input_shape": [1, 28, 28], "weights": "trained", "accuracy": None,
+        "hardware": box, "known": "measured",
+        "machine": {"processor": "a processor", "threads": 1, "python": "3.11", "torch": "2.13",
+                    "system": "Linux", "allocator": "glibc"},
+        "layers": [{"name": f"layer{i}", "op": "conv", "kind": "conv", **dict.fromkeys(sizes, 1)}
+                   for i in range(len(PAYLOADS) - 1)],
+        "cuts": [{"after": after, "payload_bytes": size, "tensors": 1}
+                 for after, size in enumerate(PAYLOADS)],
+        "exits": list(EXITS) if name == "exits" else [],
+        "rounds": [round_],
+    }  # fmt: skip
+
+
+def pictures_records() -> list[answer_files.Record]:
+    """Return made-up answers: hard images are wrong at first, some with codecs; deeper is surer."""
+    rng = np.random.default_rng(1)
+    hardness = rng.random(IMAGES)
+
+    def measured(depths: Sequence[float], loss: float) -> Answers:
+        right = [(hardness < depth - loss).astype(np.uint8).tobytes() for depth in depths]
+        sure = [
+            np.clip(255 * (depth - loss + 0.5 - hardness), 0, 255).astype(np.uint8) for depth in depths
+        ]
+        return Answers("made-up pictures", tuple(right), tuple(each.tobytes() for each in sure))
+
+    records = []
+    for name, depths in (("plain", (0.92,)), ("exits", (0.6, 0.8, 0.9))):
+        records.append(answer_files.Record(name, None, 0, None, measured(depths, 0.0)))
+        for cut in range(len(PAYLOADS) - 1):
+            for codec, times, share, loss in (("uint8", 4, 0.01, 0.02), ("uint8+zip", 6, 0.05, 0.02)):
+                each = coded(PAYLOADS[cut] / times, share, share / 2)
+                records.append(answer_files.Record(name, codec, cut, each, measured(depths, loss)))
+    return records

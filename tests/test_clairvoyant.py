@@ -11,6 +11,7 @@ from offload.scenario.load import load
 from offload.simulation.run import drive
 from offload.simulation.world import World
 from offload.streams import Streams
+from tests import hand_made
 
 HEAD = """
 format = 1
@@ -68,6 +69,21 @@ deadline = "100 ms"
 late = "finish"
 input = "60 kB"
 result = "1 kB"
+"""
+
+# Networks with exits, answers and codecs; all images take their turn, as births do.
+PICTURES = """
+[devices.one]
+hardware = "core"
+radio_power = "1.2 W"
+[devices.one.tasks.work]
+models = ["pictures"]
+variants = ["{variant}"]
+{births}
+deadline = "100 ms"
+late = "finish"
+input = "20 kB"
+{offers}
 """
 
 BIRTHS = 'every = "10 s"\njitter = "1 s"'
@@ -141,12 +157,14 @@ class Predicting:
         return prices.plans[chosen]
 
 
-def play(tmp_path, tables, *, every_plan, requests=150, overhead="0 s"):
+def play(tmp_path, tables, *, every_plan, requests=200, overhead="0 s"):
     """Run a scenario in which no two requests meet; return its policy and rows."""
     path = tmp_path / "alone.toml"
     path.write_text(HEAD.format(duration=10 * requests) + tables)
+    hand_made.write_pictures(tmp_path / "profiles", scale=10.0, core=1.0, quick=8.0)
     choice = choose({"name": "clairvoyant", "overhead": overhead})
-    world = World(load(path).setting(choice.overhead_s), Streams(3, 0), choice.knowledge)
+    scenario = load(path, ['profiles="profiles"'])
+    world = World(scenario.setting(choice.overhead_s), Streams(3, 0), choice.knowledge)
     policy = Predicting(every_plan=every_plan)
     drive(world, policy, choice)
     rows = sorted(world.outcomes, key=lambda outcome: outcome.request.born_s)
@@ -172,6 +190,17 @@ def measured(*, farther, batch=""):
     return text + (FARTHER.format(hardware="x86-core", batch=batch) if farther else "")
 
 
+def pictures(offers, variant="exits", batch="", births=BIRTHS, *, farther=True):
+    """Compose a scenario of a network with exits and codecs."""
+    text = PICTURES.format(births=births, variant=variant, offers=offers)
+    text += EDGE.format(hardware="quick", batch=batch, shared="true")
+    return text + (FARTHER.format(hardware="quick", batch=batch) if farther else "")
+
+
+SURE = "confidences = [0.6, 0.95]"
+CODED = 'codecs = ["uint8", "uint8+zip"]'
+
+
 SCENARIOS = {
     "local only": (inline(EXPONENTIAL, edge=False, farther=False), "0 s"),
     "edge": (inline(farther=False), "0 s"),
@@ -184,6 +213,11 @@ SCENARIOS = {
     "measured, edge": (measured(farther=False), "0 s"),
     "measured, edge and cloud": (measured(farther=True), "1 ms"),
     "measured, batches": (measured(farther=True, batch=BATCH), "0 s"),
+    "exits": (pictures(SURE), "0 s"),
+    "codecs": (pictures(CODED, "plain"), "0 s"),
+    "exits and codecs": (pictures(f"{SURE}\n{CODED}", farther=False), "1 ms"),
+    "exits and codecs, batches": (pictures(f"{SURE}\n{CODED}", batch=BATCH, farther=False), "0 s"),
+    "exits, private": (pictures(f"{SURE}\n{CODED}\nprivate = true", farther=False), "0 s"),
 }
 
 
@@ -201,7 +235,11 @@ def test_prediction_is_what_happens(tmp_path, name, every_plan):
     if every_plan:
         visits = {(p.device_cut > 0, p.edge is not None, p.cloud is not None) for p in policy.plans}
         assert len(policy.plans) == policy.open  # each had its turn
-        if name == "local only":
+        if "exits" in name or "codecs" in name:
+            exits = {row.exit for row in rows}
+            assert exits == ({0, 1, 2} if "exits" in name else {None})
+            assert {row.plan.codec for row in rows} >= ({None, "uint8"} if "codecs" in name else {None})
+        elif name == "local only":
             assert visits == {(True, False, False)}
         elif "region" not in tables:
             assert visits == {(True, False, False), (False, True, False), (True, True, False)}

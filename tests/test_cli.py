@@ -20,6 +20,7 @@ from offload.policies.table import NAMED
 
 SMALL = Path(__file__).parent / "small.toml"
 URBAN = Path(__file__).parents[1] / "scenarios" / "urban-intersection.toml"
+CORRIDOR = URBAN.with_name("camera-corridor.toml")
 SHORT = ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"', "--replications", "2"]
 MEASURED = {
     "useful", "on_time", "latency_mean_s", "latency_p50_s", "latency_p95_s", "latency_p99_s",
@@ -359,6 +360,21 @@ def test_interrupted_run_keeps_what_is_finished(jobs: str, tmp_path: Path) -> No
     assert wanted <= after.keys()
 
 
+def test_the_second_opinion_is_simulated_unless_skipped(tmp_path: Path) -> None:
+    rivals = ("--policy", "edge", "--policy", "quickest", "--jobs", "1", "--out", tmp_path)
+    without = call_json("compare", CORRIDOR, *SHORT, *rivals, "--no-second-opinion")
+    assert without["second_opinion"] is None
+    assert not (tmp_path / "second-opinion").exists()
+    told = call_json("compare", CORRIDOR, *SHORT, *rivals)
+    assert told["second_opinion"]["measure"] == "useful"
+    assert told == without | {"second_opinion": told["second_opinion"]}
+    assert (tmp_path / "second-opinion" / "quickest" / "1" / "requests.parquet").is_file()
+    assert "second opinion: " in call("compare", CORRIDOR, *SHORT, *rivals)
+    assert "rescaled to cortex-a53: mobilenetv2:int8: total published" in " ".join(
+        call("compare", CORRIDOR, *SHORT, *rivals).split()
+    )
+
+
 # Lists and checks
 
 
@@ -380,6 +396,26 @@ def test_hardware() -> None:
     rows = call_json("hardware")
     assert {"x86-core", "cortex-a53", "t4"} <= {row["name"] for row in rows}
     assert all(0 <= row["idle_w"] <= row["busy_w"] and row["source"] for row in rows)
+    told = {row["name"]: row for row in rows}
+    assert told["cortex-a53"]["method"] == "int8: roofline"
+    assert told["cortex-a53"]["error"].startswith("int8: mean ")
+    assert told["t4"]["error"] == "int8: error unknown"
+    printed = " ".join(call("hardware").split())
+    assert printed.count("error unknown") == 5
+    assert "choice of method left out too" in printed
+
+
+def test_errors_of_methods() -> None:
+    rows = call_json("hardware", "--errors")
+    assert {row["hardware"] for row in rows} == {
+        r["name"] for r in call_json("hardware") if r["anchors"]
+    }
+    for row in rows:
+        known = [row[key] for key in ("mean", "median", "max")]
+        assert known == [None] * 3 if row["networks"] == 1 else 0 < known[1] < known[2]
+    used = {row["hardware"]: row["method"] for row in rows if row["note"] == "used"}
+    assert used["cortex-a53"] == "roofline"
+    assert call("hardware", "--errors").count("error unknown") == 5
 
 
 def test_policies() -> None:
@@ -389,6 +425,13 @@ def test_policies() -> None:
     assert told["clairvoyant"]["knowledge"] == "clairvoyant"
     assert "margin" in told["thrifty"]["options"]
     assert all(row["what"].endswith(".") for row in rows)
+
+
+def test_models_for_people_tell_every_error_on_a_narrow_terminal() -> None:
+    printed = call("models")
+    rows = call_json("models")
+    assert printed.count("error unknown") == sum(row["error"] == "error unknown" for row in rows) > 5
+    assert printed.count("total published") == sum("total published" in row["error"] for row in rows) > 5
 
 
 @pytest.mark.parametrize("command", ["models", "hardware", "policies"])

@@ -23,10 +23,16 @@ def rows(latencies: list[float | None], **columns: Any) -> pl.DataFrame:
         "correct": [True if each else None for each in finished],
         "cause": ["" if each else "late" for each in finished],
         "energy_j": [1.0] * n,
+        "share_gap_s": [None] * n,
     }
     return pl.DataFrame(
         usual | columns,
-        schema_overrides={"latency_s": pl.Float64, "correct": pl.Boolean, "on_time": pl.Boolean},
+        schema_overrides={
+            "latency_s": pl.Float64,
+            "correct": pl.Boolean,
+            "on_time": pl.Boolean,
+            "share_gap_s": pl.Float64,
+        },
     )
 
 
@@ -118,3 +124,12 @@ def test_bins_against_counting() -> None:
             assert math.isnan(found.stays[number])
         # At the very end of a bin: born before it, and not ended before it.
         assert found.under_way[number] == sum(b < high <= e for b, e in zip(born, ended, strict=True))
+
+
+def test_what_rests_on_shares_of_layers() -> None:
+    found = of(rows([0.05, 0.2, None, 0.1], share_gap_s=[None, 0.002, 0.004, None]))
+    assert found.doubtful == 0.5
+    assert found.share_gap_s == pytest.approx(0.003)
+    none = of(rows([0.05]))
+    assert none.doubtful == 0.0
+    assert math.isnan(none.share_gap_s)

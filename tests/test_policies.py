@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offload.entities import Facts, Observation, Plan, Report, Wire
-from offload.planning.columns import why_invalid
 from offload.planning.price import Prices, price, unloaded
+from offload.planning.validity import why_invalid
 from offload.policies import on_time, quickest, table, thrifty
 from offload.policies.fixed import NoPlanError
 from offload.policies.protocol import Policy, Starts
@@ -225,6 +225,99 @@ def test_fixed_ones_take_the_variant_that_they_are_told(name: str) -> None:
     assert make(name, variant="int8").decide(hand_made.request(), seen).variant is SMALL
     with pytest.raises(NoPlanError, match="car has no plan of variant fp16 for task look"):
         make(name, variant="fp16").decide(hand_made.request(), seen)
+
+
+SURE = hand_made.answers(([1, 0], [255, 0]), ([1, 1], [255, 255]))
+PICTURES = hand_made.variant(
+    [4000, 2000, 500, 5],
+    name="exits",
+    exits=(2, 3),
+    answers=dict.fromkeys(((None, 0), ("uint8", 0), ("uint8", 1)), SURE),
+    codecs={("uint8", cut): hand_made.coded(100.0, 0.1, 0.1) for cut in (0, 1)},
+)
+
+
+def shop(**more: Any) -> Observation:
+    """Return what is seen of a town whose task offers exits and a codec."""
+    places = ("device", "edge", "cloud")
+    usual = {"codecs": ("uint8",), "confidences": (0.5, 0.9), "deadline_s": 1.0}
+    facts = hand_made.facts(
+        {PICTURES: {key: [0.01] * 3 for key in places}, BIG: {key: [0.001] * 3 for key in places}},
+        nodes=[hand_made.node("edge", "edge"), hand_made.node("cloud", "cloud")],
+        cells=[hand_made.cell()],
+        wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.0)],
+        **(usual | more),
+    )
+    return hand_made.seen(facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "chosen"),
+    [
+        ("local", {"confidence": 0.9}, Plan(PICTURES, 3, 3, confidence=0.9)),
+        ("local", {"variant": "exits"}, Plan(PICTURES, 3, 3)),
+        ("edge", {"variant": "exits"}, Plan(PICTURES, 0, 3, "edge", None, ("cell",))),
+        ("edge", {"codec": "uint8"}, Plan(PICTURES, 0, 3, "edge", None, ("cell",), "uint8")),
+        (
+            "edge",
+            {"codec": "uint8", "after": 1, "confidence": 0.5},
+            Plan(PICTURES, 1, 3, "edge", None, ("cell",), "uint8", confidence=0.5),
+        ),
+        (
+            "cloud",
+            {"after": 2, "variant": "exits"},
+            Plan(PICTURES, 2, 2, None, "cloud", ("cell",)),
+        ),
+    ],
+)
+def test_fixed_ones_take_the_exits_codec_and_cut_that_they_are_told(
+    name: str, options: dict[str, Any], chosen: Plan
+) -> None:
+    assert make(name, **options).decide(hand_made.request(), shop()) == chosen
+
+
+def test_fixed_ones_run_whole_networks_raw_unless_they_are_told() -> None:
+    # All images are answered rightly by the one with exits, nine in ten by the other.
+    for name in ("local", "edge", "cloud"):
+        plan = make(name).decide(hand_made.request(), shop())
+        assert (plan.variant, plan.codec, plan.confidence) == (PICTURES, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "why"),
+    [
+        ("local", {"confidence": 1.5}, "confidence is 1.5; it must lie between 0 and 1"),
+        ("local", {"confidence": 0.9, "variant": "fp32"}, "nobody measured net:fp32 leaving early"),
+        ("edge", {"codec": "jpeg"}, "codec is 'jpeg'; this task offers: uint8"),
+        (
+            "cloud",
+            {"codec": "uint8", "after": 2},
+            "codec uint8 of net:exits was measured at the cuts: 0, 1",
+        ),
+    ],
+)
+def test_fixed_ones_say_why_there_is_nothing_as_they_were_told(
+    name: str, options: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(NoPlanError) as told:
+        make(name, **options).decide(hand_made.request(), shop())
+    assert why in str(told.value)
+
+
+def test_a_network_that_cannot_be_divided_there_has_no_plan() -> None:
+    with pytest.raises(NoPlanError, match=r"car has no plan for task look that runs on edge$"):
+        make("edge", after=7).decide(hand_made.request(), shop())
+
+
+def test_others_choose_among_exits_and_codecs_too() -> None:
+    # 4 kB at 80 kbit/s take 400 ms: staying is quicker, leaving early quicker still; but not as right.
+    seen = shop()
+    slow = hand_made.seen(seen.facts, cell=8e4)
+    alone = hand_made.facts({PICTURES: {"device": [0.01] * 3}}, confidences=(0.5, 0.9), deadline_s=1.0)
+    plan = make("quickest").decide(hand_made.request(), hand_made.seen(alone, None))
+    assert plan == Plan(PICTURES, 3, 3, confidence=0.5)
+    assert make("on-time").decide(hand_made.request(1.0), slow).variant is PICTURES
+    assert make("thrifty").decide(hand_made.request(1.0), hand_made.seen(alone, None)) == plan
 
 
 def test_a_most_accurate_variant_may_be_named_last_or_first() -> None:

@@ -70,6 +70,18 @@ def test_scaled_layers_sum_to_the_end_to_end_mean(tmp_path: Path) -> None:
         assert word in found.source
 
 
+def test_exits_are_layers_in_a_file_and_cuts_in_a_variant(tmp_path: Path) -> None:
+    told = whole()
+    assert read(put(tmp_path, told)).variant.exits == ()
+    layer = told["layers"][0]
+    told["layers"] = [layer] * 4
+    told["cuts"] = [{**told["cuts"][0], "after": after} for after in (0, 2, 3, 4)]
+    for each in told["rounds"]:
+        each["layers_s"] = [0.1] * 4
+    told["exits"] = [2, 4]
+    assert read(put(tmp_path, told)).variant.exits == (1, 3)
+
+
 def test_spread_pools_runs_of_accepted_rounds_over_their_common_mean(tmp_path: Path) -> None:
     found = read(put(tmp_path, whole())).spread
     # Runs took 0.9, 1.1 and 1.26, 1.54; the quantile function is scaled to a mean of one.
@@ -155,6 +167,16 @@ DAMAGE = {
         "no accepted round at batch 1",
     ),
     "no input shape": (set_([], "input_shape"), "input_shape"),
+    "an exit where no cut is": (
+        lambda told: [drop("cuts", 1)(told), set_([1, 2], "exits")(told)],
+        "exits must rise and name cuts",
+    ),
+    "exits that fall": (set_([2, 1], "exits"), "exits must rise and name cuts"),
+    "an exit twice": (set_([1, 1, 2], "exits"), "exits must rise and name cuts"),
+    "exits without the end": (
+        set_([1], "exits"),
+        "exits must end with the last answer, known when all 2",
+    ),
 }
 
 

@@ -27,6 +27,7 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
     if words[0] == "compare":
         # Later options win, so these replace what README gives.
         words += ["--replications", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
+        words += ["--no-second-opinion"]
     if words[0] in ("compare", "run"):
         words += ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"']
     if words[0] == "profile":

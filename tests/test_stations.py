@@ -379,7 +379,8 @@ def batches_by_hand(work, servers, limit, wait_s, seconds):
                     ended[number] = (now, LATE, 0)
                 continue
             batch = chosen[:limit]
-            end_s = now + seconds(len(batch)) * max(work[number][2] for number in batch)
+            together_s = seconds(len(batch)) + sum(work[number][4] for number in batch)
+            end_s = now + together_s * max(work[number][2] for number in batch)
             for number in batch:
                 waiting.remove(number)
                 ended[number] = (end_s, "", len(batch))
@@ -396,6 +397,7 @@ def batches_by_hand(work, servers, limit, wait_s, seconds):
             st.sampled_from("xy"),
             st.sampled_from([0.9, 1.0, 1.3]),
             st.one_of(st.just(inf), WORK),
+            st.sampled_from([0.0, 0.0137]),
         ),
         min_size=1,
         max_size=14,
@@ -410,13 +412,16 @@ def test_batching_is_what_one_finds_by_hand(work, servers, limit, wait_s):
         return 0.0731 * members + 0.0917 + 1e-6
 
     # Nobody is late before a batch is ripe: so lateness shows when a server falls free, never else.
-    work = [(at_s, key, factor, at_s + wait_s + patience_s) for at_s, key, factor, patience_s in work]
+    work = [
+        (at_s, key, factor, at_s + wait_s + patience_s, own_s)
+        for at_s, key, factor, patience_s, own_s in work
+    ]
     expected, tie = batches_by_hand(work, servers, limit, wait_s, seconds)
     assume(not tie)
     clock, found, shares = Clock(), {}, {}
     station = Batching(clock, servers, limit, wait_s)
 
-    def join(number, key, factor, due_s):
+    def join(number, key, factor, due_s, own_s):
         def wake(cause, air_s=0.0):
             assert number not in found
             found[number] = (clock.now, cause)
@@ -424,7 +429,7 @@ def test_batching_is_what_one_finds_by_hand(work, servers, limit, wait_s):
         def done(share_s, members):
             shares[number] = (share_s, members)
 
-        station.join(Member(key, seconds, factor, due_s, done, wake))
+        station.join(Member(key, seconds, factor, due_s, done, wake, own_s))
 
     for number, (at_s, *rest) in enumerate(work):
         clock.at(at_s, lambda _, args=(number, *rest): join(*args))

@@ -153,3 +153,10 @@ def test_growth_below_a_hundredth_of_what_is_born_is_none() -> None:
 
 def test_without_births_nothing_saturates() -> None:
     assert saturated([[0] * 200], [[0] * 200], 0) is False
+
+
+def test_warm_up_leaves_out_bins_in_which_nothing_was_born() -> None:
+    nan = math.nan
+    runs = [[5.0] * 20 + [1.0, nan] * 40, [7.0] * 20 + [1.0, nan] * 40]
+    without = [[value for value in run if not math.isnan(value)] for run in runs]
+    assert warm_up_bins({"one": runs}) == warm_up_bins({"one": without}) == 20

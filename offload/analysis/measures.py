@@ -19,12 +19,15 @@ class Summary:
     """The measures of one replication; NaN where a measure is not defined.
 
     `stays` is the time in the system by time of birth, in BINS bins of the whole run; `under_way` how
-    many requests were in the system at the ends of the bins.
+    many requests were in the system at the ends of the bins. `doubtful` is the share of requests whose
+    network was divided where two opinions on its layers differ, `share_gap_s` by how much on average.
     """
 
     requests: int
     unfinished: int
     values: dict[str, float]
+    doubtful: float
+    share_gap_s: float
     stays: tuple[float, ...]
     under_way: tuple[int, ...]
     births: tuple[int, ...]
@@ -72,4 +75,8 @@ def summarise(
             if n * (100 - quantile) / 100 >= FEWEST_EXCEEDANCES:
                 at = np.quantile(latency, quantile / 100, method="inverted_cdf")
                 values[f"latency_p{quantile}_s"] = float(at)
-    return Summary(n, n - finished.height, values, tuple(stays), tuple(under_way), tuple(births))
+    gaps = counted["share_gap_s"].drop_nulls()
+    return Summary(
+        n, n - finished.height, values, len(gaps) / max(1, n), math.nan if gaps.is_empty() else
+        float(gaps.to_numpy().mean()), tuple(stays), tuple(under_way), tuple(births),
+    )  # fmt: skip

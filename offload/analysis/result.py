@@ -52,7 +52,7 @@ def simulate(
     if choice is None:
         choice = table.choose(scenario.file.policy)
     done = run(scenario, choice, scenario.file.seed if seed is None else seed, replication)
-    frame = rows.to_frame(done.outcomes)
+    frame = rows.to_frame(done.outcomes, scenario.setting(0.0).facts)
     return Result(
         scenario, choice, done.seed, replication, frame, tuple(done.devices), rows.metadata(done)
     )

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from offload.entities import Outcome, Plan
+from offload.entities import Facts, Outcome, Plan
+from offload.planning.shares import share_gap_s
 from offload.policies.table import Choice
 from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
@@ -24,14 +25,17 @@ FORMAT = 1
 LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downlink_s")
 
 # The columns of the rows, in order. `latency_s` and `correct` are null for what did not finish, and
-# `correct` where nobody can say; plans are written out once, the last one column by column too.
+# `correct` where nobody can say; plans are written out once, the last one column by column too. `exit`
+# is the one that was taken, null where the network has but one; `share_gap_s` is null but where a
+# network is divided on hardware on whose layers two opinions differ.
 SCHEMA = pl.Schema({
     "request": pl.Int64, "device": pl.String, "group": pl.String, "task": pl.String,
     "born_s": pl.Float64, "deadline_s": pl.Float64, "ended_s": pl.Float64,
     "latency_s": pl.Float64, "on_time": pl.Boolean, "correct": pl.Boolean, "cause": pl.String,
     "attempts": pl.Int32, "first_plan": pl.String, "plan": pl.String, "variant": pl.String,
     "device_cut": pl.Int32, "edge_cut": pl.Int32, "edge": pl.String, "cloud": pl.String,
-    "uplink": pl.String, "split": pl.Boolean, "batch": pl.Int32,
+    "uplink": pl.String, "codec": pl.String, "confidence": pl.Float64, "exit": pl.Int32,
+    "split": pl.Boolean, "share_gap_s": pl.Float64, "batch": pl.Int32,
     **dict.fromkeys(LEGS, pl.Float64),
     "up_bytes": pl.Float64, "down_bytes": pl.Float64,
     "energy_j": pl.Float64, "edge_j": pl.Float64, "cloud_j": pl.Float64,
@@ -39,22 +43,23 @@ SCHEMA = pl.Schema({
 
 
 def plan_label(plan: Plan) -> str:
-    """Write a plan for people: what runs, then where, with the layers that run there.
+    """Write a plan for people: what runs, then where, with the layers that run there at most.
 
-    `mobilenetv2:int8 device[0:24] cabinet[24:104]`
+    `mobilenetv2:int8 device[0:24] cabinet[24:104]`, or with a confidence and a codec
+    `net:exits@0.9 device[0:12] uint8 cabinet[12:30]`
     """
-    cuts = plan.variant.cuts
-    stops = (0, cuts[plan.device_cut].after, cuts[plan.edge_cut].after, cuts[-1].after)
-    places = ("device", plan.edge, plan.cloud)
+    variant, end = plan.variant, plan.end
+    sure = "" if plan.confidence is None else f"@{plan.confidence:g}"
+    stops = [variant.cuts[min(cut, end)].after for cut in (0, plan.device_cut, plan.edge_cut, end)]
     parts = [
-        f"{place}[{begin}:{end}]"
-        for place, begin, end in zip(places, stops, stops[1:], strict=False)
-        if end > begin
+        f"{place}[{begin}:{stop}]" if stop > begin else ""
+        for place, begin, stop in zip(("device", plan.edge, plan.cloud), stops, stops[1:], strict=False)
     ]
-    return " ".join([plan.variant.label, *parts])
+    parts.insert(1, plan.codec or "")
+    return " ".join([variant.label + sure, *filter(None, parts)])
 
 
-def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFrame:
     """Turn outcomes into rows, in the order of their requests' births."""
     outcomes = sorted(outcomes, key=lambda o: (o.request.born_s, o.request.id))
     requests = [o.request for o in outcomes]
@@ -76,6 +81,7 @@ def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         "correct": [o.correct for o in outcomes],
         "cause": [o.cause for o in outcomes],
         "attempts": [o.attempts for o in outcomes],
+        "share_gap_s": _share_gaps(outcomes, facts),
         "first_plan": [told[id(o.first_plan)]["plan"] for o in outcomes],
         **{key: [plan[key] for plan in plans] for key in _PLAN},
     }
@@ -85,14 +91,26 @@ def to_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema_overrides=SCHEMA).select(SCHEMA.names())
 
 
-_PLAN = ("plan", "variant", "device_cut", "edge_cut", "edge", "cloud", "uplink", "split")
+def _share_gaps(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> list[float | None]:
+    """Return for each request how much its last plan rests on shares of layers, once a plan."""
+    by_task = {(each.group, each.task): each for each in facts}
+    keys = [(o.request.group, o.request.task, id(o.plan)) for o in outcomes]
+    plans = dict(zip(keys, (o.plan for o in outcomes), strict=True))
+    gaps = {key: share_gap_s(by_task[key[:2]], plan) for key, plan in plans.items()}
+    return [gaps[key] for key in keys]
+
+
+_PLAN = (
+    "plan", "variant", "device_cut", "edge_cut", "edge", "cloud", "uplink", "codec", "confidence",
+    "split",
+)  # fmt: skip
 
 
 def _plan_columns(plan: Plan) -> dict[str, Any]:
     uplink = plan.uplinks[0] if plan.uplinks else None
     return dict(zip(_PLAN, (
         plan_label(plan), plan.variant.label, plan.device_cut, plan.edge_cut, plan.edge, plan.cloud,
-        uplink, plan.split,
+        uplink, plan.codec, plan.confidence, plan.split,
     ), strict=True))  # fmt: skip
 
 
@@ -143,11 +161,18 @@ def metadata(run: Run) -> dict[str, str]:
         for place, profiles in facts.profiles.items()
         for variant, p in profiles.items()
     }
+    answers = {
+        variant.label: variant.answers[None, 0].data
+        for facts in scenario.setting(0.0).facts
+        for variant in facts.variants
+        if variant.answers
+    }
     return identity(scenario, choice, run.seed, run.replication) | {
         "scenario_file": str(scenario.path),
         "resolved": json.dumps(scenario.raw, default=str),
         "policy_table": json.dumps(table, sort_keys=True),
         "profiles": json.dumps(known, sort_keys=True),
+        "answers": json.dumps(answers, sort_keys=True),
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "simpy": version("simpy"),

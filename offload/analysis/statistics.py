@@ -86,8 +86,11 @@ def warm_up_bins(stays: Mapping[str, Sequence[Sequence[float]]]) -> int:
     """Return how many bins to leave out: MSER-5 on the mean over replications, the largest of all."""
     cuts = [0]
     for runs in stays.values():
-        mean = np.nanmean(np.array(runs, dtype=float), axis=0)
-        cuts.append(mser5(mean[np.isfinite(mean)]))
+        values = np.array(runs, dtype=float)
+        born = np.isfinite(values)
+        there = born.any(axis=0)  # a bin in which no run bore anything has no mean
+        sums = np.where(born, values, 0.0).sum(axis=0)
+        cuts.append(mser5(sums[there] / born.sum(axis=0)[there]))
     return max(cuts)
 
 

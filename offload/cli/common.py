@@ -58,4 +58,5 @@ def show_list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> No
 
     from offload.views.table import plain
 
-    Console().print(plain(columns, rows))
+    console = Console()
+    console.print(plain(columns, rows, console.width), crop=False)

@@ -1,13 +1,16 @@
 """The commands about networks and machines: models, hardware, profile."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
 from offload.cli.split import Example, Inputs
 from offload.views.progress import progress
+
+if TYPE_CHECKING:
+    from offload.dnn.methods import Judgement
 
 
 def models(json_: Json = False) -> None:
@@ -45,12 +48,26 @@ def models(json_: Json = False) -> None:
     show_list(rows, ["network", "hardware", "known", "latency_s", "top-1", "error"], json_=False)
 
 
-def hardware(json_: Json = False) -> None:
-    """List the hardware, its power, and how that is known."""
+def hardware(
+    errors: Annotated[
+        bool, typer.Option("--errors", help="How far off each method is, leaving networks out.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """List the hardware: its power, how networks are rescaled to it, and the error of that."""
     from offload.scenario.catalogue import Catalogue
 
     with clear_errors():
         catalogue = Catalogue()
+        judged = {name: catalogue.judgements(name) for name in catalogue.hardware_names}
+        if errors:
+            told = [row for name, found in judged.items() for row in _errors(name, found)]
+            if not json_:
+                for row in told:
+                    known = [row[key] for key in ("mean", "median", "max") if row[key] is not None]
+                    row["mean, median, max"] = ", ".join(f"{e:.0%}" for e in known) or "error unknown"
+            show_list(told, ["hardware", "method", "mean, median, max", "note"], json_)
+            return
         rows = [
             {
                 "name": name,
@@ -59,12 +76,37 @@ def hardware(json_: Json = False) -> None:
                 "busy_w": found.busy_w.value,
                 "power_known": found.busy_w.known,
                 "anchors": len(found.anchors),
+                "method": "; ".join(f"{p}: {j.told}" for p, j in judged[name].items()),
+                "error": "; ".join(f"{p}: {j.error}" for p, j in judged[name].items()),
                 "source": found.busy_w.source,
             }
             for name in catalogue.hardware_names
             for found in (catalogue.hardware(name),)
         ]
-    show_list(rows, ["name", "kind", "idle_w", "busy_w", "power_known", "anchors", "source"], json_)
+    if not json_:
+        for row in rows:
+            row["idle to busy"] = f"{row['idle_w']:g} to {row['busy_w']:g} W {row['power_known']}"
+            methods = [f"{p}: {j.told}: {j.error}" for p, j in judged[str(row["name"])].items()]
+            row["rescaled by"] = "; ".join(methods) or "nothing: what is measured counts"
+    show_list(rows, ["name", "kind", "idle to busy", "rescaled by"], json_)
+
+
+def _errors(name: str, found: "dict[str, Judgement]") -> list[dict[str, Any]]:
+    """Tell how far off every method is, and what that comes to if the choice is left out too."""
+    return [
+        {
+            "hardware": name,
+            "precision": precision,
+            "method": method,
+            "networks": len(judged.networks),
+            "mean": error and error.mean,
+            "median": error and error.median,
+            "max": error and error.largest,
+            "note": note,
+        }
+        for precision, judged in found.items()
+        for method, error, note in judged.table()
+    ]
 
 
 def profile(

@@ -12,6 +12,7 @@ from offload.cli.common import BadInputError, Json, clear_errors, show_list, wri
 if TYPE_CHECKING:
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
+    from offload.scenario.setup import Setting
 
 File = Annotated[Path, typer.Argument(help="A scenario file (TOML).")]
 Policies = Annotated[
@@ -23,6 +24,9 @@ Jobs = Annotated[
     int | None, typer.Option(min=1, max=256, help="Processes (default: all cores); same rows with any.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for rows and figures.")]
+NoSecondOpinion = Annotated[
+    bool, typer.Option("--no-second-opinion", help="Skip the run with other shares of rescaled layers.")
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE replaces a key of the file; repeatable.")
 ]
@@ -69,13 +73,38 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
                         "latency_s": sum(profile.layers_s[1]) if profile else None,
                         "error": profile.error if profile else "no profile: cannot run here",
                     }
+        offers = _offers(found)
     table = list(rows.values())
     if json_:
         told = {"scenario": scenario.file.name, "devices": len(found.devices), "profiles": table}
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(told | {"offers": offers}))
         return
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
+    for each in offers:
+        codecs, exits, sure = (
+            ", ".join(map(str, each[key])) or "none" for key in ("codecs", "exits", "confidences")
+        )
+        typer.echo(
+            f"{each['task']}, {each['variant']}: codecs {codecs}; exits after layers {exits};"
+            f" confidences {sure}"
+        )
+
+
+def _offers(found: "Setting") -> list[dict[str, Any]]:
+    """What each task offers besides raw values and whole networks: codecs, and exits after layers."""
+    return [
+        {
+            "task": f"{facts.group}.{facts.task}",
+            "variant": variant.label,
+            "codecs": [codec for codec in facts.codecs if codec in {name for name, _ in variant.codecs}],
+            "exits": [variant.cuts[cut].after for cut in variant.exits],
+            "confidences": list(facts.confidences) if variant.leaves_early else [],
+        }
+        for facts in found.facts
+        for variant in facts.variants
+        if facts.codecs or variant.leaves_early
+    ]
 
 
 def run(
@@ -105,7 +134,7 @@ def run(
         if not chosen:
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise BadInputError(msg)
-        _compare(scenario, chosen, replications or 1, seed, jobs, out, json_)
+        _compare(scenario, chosen, replications or 1, seed, jobs, out, json_, second_opinion=False)
 
 
 def compare(
@@ -116,6 +145,7 @@ def compare(
     jobs: Jobs = None,
     out: Out = None,
     settings: Set = None,
+    no_second_opinion: NoSecondOpinion = False,
     json_: Json = False,
 ) -> None:
     """Compare policies on the same births and the same luck; rows and figures go to --out."""
@@ -127,7 +157,8 @@ def compare(
             raise BadInputError(msg)
         runs = scenario.file.compare.replications if scenario.file.compare else 10
         folder = out or _default_folder(scenario, chosen if policy else [], settings)
-        _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_)
+        second = not no_second_opinion
+        _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_, second)
 
 
 def _load(file: Path, settings: list[str] | None) -> "Scenario":
@@ -176,7 +207,7 @@ def _same_scenario(folder: Path, name: str) -> None:
 
 def _compare(
     scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int | None,
-    out: Path | None, json_: bool,
+    out: Path | None, json_: bool, second_opinion: bool,
 ) -> None:  # fmt: skip
     from offload.analysis.compare import compare, to_json
     from offload.views.progress import progress
@@ -184,17 +215,17 @@ def _compare(
     if out is not None:
         writable(out)
         _same_scenario(out, scenario.file.name)
-    total = len(chosen) * replications
-    with progress("simulating", total) as advance:
-        workers = min(jobs or os.cpu_count() or 1, total)
-        found = compare(scenario, chosen, replications, seed, workers, out, advance)
+    workers = min(jobs or os.cpu_count() or 1, len(chosen) * replications)
+    found = compare(
+        scenario, chosen, replications, seed, workers, out, progress, second_opinion=second_opinion
+    )
     from offload.views import present
 
-    written = present.keep(scenario, found, out) if out is not None else []
+    written = present.keep(found, out) if out is not None else []
     if json_:
         typer.echo(json.dumps(to_json(found.as_json())))
         return
-    present.show(scenario, found)
+    present.show(found)
     if out is not None:
         figures = ", ".join(path.name for path in written if path.suffix == ".png")
         typer.echo(f"rows, summary.json and figures ({figures}) are in {out}")

@@ -1,5 +1,6 @@
 """Files of measured answers: who was right, image by image, under each variant and codec."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,14 @@ from offload.dnn.profiles import ProfileError
 from offload.networks import Answers, Coded
 
 MAX_BYTES = 64_000_000
+MOST_EXITS = 100
 
 _COLUMNS: dict[str, Any] = {
     "variant": pl.String, "codec": pl.String, "cut": pl.Int32, "data": pl.String,
     "right": pl.List(pl.Binary), "confidence": pl.List(pl.Binary), "payload_bytes": pl.Float64,
     "encode_share": pl.Float64, "decode_share": pl.Float64, "known": pl.String, "source": pl.String,
 }  # fmt: skip
+_CODING = ("payload_bytes", "encode_share", "decode_share")
 _SCHEMA = pl.Schema(_COLUMNS)
 
 
@@ -62,7 +65,7 @@ def read(path: Path) -> dict[str, list[Record]]:
             msg = f"{path}: larger than {MAX_BYTES // 10**6} MB, which no file of answers is"
             raise ProfileError(msg)
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         msg = f"{path}: no file of answers: {str(error).splitlines()[0]}"
         raise ProfileError(msg) from error
     if frame.schema != _SCHEMA:
@@ -70,12 +73,33 @@ def read(path: Path) -> dict[str, list[Record]]:
         raise ProfileError(msg)
     found: dict[str, list[Record]] = {}
     for row in frame.iter_rows(named=True):
-        record = _record(row)
-        if len({len(each) for each in (*record.answers.right, *record.answers.confidence)}) != 1:
-            msg = f"{path}: {record.variant}: its exits did not answer the same images; measure again"
+        why = _damage(row)
+        if why is not None:
+            msg = f"{path}: {row['variant']}: {why}; measure again"
             raise ProfileError(msg)
-        found.setdefault(record.variant, []).append(record)
+        found.setdefault(row["variant"], []).append(_record(row))
     return found
+
+
+def _damage(row: dict[str, Any]) -> str | None:
+    """Say what no measurement can have written; None if nothing."""
+    needed = ["variant", "cut", "data", "right", "confidence"]
+    if row["codec"] is not None:
+        needed += [*_CODING, "known", "source"]
+    missing = [key for key in needed if row[key] is None]
+    if missing:
+        return f"{', '.join(missing)} missing"
+    exits = (*row["right"], *row["confidence"])
+    if not 0 < len(row["right"]) == len(row["confidence"]) <= MOST_EXITS or None in exits:
+        return "right and confidence must tell of the same exits, one at least"
+    if len({len(each) for each in exits}) != 1 or not exits[0]:
+        return "its exits did not answer the same images"
+    if any(each.translate(None, b"\0\1") for each in row["right"]):
+        return "right must hold zeros and ones"
+    sizes = [row[key] for key in _CODING if row["codec"] is not None]
+    if not all(0 <= size < math.inf for size in sizes):
+        return f"{', '.join(_CODING)} must be finite and not negative"
+    return None
 
 
 def _record(row: dict[str, Any]) -> Record:

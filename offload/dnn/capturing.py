@@ -14,11 +14,10 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-import offload
 from offload.dnn.graph import Graph, capture, split
 from offload.dnn.zoo import UnknownNetworkError
 
-_OURS = tuple(str(Path(str(module.__file__)).parent) for module in (torch, offload))
+_OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 _STANDARD, _INSTALLED = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 _MEMORY = re.compile(r"tried to allocate (\d+) bytes")
 

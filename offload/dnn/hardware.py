@@ -1,175 +1,154 @@
 """Profiles for hardware that was not measured: rescaled from one that was, by published figures.
 
 The total of a network comes from the best evidence at hand, the shares of its layers from the measured
-profile; whole-network figures do not identify layers.
+profile; whole-network figures do not identify layers. The shares by which the best method tells layers
+apart are the second opinion.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from offload.dnn.methods import Floats, Judgement, Network, judge
 from offload.entities import Anchor, Hardware
-from offload.networks import Layer, Profile, Variant
+from offload.networks import Profile, Variant
 
-Floats = npt.NDArray[np.float64]
-
-FEWEST_FOR_A_FIT = 5
-
-IGNORED = ("norm", "activation", "view", "quantize", "other")
-
-
-@dataclass(frozen=True, slots=True)
-class Roofline:
-    """A network's seconds as the sum over its layers of max(k MACs, beta elements).
-
-    `k` is apart for pointwise and linear layers. Coefficients are effective ones for one device and
-    runtime, in seconds per 1e9 MACs and per 1e6 elements (in + out + weights). Batch norm counts as
-    folded and ReLU as fused.
-    """
-
-    k_s: float
-    k_pointwise_s: float
-    beta_s: float
-    error: str
-
-    def seconds(self, layers: Sequence[Layer]) -> float:
-        """Predict the seconds of a network, batch 1."""
-        work = _work(layers)
-        return float(_predict(np.array([self.k_s, self.k_pointwise_s, self.beta_s]), work))
+OFFLINE_BATCHES = (1, 2, 64)  # l(b) is a straight line
+MOVING = ("activation", "elementwise", "concat", "norm")
 
 
 def rescale(
-    measured: Profile,
-    hardware: Hardware,
-    graphs: Mapping[tuple[str, int], Variant],
-    references: Sequence[Profile] = (),
+    measured: Profile, hardware: Hardware, networks: tuple[Network, ...], measured_s: float
 ) -> Profile | None:
     """Return what a measured variant costs on other hardware, or None where nothing anchors it.
 
     A published figure anchors only its own precision. If one is about this very network at this size
-    it gives the total; else a roofline through at least five others does; else one factor from the
-    first of the `references`, measured like the variant, that has one. `graphs` holds captured
-    networks by (model, pixels), in whatever form: what the roofline counts does not depend on it.
+    it gives the total; else a method does that is fitted to `networks`, the captured ones among those
+    that are published. `measured_s` is what this variant's network took where they were measured, in the
+    form in which they were (0: it was not).
     """
     variant = measured.variant
-    anchors = tuple(a for a in hardware.anchors if a.precision == variant.precision)
-    usable = tuple(
-        (a.latency_s, graphs[a.model, a.pixels]) for a in anchors if (a.model, a.pixels) in graphs
-    )
-    fit = fit_roofline(usable) if len(usable) >= FEWEST_FOR_A_FIT else None
-    own = next((a for a in anchors if _is_about(a, variant)), None)
-    alone_s = sum(measured.layers_s[1])
+    anchors = [anchor for anchor in hardware.anchors if anchor.precision == variant.precision]
+    own = next((anchor for anchor in anchors if _is_about(anchor, variant)), None)
+    mine = Network(variant, measured_s)
+    judged = judge(hardware.kind, networks)
+    if own is not None:
+        total_s, source = own.latency_s, own.source
+    elif judged is not None:
+        total_s, source = judged.predict(mine), _through(judged, anchors)
+    else:
+        return None
+    if not total_s > 0:  # nothing in it that the method counts
+        return None
+    second_s = _second(measured, judged, mine, total_s)
+    layers_s, batches = _batches(measured, own, anchors, total_s)
+    told = "error unknown" if judged is None else judged.error
     if own is not None:
         said = "" if own.precision_known == "published" else f" ({own.precision} {own.precision_known})"
-        error = f"total published{said}; shares {_doubt(measured, fit)}"
-        return _scaled(measured, hardware, own, own.latency_s / alone_s, own.source, error)
-    if fit is not None:
-        source = f"roofline through {len(usable)} published networks ({anchors[0].source})"
-        error = f"{fit.error}; shares {_doubt(measured, fit)}"
-        return _scaled(measured, hardware, None, fit.seconds(variant.layers) / alone_s, source, error)
-    for anchor in anchors:
-        for reference in references:
-            if _is_about(anchor, reference.variant) and reference.hardware == measured.hardware:
-                scale = anchor.latency_s / sum(reference.layers_s[1])
-                source = f"one factor from {anchor.model} ({anchor.source})"
-                return _scaled(measured, hardware, anchor, scale, source, "error unknown")
-    return None
-
-
-def _is_about(anchor: Anchor, variant: Variant) -> bool:
-    this = (variant.model, variant.input_shape[-1], variant.precision)
-    return this == (anchor.model, anchor.pixels, anchor.precision)
-
-
-def _doubt(measured: Profile, fit: "Roofline | None") -> str:
-    """Say how far the measured shares of layers lie from the roofline's, at the cut where most."""
-    if fit is None:
-        return "unchecked"
-    mine = np.cumsum(measured.layers_s[1]) / sum(measured.layers_s[1])
-    theirs = np.cumsum([fit.seconds([layer]) for layer in measured.variant.layers])
-    gap = float(np.max(np.abs(mine - theirs / theirs[-1])))
-    return f"±{gap:.0%}"
-
-
-def _scaled(
-    measured: Profile, hardware: Hardware, anchor: Anchor | None, scale: float, source: str, error: str
-) -> Profile:
+        told = f"total published{said}"
+    shares = "" if told == "error unknown" else f"; shares {doubt(layers_s[1], second_s)}"
     return replace(
         measured,
         hardware=hardware.name,
         known="rescaled",
-        source=f"{source}; shares and spread measured on {measured.hardware}: {measured.source}",
-        layers_s=_batches(measured, anchor, scale),
+        source=f"{source}; {batches}; shares and spread measured on {measured.hardware}:"
+        f" {measured.source}",
+        layers_s=layers_s,
         residual=None,
-        error=error,
+        error=told + shares,
         raw_sum_s={},
+        second_s=second_s,
     )
 
 
-def _batches(measured: Profile, anchor: Anchor | None, scale: float) -> dict[int, tuple[float, ...]]:
-    """Scale every measured batch size alike, or by the published offline rate where there is one.
+def carried(profile: Profile, batch: int = 1) -> Floats:
+    """Return the seconds of layers as they may be carried over to other hardware.
 
-    On accelerators l(b) = alpha b + beta, alpha = 1 / offline rate, alpha + beta = single stream.
+    torch's pooling is slow, up to half of a small network: it counts as no slower an element than what
+    else only moves data.
     """
-    layers = np.array(measured.layers_s[1]) * scale
-    if anchor is None or anchor.offline_hz is None:
-        return {
-            batch: tuple((np.array(each) * scale).tolist()) for batch, each in measured.layers_s.items()
-        }
-    alpha_share = min(1.0, 1 / anchor.offline_hz / anchor.latency_s)
-    return {batch: tuple((layers * (1 + alpha_share * (batch - 1))).tolist()) for batch in (1, 2, 64)}
+    layers = profile.variant.layers
+    seconds = np.array(profile.layers_s[batch])
+    elements = np.array([layer.input_elements + layer.output_elements for layer in layers], dtype=float)
+    moving = np.array([layer.kind in MOVING for layer in layers], dtype=bool)
+    pooling = np.array([layer.kind == "pool" for layer in layers], dtype=bool)
+    if elements[moving].any():
+        pace = seconds[moving].sum() / elements[moving].sum()
+        seconds[pooling] = np.minimum(seconds[pooling], pace * elements[pooling])
+    return seconds
 
 
-@lru_cache(maxsize=64)
-def fit_roofline(anchors: tuple[tuple[float, Variant], ...]) -> Roofline:
-    """Fit a roofline to whole-network latencies in log space; its error by leaving one out in turn."""
-    seconds = np.array([latency_s for latency_s, _ in anchors])
-    works = [_work(variant.layers) for _, variant in anchors]
-    k, k_pointwise, beta = _fit(works, seconds)
-    misses = []
-    for left_out in range(len(works)):
-        rest = [index for index in range(len(works)) if index != left_out]
-        coefficients = _fit([works[index] for index in rest], seconds[rest])
-        misses.append(abs(_predict(coefficients, works[left_out]) / seconds[left_out] - 1))
-    error = f"mean {np.mean(misses):.0%}, max {np.max(misses):.0%}, leaving out each of {len(works)}"
-    return Roofline(float(k), float(k_pointwise), float(beta), error)
+def is_plain(variant: Variant) -> bool:
+    """Tell whether a form differs from its network in precision only: its name says no more."""
+    return variant.name == variant.precision
 
 
-def _work(layers: Sequence[Layer]) -> Floats:
-    """Rows of (GMAC in convolutions, GMAC in pointwise and linear layers, million elements)."""
-    rows = [
-        (
-            layer.flops / 2e9 if layer.kind in ("conv", "depthwise") else 0.0,
-            layer.flops / 2e9 if layer.kind in ("pointwise", "linear", "attention") else 0.0,
-            (layer.input_elements + layer.output_elements + layer.parameters) / 1e6,
-        )
-        for layer in layers
-        if layer.kind not in IGNORED
-    ]
-    return np.array(rows).reshape(-1, 3)
+def _is_about(anchor: Anchor, variant: Variant) -> bool:
+    this = (variant.model, variant.input_shape[-1], variant.precision)
+    return is_plain(variant) and this == (anchor.model, anchor.pixels, anchor.precision)
 
 
-def _predict(coefficients: Floats, work: Floats) -> float:
-    k, k_pointwise, beta = coefficients
-    return float(np.maximum(work[:, 0] * k + work[:, 1] * k_pointwise, work[:, 2] * beta).sum())
+def by_second_opinion(profile: Profile) -> Profile:
+    """Return a profile with the two opinions on its layers' shares in each other's place."""
+    if not profile.second_s:
+        return profile
+    shares = np.array(profile.second_s) / sum(profile.second_s)
+    return replace(
+        profile,
+        layers_s={
+            batch: tuple((shares * sum(layers)).tolist()) for batch, layers in profile.layers_s.items()
+        },
+        second_s=profile.layers_s[1],
+        source=f"{profile.source}; its shares are the second opinion here",
+    )
 
 
-def _fit(works: Sequence[Floats], seconds: Floats) -> Floats:
-    """Least squares of log ratios over positive coefficients."""
-    from scipy.optimize import least_squares
+def doubt(layers_s: tuple[float, ...], second_s: tuple[float, ...]) -> str:
+    """Say how far the two opinions lie apart, at the cut where most."""
+    if not second_s:
+        return "unchecked"
+    one, other = (np.cumsum(each) / sum(each) for each in (layers_s, second_s))
+    return f"±{np.max(np.abs(one - other)):.0%}"
 
-    def misses(logs: Floats) -> Floats:
-        predicted = np.array([_predict(np.exp(logs), work) for work in works])
-        return np.log(predicted / seconds)
 
-    macs = np.array([work[:, :2].sum() for work in works])
-    rate = float(np.exp(np.mean(np.log(seconds / macs))))
-    starts = [
-        np.log([rate, rate * share, rate * small]) for share in (0.3, 1.0) for small in (0.01, 0.1)
-    ]
-    fits = [least_squares(misses, start, method="lm") for start in starts]
-    best: Floats = np.exp(min(fits, key=lambda fit: float(fit.cost)).x)
-    return best
+def _through(judged: Judgement, anchors: list[Anchor]) -> str:
+    published = [network.graph.model for network in judged.networks]
+    names = published[0] if len(published) == 1 else f"{len(published)} published networks"
+    return f"{judged.told} through {names} ({anchors[0].source})"
+
+
+def _second(
+    measured: Profile, judged: Judgement | None, mine: Network, total_s: float
+) -> tuple[float, ...]:
+    """Share the total among layers as the best method tells them apart.
+
+    What is folded or fused has no time of its own there: with what it follows, it divides theirs as was
+    measured.
+    """
+    counted = None if judged is None else judged.layers(mine)
+    if counted is None or not counted.any():
+        return ()
+    here = np.maximum(carried(measured), 1e-12)
+    begins = np.concatenate([[0], np.flatnonzero(counted)[1:]])
+    times = np.add.reduceat(counted, begins) / np.add.reduceat(here, begins)
+    second: Floats = here * np.repeat(times, np.diff([*begins, len(here)]))
+    return tuple((second * (total_s / second.sum())).tolist())
+
+
+def _batches(
+    measured: Profile, own: Anchor | None, anchors: list[Anchor], total_s: float
+) -> tuple[dict[int, tuple[float, ...]], str]:
+    """Return the layers' seconds by batch size, and how those of more than one are known.
+
+    On accelerators l(b) = alpha b + beta, alpha = 1 / offline rate, alpha + beta = single stream;
+    elsewhere every measured batch size is scaled alike.
+    """
+    alone = carried(measured)
+    scale = total_s / alone.sum()
+    rated = [anchor for anchor in ([own] if own else anchors) if anchor.offline_hz]
+    if not rated:
+        scaled = {b: tuple((carried(measured, b) * scale).tolist()) for b in measured.layers_s}
+        return scaled, f"batches as on {measured.hardware}"
+    alpha = np.mean([min(1.0, 1 / (a.offline_hz or 1.0) / a.latency_s) for a in rated])
+    layers_s = {b: tuple((alone * scale * (1 + alpha * (b - 1))).tolist()) for b in OFFLINE_BATCHES}
+    return layers_s, f"batches by the offline rate published for {', '.join(a.model for a in rated)}"

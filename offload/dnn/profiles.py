@@ -113,9 +113,9 @@ class ProfileFile(_Record):
     known: Literal["measured"]
     runtime: str = "eager"
     machine: Machine
-    exits: list[Count] = []
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=20_000)]
     cuts: Annotated[list[CutRecord], Field(min_length=2, max_length=20_001)]
+    exits: list[Count] = []
     rounds: Annotated[list[Round], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
@@ -136,6 +136,9 @@ class ProfileFile(_Record):
             raise ValueError(msg)
         if not set(self.exits) <= set(after) or sorted(set(self.exits)) != self.exits:
             msg = "exits must rise and name cuts (the layers that have run when an answer is known)"
+            raise ValueError(msg)
+        if self.exits and self.exits[-1] != after[-1]:
+            msg = f"exits must end with the last answer, known when all {after[-1]} layers have run"
             raise ValueError(msg)
         if not any(round_.batch == 1 and not round_.rejected for round_ in self.rounds):
             msg = "no accepted round at batch 1"

@@ -1,6 +1,7 @@
 """What every plan would cost now, as far as a device can tell."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.networks import Profile
-from offload.planning.columns import Columns, Flags, Floats, columns
+from offload.planning import exits
+from offload.planning.columns import Columns, Flags, Floats, columns, tabulate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,7 +18,8 @@ class Prices:
     """The open plans and their predicted prices: one entry a plan in each column.
 
     `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;
-    `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all.
+    `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all. Of a plan that
+    may leave early they are means over the test images.
     """
 
     table: Columns
@@ -54,23 +57,24 @@ def price(request: Request, seen: Observation) -> Prices:
     return price_at(seen)
 
 
-def price_at(seen: Observation) -> Prices:
+def price_at(seen: Observation, table: Columns | None = None) -> Prices:
     """Follow every plan's legs in time: at a station, start = max(arrival, now + its backlog).
 
-    Plans that leave the device exist only while a cell serves it.
+    Plans that leave the device exist only while a cell serves it. A `table` of others may be given.
     """
     facts, serving = seen.facts, seen.serving
-    table = columns(facts, serving)
-    if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
-        serving = next(iter(seen.uplinks))
+    if table is None:
         table = columns(facts, serving)
+        if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
+            serving = next(iter(seen.uplinks))
+            table = columns(facts, serving)
     device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
     ready_s = max(facts.overhead_s, seen.backlog_s)
     latency_s = np.where(table.on_device, ready_s + device_s, facts.overhead_s)
     if serving is None:
-        return Prices(table, latency_s, energy_j)
+        return _mixed(table, latency_s, energy_j, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
     up_s = table.up_bytes * (8 / uplink.rate_bps)
@@ -92,13 +96,34 @@ def price_at(seen: Observation) -> Prices:
             here = way.cloud
         elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
         latency_s[rows] = elapsed + down_s[rows]
-    return Prices(table, latency_s, energy_j)
+    return _mixed(table, latency_s, energy_j, seen.luck)
 
 
-def unloaded(facts: Facts, serving: str | None) -> Prices:
-    """Return the prices if nobody else were there: no backlog, every cell at its full rate."""
+def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:
+    """Put the rows of each plan together: by how often its exits are taken, or for sure if one knows."""
+    mixture = table.mixture
+    if mixture is None:
+        return Prices(table, latency_s, energy_j)
+    weights = mixture.weights
+    if luck is not None:
+        taken = [exits.exit_taken(plan, luck.answer) for plan in table.plans]
+        known = zip(table.rows, mixture.plan_of, strict=True)
+        weights = np.array([float(row.exit == taken[plan]) for row, plan in known])
+
+    def together(column: Floats) -> Floats:
+        return np.bincount(mixture.plan_of, weights * column).astype(np.float64)
+
+    return Prices(table, together(latency_s), together(energy_j))
+
+
+def unloaded(facts: Facts, serving: str | None, plans: Sequence[Plan] = ()) -> Prices:
+    """Return the prices if nobody else were there: no backlog, every cell at its full rate.
+
+    Of these plans, by default of all that are open.
+    """
     uplinks = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in facts.cells.values()}
-    return price_at(Observation(0.0, 0.0, serving, uplinks, {}, facts))
+    alone = Observation(0.0, 0.0, serving, uplinks, {}, facts)
+    return price_at(alone, tabulate(facts, plans) if plans else None)
 
 
 def _over(
@@ -130,14 +155,14 @@ def _lucky(table: Columns, facts: Facts, luck: Luck) -> tuple[Floats, Floats, Fl
 
     def factors(places: list[str | None], quantile: float) -> Floats:
         return np.array([
-            factor(facts.profiles[place][plan.variant], quantile) if place else 1.0
-            for place, plan in zip(places, table.plans, strict=True)
+            factor(facts.profiles[place][row.variant], quantile) if place else 1.0
+            for place, row in zip(places, table.rows, strict=True)
         ])  # fmt: skip
 
-    plans = table.plans
-    device_s = table.device_s * factors(["device" if p.device_cut else None for p in plans], luck.device)
-    edge_s = table.edge_s * factors([p.edge for p in plans], luck.edge)
-    cloud_s = table.cloud_s * factors([p.cloud for p in plans], luck.cloud)
+    rows = table.rows
+    device_s = table.device_s * factors(["device" if r.on_device else None for r in rows], luck.device)
+    edge_s = table.edge_s * factors([r.edge for r in rows], luck.edge)
+    cloud_s = table.cloud_s * factors([r.cloud for r in rows], luck.cloud)
     marginal_w = facts.hardware.marginal_w
     return device_s, edge_s, cloud_s, table.energy_j + marginal_w * (device_s - table.device_s)
 

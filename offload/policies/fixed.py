@@ -1,14 +1,15 @@
 """The baselines that never look: always on the device, at the edge, in the cloud."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from offload.entities import Facts, Observation, OffloadError, Plan, Request
-from offload.planning.columns import columns
-from offload.planning.cuts import open_cuts
+from offload.networks import Variant
 from offload.planning.price import unloaded
+from offload.planning.validity import why_invalid
 
 
 class NoPlanError(OffloadError):
@@ -20,12 +21,13 @@ class _Fixed:
     """Always the same plan for a task and a cell.
 
     `variant` is the name of the form to run ("int8"); by default the most accurate one whose latency
-    without load meets the deadline, else the quickest. Where raw input may not leave the device, as
-    little as possible runs there.
+    without load meets the deadline, else the quickest. With `confidence` a network that has exits leaves
+    at the first that is as sure; others are not run.
     """
 
     place: ClassVar[str]
     variant: str | None = None
+    confidence: float | None = None
     chosen: dict[tuple[Facts, str | None], Plan] = field(default_factory=dict, init=False, repr=False)
 
     def decide(self, request: Request, seen: Observation) -> Plan:
@@ -40,30 +42,24 @@ class _Fixed:
             return self.chosen.setdefault((facts, cell), self._choose(facts, cell))
 
     def _choose(self, facts: Facts, cell: str | None) -> Plan:
-        table, prices = columns(facts, cell), unloaded(facts, cell)
-        of_kind = np.array([self._here(plan, facts) for plan in table.plans], dtype=bool)
-        if self.variant is not None:
-            of_kind &= np.array([plan.variant.name == self.variant for plan in table.plans], dtype=bool)
-        if not of_kind.any():
+        wanted = [plan for plan in self._plans(facts, cell) if self.variant in (None, plan.variant.name)]
+        reasons = [why_invalid(facts, plan) for plan in wanted]
+        plans = [plan for plan, why in zip(wanted, reasons, strict=True) if why is None]
+        if not plans:
             form = f" of variant {self.variant}" if self.variant else ""
-            msg = f"{facts.group} has no plan{form} for task {facts.task} that runs on {self.place}"
+            why = f": {reasons[0]}" if reasons else ""
+            msg = f"{facts.group} has no plan{form} for task {facts.task} that runs on {self.place}{why}"
             raise NoPlanError(msg)
-        on_time = of_kind & (prices.latency_s <= facts.deadline_s)
+        prices = unloaded(facts, cell, plans)
+        on_time = prices.latency_s <= facts.deadline_s
         if on_time.any():
             accuracy = np.nan_to_num(prices.accuracy, nan=0.0)
-            best = on_time & (accuracy == accuracy[on_time].max())
-            return prices.least(prices.latency_s, among=best)
-        return prices.least(prices.latency_s, among=of_kind)
+            return prices.least(prices.latency_s, among=on_time & (accuracy == accuracy[on_time].max()))
+        return prices.least(prices.latency_s)
 
-    def _here(self, plan: Plan, facts: Facts) -> bool:
-        """Tell whether a plan runs all it may in this policy's place."""
-        if self.place == "device":
-            return plan.uplinks is None
-        if plan.uplinks is None or plan.device_cut != open_cuts(facts, plan.variant)[0]:
-            return False
-        if self.place == "edge":
-            return plan.edge == facts.cells[plan.uplinks[0]].node and plan.cloud is None
-        return plan.cloud is not None and plan.edge is None
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        """Every plan of this kind, whether or not it can be carried out."""
+        raise NotImplementedError
 
 
 @dataclass
@@ -72,16 +68,52 @@ class Local(_Fixed):
 
     place = "device"
 
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        del cell
+        for variant in facts.variants:
+            yield Plan(variant, variant.last, variant.last, confidence=self.confidence)
+
 
 @dataclass
-class Edge(_Fixed):
+class _Away(_Fixed):
+    """Leaves the device after `after` layers, by a `codec` on offer; by default at once, and raw.
+
+    Where raw input may not leave the device, as few layers as possible run there.
+    """
+
+    codec: str | None = None
+    after: int = 0
+
+    def _cuts(self, facts: Facts) -> Iterator[tuple[Variant, int]]:
+        """Each variant that can be divided there, and the cut."""
+        for variant in facts.variants:
+            after = max(self.after, variant.cuts[int(facts.private)].after)
+            yield from ((variant, cut) for cut, each in enumerate(variant.cuts) if each.after == after)
+
+
+@dataclass
+class Edge(_Away):
     """Always at the site of the nearest cell."""
 
     place = "edge"
 
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        if cell is None:
+            return
+        for variant, cut in self._cuts(facts):
+            site, last = facts.cells[cell].node, variant.last
+            yield Plan(variant, cut, last, site, None, (cell,), self.codec, None, self.confidence)
+
 
 @dataclass
-class Cloud(_Fixed):
+class Cloud(_Away):
     """Always in the cloud."""
 
     place = "cloud"
+
+    def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
+        if cell is None:
+            return
+        for cloud in (node.name for node in facts.nodes.values() if node.kind == "cloud"):
+            for variant, cut in self._cuts(facts):
+                yield Plan(variant, cut, cut, None, cloud, (cell,), self.codec, None, self.confidence)

@@ -1,19 +1,31 @@
 """The networks and the hardware that are known: shipped, the user's own, or a scenario's."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from offload.dnn import hardware as rescaling
 from offload.dnn import profiles
+from offload.dnn.methods import Judgement, Network, judge
 from offload.entities import Anchor, Hardware
 from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
+<<<<<<< HEAD
 from offload.shipped import DATA
+=======
+
+if TYPE_CHECKING:
+    from offload.dnn.answers import Record
+
+_HERE = Path(__file__).resolve().parents[1]
+# In a wheel the data lies inside the package, in a checkout beside it.
+DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
+>>>>>>> main
 
 
 class Catalogue:
@@ -24,16 +36,22 @@ class Catalogue:
         folder: Path | None = None,
         models: Mapping[str, InlineModel] | None = None,
         hardware: Mapping[str, HardwareTable] | None = None,
+        shares: Literal["measured", "second-opinion"] = "measured",
     ) -> None:
         """Look in the shipped data, in the user's `folder` of profiles, and in a scenario's tables.
 
-        A user's own profile replaces a shipped one of the same name.
+        A user's own profile replaces a shipped one of the same name, and so do a user's own answers.
+        `shares` says which opinion on the layers' shares rescaled profiles follow.
         """
+        self._shares = shares
         self._files: dict[str, dict[str, Path]] = {}
+        self._answers: dict[str, Path] = {}
         for each in (DATA / "profiles", *((folder,) if folder else ())):
             for path in sorted(each.glob("*.json")):
                 model = path.name.split(".")[0]
                 self._files.setdefault(model, {})[path.name] = path
+            for path in sorted(each.glob("*.answers.parquet")):
+                self._answers[path.name.removesuffix(".answers.parquet")] = path
         self._inline = {name: _inline(name, model) for name, model in (models or {}).items()}
         self._hardware = {path.stem: path for path in sorted((DATA / "hardware").glob("*.toml"))}
         self._own_hardware = {name: as_hardware(name, table) for name, table in (hardware or {}).items()}
@@ -65,16 +83,16 @@ class Catalogue:
     def measured(self, model: str) -> list[Profile]:
         """Return the measured profiles of a network, one Variant for each form. Raises ProfileError."""
         if model not in self._measured:
+            read = [(path, _read_profile(path)) for path in self._files.get(model, {}).values()]
             forms: dict[str, Variant] = {}
-            found = []
-            for path in self._files.get(model, {}).values():
-                profile = _read_profile(path)
+            for path, profile in read:
                 form = forms.setdefault(profile.variant.name, profile.variant)
-                if (form.layers, form.cuts) != (profile.variant.layers, profile.variant.cuts):
+                if _graph(form) != _graph(profile.variant):
                     msg = f"{path}: its layers are not those of the other profiles of {form.label}"
                     raise profiles.ProfileError(msg)
-                found.append(replace(profile, variant=form))
-            self._measured[model] = found
+            if model in self._answers:
+                forms = _answered(self._answers[model], tuple(forms.values()))
+            self._measured[model] = [replace(p, variant=forms[p.variant.name]) for _, p in read]
         return self._measured[model]
 
     def profile(self, variant: Variant, hardware: str) -> Profile | None:
@@ -87,20 +105,74 @@ class Catalogue:
             if profile.hardware == hardware:
                 return profile
         if (variant, hardware) not in self._rescaled:
-            self._rescaled[variant, hardware] = self._rescale(here[0], self.hardware(hardware))
+            told = self._rescale(here[0], self.hardware(hardware))
+            if told is not None and self._shares == "second-opinion":
+                told = rescaling.by_second_opinion(told)
+            self._rescaled[variant, hardware] = told
         return self._rescaled[variant, hardware]
 
-    def _rescale(self, measured: Profile, target: Hardware) -> Profile | None:
-        anchors = target.anchors
-        graphs = {
-            (a.model, a.pixels): variant for a in anchors for variant in self._at_size(a.model, a.pixels)
-        }
-        references = [profile for a in anchors for profile in self.measured(a.model)]
-        return rescaling.rescale(measured, target, graphs, references)
+    def judgements(self, hardware: str) -> dict[str, Judgement]:
+        """Return by precision how networks on a hardware are told from those that are published."""
+        target = self.hardware(hardware)
+        found = {}
+        for precision in dict.fromkeys(anchor.precision for anchor in target.anchors):
+            first = next(a for a in target.anchors if a.precision == precision)
+            here = next((p.hardware for p in self.measured(first.model)), "")
+            networks, _ = self._published(target, precision, here)
+            if judged := judge(target.kind, networks):
+                found[precision] = judged
+        return found
 
-    def _at_size(self, model: str, pixels: int) -> Iterable[Variant]:
-        """Any form of a network at this size."""
-        return [v for v in self.variants(model) if v.input_shape[-1] == pixels][:1]
+    def _rescale(self, measured: Profile, target: Hardware) -> Profile | None:
+        precision, here = measured.variant.precision, measured.hardware
+        networks, measured_s = self._published(target, precision, here, measured)
+        return rescaling.rescale(measured, target, networks, measured_s)
+
+    def _published(
+        self, target: Hardware, precision: str, here: str, measured: Profile | None = None
+    ) -> tuple[tuple[Network, ...], float]:
+        """Return the captured networks that are published in a precision, and one's own seconds.
+
+        Their seconds are those measured `here` in that precision, or else in fp32, or else 0: in
+        whichever form all of them and the one to be rescaled have been measured.
+        """
+        anchors = [
+            (anchor, graph)
+            for anchor in target.anchors
+            if anchor.precision == precision
+            for graph in self._plain(anchor.model, anchor.pixels)[:1]
+        ]
+        for form in (precision, "fp32"):
+            timed = [self._timed(graph, form, here) for _, graph in anchors]
+            own = measured and self._own(measured, form)
+            if all(timed) and (measured is None or own):
+                networks = [
+                    Network(p.variant, float(rescaling.carried(p).sum()), anchor.latency_s)
+                    for p, (anchor, _) in zip(timed, anchors, strict=True)
+                    if p is not None
+                ]
+                return tuple(networks), float(rescaling.carried(own).sum()) if own else 0.0
+        return tuple(Network(graph, 0.0, anchor.latency_s) for anchor, graph in anchors), 0.0
+
+    def _own(self, measured: Profile, form: str) -> Profile | None:
+        """The profile itself, or that of its network in another form, unless it was changed since."""
+        variant = measured.variant
+        if variant.precision == form:
+            return measured
+        if not rescaling.is_plain(variant):
+            return None
+        return self._timed(variant, form, measured.hardware)
+
+    def _plain(self, model: str, pixels: int) -> list[Variant]:
+        """The forms of a network at this size that differ in precision only."""
+        found = self.variants(model)
+        return [v for v in found if v.input_shape[-1] == pixels and rescaling.is_plain(v)]
+
+    def _timed(self, variant: Variant, form: str, here: str) -> Profile | None:
+        """What a plain network's form took here, if it was measured."""
+        wanted = [v for v in self._plain(variant.model, variant.input_shape[-1]) if v.precision == form]
+        found = self.measured(variant.model)
+        return next((p for p in found if p.variant in wanted and p.hardware == here), None)
 
 
 def as_hardware(name: str, table: HardwareTable) -> Hardware:
@@ -129,6 +201,49 @@ def _read_hardware(path: Path) -> Hardware:
 @cache
 def _read_profile(path: Path) -> Profile:
     return profiles.read(path)
+
+
+def _graph(variant: Variant) -> tuple[object, ...]:
+    return variant.layers, variant.cuts, variant.exits
+
+
+@cache
+def _answered(path: Path, forms: tuple[Variant, ...]) -> dict[str, Variant]:
+    """The forms of a network with what was measured of their answers. Raises ProfileError."""
+    from offload.dnn import answers
+
+    found = {form.name: form for form in forms}
+    for name, records in answers.read(path).items():
+        if name not in found:
+            msg = f"{path}: answers of {name}, of which there is no profile; there is {', '.join(found)}"
+            raise profiles.ProfileError(msg)
+        for record in records:
+            why = _misfit(found[name], record)
+            if why is not None:
+                msg = f"{path}: {name}: {why}; measure again"
+                raise profiles.ProfileError(msg)
+        known = {(record.codec, record.cut): record.answers for record in records}
+        raw = known.get((None, 0))
+        if raw is None or len({(each.data, each.images) for each in known.values()}) > 1:
+            msg = f"{path}: {name}: lacks answers to the same images with raw values; measure again"
+            raise profiles.ProfileError(msg)
+        found[name] = replace(
+            found[name],
+            accuracy=Figure(sum(raw.right[-1]) / raw.images, "measured", raw.data),
+            codecs={(r.codec, r.cut): r.coded for r in records if r.codec and r.coded},
+            answers=known,
+        )
+    return found
+
+
+def _misfit(form: Variant, record: "Record") -> str | None:
+    """Say what of a form's graph a record of answers contradicts."""
+    exits = max(1, len(form.exits))
+    if len(record.answers.right) != exits:
+        return f"answers at {len(record.answers.right)} exits, where its profile has {exits}"
+    if not 0 <= record.cut < form.last:
+        return f"a codec at cut {record.cut}, where its profile has cuts before {form.last}"
+    return None
 
 
 def _inline(model: str, table: InlineModel) -> dict[str, list[Profile]]:

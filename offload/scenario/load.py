@@ -56,7 +56,12 @@ class Scenario:
             for place, known in facts.profiles.items():
                 for variant, profile in known.items():
                     text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
-                    text += f"{profile.service}{profile.cv}{variant.accuracy}"
+                    text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
+            for variant in facts.variants:
+                if variant.answers:  # measured
+                    text += f"{variant.exits}{variant.codecs}"
+                    for coded, each in variant.answers.items():
+                        text += f"{coded}{each.data}{each.right}{each.confidence}"
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @cached_property
@@ -74,6 +79,19 @@ class Scenario:
         told = [f"latency {known} for {', '.join(sorted(n))}" for known, n in sorted(latencies.items())]
         told += [f"{what} {', '.join(sorted(known))}" for what, known in others.items()]
         return "; ".join(told)
+
+    @cached_property
+    def rescaled(self) -> tuple[str, ...]:
+        """For each hardware that was not measured: which networks are rescaled to it, and the error."""
+        found: dict[tuple[str, str], dict[str, None]] = {}
+        for facts in self.setting(0.0).facts:
+            places = {"device": facts.hardware} | {n.name: n.hardware for n in facts.nodes.values()}
+            for place, profiles in facts.profiles.items():
+                for variant, profile in profiles.items():
+                    if profile.known == "rescaled":
+                        key = places[place].name, profile.error
+                        found.setdefault(key, {})[variant.label] = None
+        return tuple(f"{name}: {', '.join(of)}: {error}" for (name, error), of in sorted(found.items()))
 
     @cached_property
     def judged(self) -> bool:
@@ -125,7 +143,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     if folder is not None and not folder.is_dir():
         faults.append((("profiles",), f"no folder {folder}"))
         folder = None
-    catalogue = Catalogue(folder, file.models, file.hardware)
+    catalogue = Catalogue(folder, file.models, file.hardware, file.shares)
     try:
         faults += check_names(file, catalogue)
     except ProfileError as error:

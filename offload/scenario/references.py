@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from offload.networks import Variant
 from offload.planning.columns import columns
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, near
-from offload.scenario.schema import ScenarioFile
-from offload.scenario.setup import Setting
+from offload.scenario.schema import ScenarioFile, Task
+from offload.scenario.setup import Setting, candidates
 from offload.world.mobility import Track
 from offload.world.traces import TraceError, read_tracks
 
@@ -37,6 +38,11 @@ def _wrong_hardware(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]
     for key, name in named:
         if name not in catalogue.hardware_names:
             yield key, near(name, catalogue.hardware_names, "hardware")
+    for name, table in file.hardware.items():
+        for number, latency in enumerate(table.latencies):
+            if latency.model not in catalogue.models:
+                place: Key = ("hardware", name, "latencies", number, "model")
+                yield place, near(latency.model, catalogue.models, "model")
 
 
 def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
@@ -54,6 +60,29 @@ def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
                 for number, variant in enumerate(task.variants or ()):
                     if variant not in known:
                         yield (*key, "variants", number), near(variant, known, "variant")
+                yield from _wrong_offers(key, task, candidates(task, catalogue))
+
+
+def _wrong_offers(key: Key, task: Task, variants: list[Variant]) -> Iterator[Fault]:
+    """Check that codecs and exits were measured, and answers on the same images."""
+    known = sorted({codec for variant in variants for codec, _ in variant.codecs})
+    for number, codec in enumerate(task.codecs):
+        if codec not in known:
+            yield (*key, "codecs", number), near(codec, known, "codec")
+    if task.confidences and not any(variant.leaves_early for variant in variants):
+        what = "none of its networks has exits; leave it out, or choose variants that may leave early"
+        yield (*key, "confidences"), what
+    data: dict[tuple[str, int], str] = {}
+    for variant in variants:
+        for answers in variant.answers.values():
+            data.setdefault((answers.data, answers.images), variant.label)
+    if len(data) > 1:
+        told = ", ".join(f'{label}: {n} of "{name}"' for (name, n), label in data.items())
+        what = (
+            f"answers were measured on different images ({told}), but one image stands for a request"
+            " under every variant; choose variants with answers to the same ones"
+        )
+        yield (*key, "models"), what
 
 
 def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:

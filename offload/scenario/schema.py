@@ -24,6 +24,7 @@ Length = Annotated[float, _unit("length"), Field(ge=-1e7, le=1e7)]
 Range = Annotated[float, _unit("length"), Field(gt=0, le=1e7)]
 Power = Annotated[float, _unit("power"), Field(ge=0, le=1e6)]
 Frequency = Annotated[float, _unit("frequency"), Field(gt=0, le=1e12)]
+Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Point = Annotated[tuple[Length, Length], Field(strict=False)]
 
 
@@ -145,7 +146,11 @@ class Mobility(Table):
 
 
 class Task(Table):
-    """What a device wants answered again and again."""
+    """What a device wants answered again and again.
+
+    Besides raw values, `codecs` may code what leaves the device; besides running to the end, networks
+    with exits may leave early if they are as sure as one of `confidences`.
+    """
 
     models: Annotated[list[Name], Field(min_length=1, max_length=100)]
     variants: Annotated[list[Name], Field(min_length=1)] | None = None
@@ -160,6 +165,8 @@ class Task(Table):
     result: Size | None = None
     late: Literal["drop", "finish"] = "drop"
     private: bool = False
+    codecs: Annotated[list[str], Field(max_length=20)] = []
+    confidences: Annotated[list[Confidence], Field(max_length=20)] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -274,6 +281,7 @@ class ScenarioFile(Table):
     drain: Time = 30.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     profiles: str | None = None
+    shares: Literal["measured", "second-opinion"] = "measured"
     hardware: dict[Name, HardwareTable] = {}
     models: dict[Name, InlineModel] = {}
     devices: Annotated[dict[Name, DeviceGroup], Field(min_length=1)]

@@ -220,6 +220,8 @@ def _facts(
         cells=cells,
         wires=wires,
         routes=routes,
+        codecs=tuple(dict.fromkeys(task.codecs)),
+        confidences=tuple(dict.fromkeys(task.confidences)),
     )
 
 

@@ -17,7 +17,8 @@ from offload.simulation.stations import InOrder
 AHEAD = 32  # births drawn at a time
 
 # What a Fate holds: quantiles of the execution time on device, edge and cloud, of the wires' jitter
-# there and back, and the number that decides whether the answer is correct.
+# there and back, and the number that decides whether the answer is correct: it chooses the test image
+# where answers were measured.
 DEVICE, EDGE, CLOUD, WIRE_OUT, WIRE_BACK, CORRECT = range(6)
 FATE_NUMBERS = 6
 
@@ -62,7 +63,9 @@ class Arrivals(Struct):
         request = Request(
             self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, facts.input_bytes
         )
-        self.under_way[self.next_id] = Journey(self.clock, request, device, fate, self.fail, now)
+        self.under_way[self.next_id] = Journey(
+            self.clock, request, device, fate, self.fail, now, [0.0] * 7, [0.0] * 3
+        )
         self.next_id += self.id_step
         seen = self.observer.observe(now, device, self.compute, facts, fate)
         self.asked.append(Question(device.name, request, seen))

@@ -16,11 +16,12 @@ def _tell_late(wake: Wake, _event: object) -> None:
 class Member:
     """One piece of work that may run in a batch.
 
-    `seconds(n)` is the mean time of a batch of n such; `key` tells what may join it; `factor` is this
-    one's own time over the mean. `done(share_s, n)` is told its equal share of the batch's seconds.
+    `seconds(n)` is the mean time of a batch of n such; `key` tells what may join it; `own_s` comes on
+    top, whatever the company (decoding); `factor` is this one's own time over the mean.
+    `done(share_s, n)` is told its equal share of the batch's seconds.
     """
 
-    __slots__ = ("done", "due_s", "factor", "joined_s", "key", "seconds", "wake")
+    __slots__ = ("done", "due_s", "factor", "joined_s", "key", "own_s", "seconds", "wake")
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Member:
         due_s: float,
         done: Callable[[float, int], object],
         wake: Wake,
+        own_s: float = 0.0,
     ) -> None:
         self.key = key
         self.seconds = seconds
@@ -37,7 +39,13 @@ class Member:
         self.due_s = due_s
         self.done = done
         self.wake = wake
+        self.own_s = own_s
         self.joined_s = 0.0
+
+    @property
+    def alone_s(self) -> float:
+        """The mean time of this one by itself."""
+        return self.seconds(1) + self.own_s
 
 
 class Batching:
@@ -45,7 +53,7 @@ class Batching:
 
     A batch is full at `limit`, and ripe `wait_s` after its first member; a full batch, or else the
     ripe one whose first member came first, begins when a server is free. It takes its mean time by
-    size, times the largest factor among its members.
+    size and what is each member's own, times the largest factor among its members.
     """
 
     def __init__(self, clock: Clock, servers: int, limit: int, wait_s: float) -> None:
@@ -66,7 +74,7 @@ class Batching:
             self.note(now)
         member.joined_s = now
         self.waiting.setdefault(member.key, deque()).append(member)
-        self.queued_s += member.seconds(1)
+        self.queued_s += member.alone_s
         self._begin(now)
         if self.wait_s and member.key in self.waiting:
             self.clock.at(now + self.wait_s, self._ripen)
@@ -101,7 +109,7 @@ class Batching:
         queue = self.waiting[late[0].key]
         for member in late:
             queue.remove(member)
-            self.queued_s = max(0.0, self.queued_s - member.seconds(1))
+            self.queued_s = max(0.0, self.queued_s - member.alone_s)
             self.clock.at(now, partial(_tell_late, member.wake))
         if not queue:
             del self.waiting[late[0].key]
@@ -112,8 +120,9 @@ class Batching:
         self._begin(self.clock.now)
 
     def _start(self, members: list[Member], now: float) -> None:
-        self.queued_s = max(0.0, self.queued_s - sum(member.seconds(1) for member in members))
-        seconds = members[0].seconds(len(members)) * max(member.factor for member in members)
+        self.queued_s = max(0.0, self.queued_s - sum(member.alone_s for member in members))
+        seconds = members[0].seconds(len(members)) + sum(member.own_s for member in members)
+        seconds *= max(member.factor for member in members)
         self.idle -= 1
         self.busy_s += seconds
         heapreplace(self.free, now + seconds)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from offload.entities import Knowledge, Outcome, Plan, Question
-from offload.planning.columns import why_invalid
+from offload.planning.validity import why_invalid
 from offload.policies.protocol import Joint, Learns, Policy, Starts
 from offload.policies.table import KNOWLEDGE
 from offload.scenario.load import Scenario, check

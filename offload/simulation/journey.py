@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from offload.entities import Outcome, Plan, Request
 from offload.scenario.setup import Device
@@ -22,6 +22,7 @@ class Journey(Struct):
 
     The life is a generator: it yields the time at which it goes on, or None if a station will wake
     it. One event a leg, and no process. `fail(journey, cause, air_s)` is told if it ends early.
+    `spent_s` has seven entries of nothing yet, one a leg, `joules` three, one a place.
     """
 
     clock: Clock
@@ -30,9 +31,9 @@ class Journey(Struct):
     fate: Sequence[float]
     fail: Fail
     mark_s: float
+    spent_s: list[float]
+    joules: list[float]
     leg: int = DECIDE
-    spent_s: list[float] = field(default_factory=lambda: [0.0] * 7)
-    joules: list[float] = field(default_factory=lambda: [0.0] * 3)
     up_bytes: float = 0.0
     down_bytes: float = 0.0
     batch: int = 0
@@ -68,7 +69,7 @@ class Journey(Struct):
         def seconds(members: int) -> float:
             return profile.seconds(first, last, members)
 
-        return Member((profile, first, last), seconds, times, due_s, done, self.wake)
+        return Member((profile, first, last), seconds, times, due_s, done, self.wake, stop.coding_s)
 
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""
@@ -86,4 +87,5 @@ class Journey(Struct):
             self.down_bytes,
             *self.joules,
             self.batch,
+            None if cause else self.trip.exit,
         )

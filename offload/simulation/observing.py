@@ -110,7 +110,7 @@ class Observer:
             reports = {name: book.fresh(now) for name, book in self.books.items()}
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
-                luck = Luck(fate[0], fate[1], fate[2], fate[3], fate[4], wires_free_s)
+                luck = Luck(fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], wires_free_s)
         free_s = compute.free[0]
         backlog_s = free_s - now if free_s > now else 0.0
         uplinks = {}

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from offload.entities import Cell, Facts, Plan, Wire
-from offload.networks import Profile, Variant
-from offload.planning.columns import cost
+from offload.entities import Cell, Facts, Hardware, Plan, Wire
+from offload.networks import Profile
+from offload.planning import exits
+from offload.planning.cost import Work, cost, works
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching
 from offload.simulation.stations import InOrder
@@ -16,12 +17,13 @@ Servers = InOrder | Batching
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Compute at one place: mean seconds alone, cuts from and to, and watts above idle."""
+    """Compute at one place: cuts from and to, mean seconds alone (some for coding), watts above idle."""
 
     profile: Profile
     first: int
     last: int
     seconds: float
+    coding_s: float
     marginal_w: float
     servers: Servers | None  # None: the device's own
     varies: bool = field(init=False)
@@ -54,12 +56,46 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A plan looked up: what it asks of the device, and of others."""
+    """A plan looked up: what it asks of the device and of others, and whether its answer is right.
+
+    `right[image]` tells it of the test image that a Fate chooses; else `accuracy` is the probability;
+    with neither nobody can say. `exit` is where it leaves a network that has several exits.
+    """
 
     overhead_s: float
     drops_late: bool
     device: Stop | None
     away: Away | None
+    exit: int | None
+    right: bytes | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A plan looked up that may leave early: the exit of each test image, and the trip of each exit."""
+
+    taken: bytes
+    trips: Mapping[int, Trip]
+
+    def trip(self, number: float) -> Trip:
+        """Return the trip of a request whose Fate holds this number."""
+        return self.trips[self.taken[int(number * len(self.taken))]]
+
+
+def look_up(
+    facts: Facts,
+    plan: Plan,
+    airs: Mapping[str, tuple[Air, Air]],
+    servers: Mapping[str, Servers],
+    wires: Mapping[tuple[str, str], InOrder],
+) -> Trip | Fork:
+    """Look up everything that a plan needs. The plan must be valid."""
+    if plan.confidence is None:
+        return trip(facts, plan, airs, servers, wires)
+    branches = [branch for _, branch in exits.branches(plan)]
+    trips = {b.exit: trip(facts, b, airs, servers, wires) for b in branches if b.exit is not None}
+    return Fork(exits.exits_taken(plan), trips)
 
 
 def trip(
@@ -69,13 +105,12 @@ def trip(
     servers: Mapping[str, Servers],
     wires: Mapping[tuple[str, str], InOrder],
 ) -> Trip:
-    """Look up everything that a plan needs. The plan must be valid."""
-    variant, last = plan.variant, plan.variant.last
-    device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
+    """Look up what a plan needs that states no confidence."""
+    _, _, _, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
+    on_device, at_edge, in_cloud = works(facts, plan)
     device = away = None
-    if plan.device_cut:
-        profile = facts.profiles["device"][variant]
-        device = Stop(profile, 0, plan.device_cut, device_s, facts.hardware.marginal_w, None)
+    if on_device is not None:
+        device = _stop(on_device, facts.hardware, None)
     if plan.uplinks is not None:
         cell = facts.cells[plan.uplinks[0]]
         site = cell.node
@@ -88,31 +123,39 @@ def trip(
             up_air_s=up_air_s,
             up_j=facts.radio_w * up_air_s,
             to_edge=_ways(facts, wires, site, plan.edge),
-            edge=_stop(facts, variant, plan.edge, plan.device_cut, plan.edge_cut, edge_s, servers),
+            edge=_at(facts, at_edge, plan.edge, servers),
             to_cloud=_ways(facts, wires, plan.edge or site, plan.cloud),
             mid_bytes=mid_bytes,
-            cloud=_stop(facts, variant, plan.cloud, plan.edge_cut, last, cloud_s, servers),
+            cloud=_at(facts, in_cloud, plan.cloud, servers),
             back=_ways(facts, wires, plan.cloud or plan.edge or site, site),
             result_bytes=result_bytes,
             down_air_s=down_air_s,
             down_j=facts.radio_w * down_air_s,
         )
-    return Trip(facts.overhead_s, facts.late == "drop", device, away)
+    answers, last = exits.answers(plan), exits.last_exit(plan)
+    return Trip(
+        overhead_s=facts.overhead_s,
+        drops_late=facts.late == "drop",
+        device=device,
+        away=away,
+        exit=last if len(plan.variant.exits) > 1 else None,
+        right=None if answers is None else answers.right[last],
+        accuracy=exits.accuracy(plan),
+    )
 
 
-def _stop(
-    facts: Facts,
-    variant: Variant,
-    name: str | None,
-    first: int,
-    last: int,
-    seconds: float,
-    servers: Mapping[str, Servers],
+def _at(
+    facts: Facts, work: Work | None, name: str | None, servers: Mapping[str, Servers]
 ) -> Stop | None:
-    if name is None:
+    if work is None or name is None:
         return None
-    profile = facts.profiles[name][variant]
-    return Stop(profile, first, last, seconds, facts.nodes[name].hardware.marginal_w, servers[name])
+    return _stop(work, facts.nodes[name].hardware, servers[name])
+
+
+def _stop(work: Work, hardware: Hardware, servers: Servers | None) -> Stop:
+    return Stop(
+        work.profile, work.first, work.last, work.seconds, work.coding_s, hardware.marginal_w, servers
+    )
 
 
 def _ways(facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None) -> Ways:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Generator, Sequence
 
 from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
-from offload.planning.columns import why_invalid
 from offload.planning.price import exponential, factor
+from offload.planning.validity import why_invalid
 from offload.scenario.setup import Setting, Source
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
@@ -22,7 +22,7 @@ from offload.simulation.journey import (
 )
 from offload.simulation.observing import Book, Observer
 from offload.simulation.stations import LATE, InOrder
-from offload.simulation.trips import Servers, Stop, Trip, Ways, trip
+from offload.simulation.trips import Fork, Servers, Stop, Trip, Ways, look_up
 from offload.streams import Streams
 from offload.world import births
 
@@ -66,7 +66,7 @@ class World:
         self.observer = Observer(
             knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays
         )
-        self.trips: dict[tuple[Facts, Plan], Trip] = {}
+        self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
@@ -92,8 +92,10 @@ class World:
                 try:
                     way = self.trips[question.observation.facts, plan]
                 except (KeyError, TypeError):  # new, or no plan at all
-                    way = self._trip(question, plan)
+                    way = self._look_up(question, plan)
                 journey = self.under_way[question.request.id]
+                if isinstance(way, Fork):
+                    way = way.trip(journey.fate[CORRECT])
                 journey.plan, journey.trip = plan, way
                 journey.steps = self._live(journey, way)
                 journey.go_on()
@@ -206,8 +208,13 @@ class World:
 
     def _end(self, journey: Journey, cause: str, ended_s: float) -> None:
         """Write the request's row."""
-        accuracy = journey.plan.variant.accuracy
-        correct = None if cause or accuracy is None else journey.fate[CORRECT] < accuracy.value
+        way, correct = journey.trip, None
+        if not cause and way.accuracy is not None:
+            number = journey.fate[CORRECT]
+            if way.right is None:
+                correct = number < way.accuracy
+            else:  # that of the test image that stands for this request
+                correct = way.right[int(number * len(way.right))] == 1
         outcome = journey.outcome(ended_s, cause, correct)
         del self.under_way[journey.request.id]
         self.outcomes.append(outcome)
@@ -226,7 +233,7 @@ class World:
                 journey.joules[DEVICE] += away.down_j * air_s / away.down_air_s
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
-    def _trip(self, question: Question, plan: Plan) -> Trip:
+    def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
         facts = question.observation.facts
         reason = why_invalid(facts, plan)
@@ -240,7 +247,7 @@ class World:
                 f" {', '.join(facts.cells) or 'none'}"
             )
             raise InvalidPlanError(msg)
-        found = self.trips[facts, plan] = trip(facts, plan, self.airs, self.servers, self.wires)
+        found = self.trips[facts, plan] = look_up(facts, plan, self.airs, self.servers, self.wires)
         return found
 
     def _air(self, name: str, unreachable: str) -> Air:

@@ -7,11 +7,14 @@ import polars as pl
 from rich.console import Console
 
 from offload.analysis.compare import Comparison, rows_path, to_json
-from offload.scenario.load import Scenario
-from offload.views.table import comparison_tables, footnotes, pairs_text
+from offload.analysis.survival import headline
+from offload.views.table import comparison_tables, footnotes, pairs_text, second_opinion_text
+
+MOST_LINES = 8
+ROOM = 140  # characters that fit below a figure
 
 
-def keep(scenario: Scenario, found: Comparison, out: Path) -> list[Path]:
+def keep(found: Comparison, out: Path) -> list[Path]:
     """Write figures and summary.json beside the rows; return the figures' paths."""
     from offload.views.figures import write_figures
 
@@ -21,20 +24,29 @@ def keep(scenario: Scenario, found: Comparison, out: Path) -> list[Path]:
         ).filter(pl.col("born_s") >= found.warm_up_s)
         for policy in found.policies
     }
-    written = write_figures(found, rows, scenario.known, out)
+    known, told = found.known, found.second_opinion
+    if told is not None and told.differing:
+        more = f"; second opinion: {told.surviving} of {told.differing} pairs hold"
+        known += more if len(known + more) <= ROOM else ""
+    written = write_figures(found, rows, known, out)
     aside = out / ".summary.json"
     aside.write_text(json.dumps(to_json(found.as_json()), indent=1) + "\n")
     aside.replace(out / "summary.json")
     return written
 
 
-def show(scenario: Scenario, found: Comparison) -> None:
+def show(found: Comparison) -> None:
     """Print what users get, how long it takes, what differs, and how the figures are known."""
     console = Console()
     for table in comparison_tables(found):
         console.print(table)
     console.print(footnotes(found), highlight=False)
     if len(found.policies) > 1 and found.replications > 1:
-        useful = any(pair.measure == "useful" for pair in found.pairs)
-        console.print(pairs_text(found, "useful" if useful else "on_time"), highlight=False)
-    console.print(scenario.known, style="dim", highlight=False)
+        console.print(pairs_text(found, headline(found.pairs)), highlight=False)
+        if told := second_opinion_text(found):
+            console.print(told, highlight=False)
+    console.print(found.known, style="dim", highlight=False)
+    for line in found.rescaled[:MOST_LINES]:
+        console.print(f"rescaled to {line}", style="dim", highlight=False)
+    if len(found.rescaled) > MOST_LINES:
+        console.print("and more, as offload check tells", style="dim", highlight=False)

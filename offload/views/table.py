@@ -10,6 +10,8 @@ from offload.analysis.compare import Comparison
 from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
+LEAST_WIDTH = 22
+
 
 def comparison_tables(found: Comparison) -> list[Table]:
     """Return what users get and how long it takes: a row a policy, means ± half their intervals."""
@@ -92,6 +94,33 @@ def pairs_text(found: Comparison, measure: str = "useful") -> str:
     return "\n".join(lines)
 
 
+def second_opinion_text(found: Comparison) -> str:
+    """Say how much hangs on shares of layers that nobody measured, and what became of the ranking."""
+    doubtful = [
+        f"{p.label} {p.doubtful:.0%} of requests, ±{show_seconds(p.share_gap_s)} a part"
+        for p in found.policies
+        if p.share_gap_s is not None
+    ]
+    if not doubtful:
+        return ""
+    lines = [f"cut on rescaled hardware: {'; '.join(doubtful)} (two opinions on the layers' shares)"]
+    told = found.second_opinion
+    if told is None:
+        return "\n".join([*lines, "second opinion: not simulated, so nobody knows what it would change"])
+    what = f"{told.surviving} of {told.differing} differing pairs of {told.measure}"
+    more = f"; {told.appeared} more differ then" if told.appeared else ""
+    verdict = "the ranking survives" if not told.lost else "not all of the ranking survives"
+    if not told.differing:
+        verdict = "there is no ranking to survive"
+    lines.append(f"second opinion: {verdict}: {what} keep sign and significance{more}")
+    lines += [
+        f"  {pair.first.a} minus {pair.first.b}: {pair.first.mean:+.3f} becomes {pair.second.mean:+.3f}"
+        f" [{pair.second.low:+.3f}, {pair.second.high:+.3f}]"
+        for pair in told.lost
+    ]
+    return "\n".join(lines)
+
+
 def _share(found: Interval | None) -> str:
     return _told(found, 1.0, ".3f")
 
@@ -107,16 +136,24 @@ def _told(found: Interval | None, times: float, digits: str) -> str:
     return f"{found.mean * times:{digits}}{half}"
 
 
-def plain(columns: list[str], rows: list[dict[str, object]]) -> Table:
-    """Return a table of records, a column each key."""
+def plain(columns: list[str], rows: list[dict[str, object]], room: int = 80) -> Table:
+    """Return a table of records, a column each key.
+
+    The last column wraps; where little of the `room` is left for it, the table is wider instead.
+    """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for number, column in enumerate(columns):
+    texts = [[_cell(column, row[column]) for column in columns] for row in rows]
+    headings = [column.removesuffix("_s").replace("_", " ") for column in columns]
+    widths = [max(map(len, cells)) for cells in zip(headings, *texts, strict=True)]
+    others = sum(widths[:-1]) + 2 * len(columns) + 1
+    if others + min(widths[-1], LEAST_WIDTH) > room:
+        table.width = others + min(widths[-1], LEAST_WIDTH)
+    for number, (column, heading) in enumerate(zip(columns, headings, strict=True)):
         numeric = all(isinstance(row[column], int | float | None) for row in rows)
-        heading = column.removesuffix("_s").replace("_", " ")
         last = number == len(columns) - 1
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=not last)
-    for row in rows:
-        table.add_row(*(_cell(column, row[column]) for column in columns))
+    for cells in texts:
+        table.add_row(*cells)
     return table
 
 

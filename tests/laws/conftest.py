@@ -30,10 +30,10 @@ Agree = Callable[..., None]
 def load_text(tmp_path: Path) -> LoadText:
     """Return a function that loads a scenario from its tables; `core` is the only hardware."""
 
-    def load_tables(tables: str, duration: float, drain: float = 1e6) -> Scenario:
+    def load_tables(tables: str, duration: float, drain: float = 1e6, *settings: str) -> Scenario:
         path = tmp_path / "law.toml"
         path.write_text(HEAD.format(duration=duration, drain=drain) + tables)
-        return load(path)
+        return load(path, settings)
 
     return load_tables
 

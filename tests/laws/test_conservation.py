@@ -1,23 +1,21 @@
 """Nothing is lost: one row for every born request, legs that sum to its time, the same world for all."""
 
-import math
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
-from offload.entities import Plan
+from offload.analysis.rows import LEGS
 from offload.policies.table import NAMED, choose
 from offload.scenario.load import load
 from offload.simulation.run import drive, run
 from offload.simulation.world import World
 from offload.streams import Streams
-from offload.world import births
+from tests.whole import check_rows, play
 
 URBAN = Path(__file__).parents[2] / "scenarios" / "urban-intersection.toml"
 SHORT = ('duration="6 s"', 'warm_up="1 s"')
-LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downlink_s")
 
 # Walkers cross a cell that is too slow for them, and the run is cut off while requests are under way.
 CROSSING = """
@@ -93,64 +91,6 @@ def crossing(load_text, tmp_path):
 def urban():
     """Return the shipped scenario, shortened."""
     return load(URBAN, SHORT)
-
-
-class Asked:
-    """Any policy, and the ids of the requests that it was asked about."""
-
-    def __init__(self, policy):
-        self.policy = policy
-        self.ids = []
-
-    def decide(self, request, seen):
-        """Take note and pass on."""
-        self.ids.append(request.id)
-        return self.policy.decide(request, seen)
-
-
-def play(scenario, name):
-    """Run a policy; return the world and the ids that it was asked about."""
-    choice = choose({"name": name})
-    policy = choice.make()
-    if hasattr(policy, "start"):
-        policy.start(Streams(3, 0).generator("policy"))
-    asked = Asked(policy)
-    world = World(scenario.setting(0.0), Streams(3, 0), choice.knowledge)
-    drive(world, asked, choice)
-    return world, asked.ids
-
-
-def expected_births(world):
-    """Draw every source's births again, without a world."""
-    found = []
-    for source in world.setting.sources:
-        name = (source.device.name, source.facts.task, str(source.stream))
-        for born_s in births.times(source.births, world.streams.generator("births", *name)):
-            if born_s >= world.setting.duration_s:
-                break
-            found.append((born_s, source.device.name, source.facts.task))
-    return sorted(found)
-
-
-def check_rows(world, asked):
-    """Assert that every birth has one row that is whole."""
-    outcomes = world.outcomes
-    ids = [outcome.request.id for outcome in outcomes]
-    assert len(set(ids)) == len(ids)
-    assert sorted(ids) == sorted(asked)
-    born = sorted((o.request.born_s, o.request.device, o.request.task) for o in outcomes)
-    assert born == expected_births(world)
-    for outcome in outcomes:
-        stay_s = outcome.ended_s - outcome.request.born_s
-        legs = [getattr(outcome, leg) for leg in LEGS]
-        assert min(legs) >= 0
-        assert math.fsum(legs) == pytest.approx(stay_s, rel=0, abs=1e-9)
-        assert outcome.ended_s <= world.end_s
-        assert isinstance(outcome.plan, Plan)
-        assert not (outcome.cause and outcome.correct)
-        if not outcome.cause and outcome.plan.uplinks:
-            facts = next(f for f in world.setting.facts if f.group == outcome.request.group)
-            assert outcome.down_bytes == facts.result_bytes[outcome.plan.variant]
 
 
 @pytest.mark.parametrize("name", NAMED)
