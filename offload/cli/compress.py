@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.entities import OffloadError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ def compress(
         from offload.views.progress import progress
 
         subject = _subject(model, data, epochs, weights, tune)
-        names = _variants(variant)
+        names = _variants(variant, subject)
         folder = out or Path("compressed") / subject.name
         writable(folder)
         with progress(f"compressing {subject.name}", seeds * len(names)) as advance:
@@ -63,9 +64,11 @@ def compress(
         table = variant_table.rows(subject, found, trials.times(networks, subject.example))
         variant_table.write(folder / f"{subject.name}.csv", table)
         written = _answers(subject, networks, folder)
-    if json_ or sys.stdout.isatty():
-        rows = [dict(row) for row in (table if json_ else variant_table.shown(table))]
-        show_list(rows, list(rows[0]), json_)
+    if json_:
+        show_list([dict(row) for row in table], [], json_)
+    elif sys.stdout.isatty():
+        columns = ["variant", "leaves at", "accuracy %", "F1", "kB", "MMAC", "CPU ms", "how"]
+        show_list(variant_table.shown(table), columns, json_)
     else:
         typer.echo(variant_table.markdown(table))
     if not json_:
@@ -76,8 +79,6 @@ def compress(
 
 def _subject(model: str, data: Path | None, epochs: int, weights: Path | None, tune: str) -> "Subject":
     """Find the network and its images. Raises OffloadError."""
-    import torch
-
     from offload.dnn import small, zoo
     from offload.dnn.variants import Subject
 
@@ -87,7 +88,6 @@ def _subject(model: str, data: Path | None, epochs: int, weights: Path | None, t
     if tune == "last" and weights is None:
         msg = "--tune last: give the weights that it starts from with --weights"
         raise BadInputError(msg)
-    torch.set_num_threads(1)
     name, build = small.NAME, small.build
     shape: tuple[int, ...] = small.INPUT_SHAPE
     if model != small.NAME:
@@ -95,7 +95,14 @@ def _subject(model: str, data: Path | None, epochs: int, weights: Path | None, t
         name, build, shape = network.name, network.build, network.input_shape
     images = _images(model, data, shape)
     subject = Subject(name, build, shape, images, epochs, weights, tune)  # type: ignore[arg-type]  # checked
-    subject.fresh()
+    try:
+        subject.fresh()
+        _ = subject.steps
+    except OffloadError:
+        raise
+    except Exception as error:  # a user's factory may raise anything
+        msg = f"{model}: building and running it raised {type(error).__name__}: {error}"
+        raise BadInputError(msg) from error
     return subject
 
 
@@ -117,14 +124,14 @@ def _images(model: str, data: Path | None, shape: tuple[int, ...]) -> "Split":
     return pictures.fashion_mnist(data)
 
 
-def _variants(asked: list[str] | None) -> list[str]:
-    from offload.dnn.variants import RECIPES
+def _variants(asked: list[str] | None, subject: "Subject") -> list[str]:
+    from offload.dnn.variants import RECIPES, possible
 
     for name in asked or ():
         if name not in RECIPES:
             msg = f"--variant {name}: no such variant; known are {', '.join(RECIPES)}"
             raise BadInputError(msg)
-    return list(dict.fromkeys(("fp32", *(asked or RECIPES))))
+    return list(dict.fromkeys(("fp32", *(asked or possible(subject)))))
 
 
 def _answers(subject: "Subject", networks: "Mapping[str, nn.Module]", folder: Path) -> str:

@@ -103,16 +103,17 @@ def test_slice() -> Pictures:
     return replace(found, name=f"{FASHION} test slice, {len(found)} images, {found.digest}")
 
 
-def fashion_mnist(folder: Path, held_out: int = 5000) -> Split:
-    """Read all of Fashion-MNIST from its IDX files; `held_out` training images are the validation.
+def fashion_mnist(folder: Path) -> Split:
+    """Read Fashion-MNIST from its IDX files; a twelfth (5 000) of the training images validate.
 
     Which ones is fixed, whatever the seed of the training. Raises PictureError.
     """
     train, test = _idx_pair(folder, "train"), _idx_pair(folder, "t10k")
-    if len(train) <= held_out:
-        msg = f"{folder}: {len(train)} training images, more than {held_out} are needed"
+    if len(train) < 12:
+        msg = f"{folder}: {len(train)} training images; at least 12 are needed"
         raise PictureError(msg)
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(train)))
+    held_out = len(train) // 12
     return Split(train.take(order[held_out:]), train.take(order[:held_out]), test)
 
 
@@ -214,7 +215,7 @@ def _idx_pair(folder: Path, part: str) -> Pictures:
         msg = f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}"
         raise PictureError(msg)
     if len(labels) == 0 or labels.max() >= len(CLASSES):
-        msg = f"{labels_path}: labels must be numbers below {len(CLASSES)}, and at least one"
+        msg = f"{labels_path}: labels must be below {len(CLASSES)}, and at least one"
         raise PictureError(msg)
     raw = torch.from_numpy(images).unsqueeze(1)
     return Pictures(FASHION, raw, torch.from_numpy(labels).long(), CLASSES)

@@ -1,5 +1,6 @@
 """The small network that was trained here on Fashion-MNIST: its architecture and its shipped forms."""
 
+import csv
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,11 +9,13 @@ import torch
 from torch import nn
 
 from offload.dnn import stored
+from offload.networks import Figure
 from offload.shipped import DATA
 
 NAME = "fashion-cnn"
 INPUT_SHAPE = (1, 28, 28)
 FOLDER = DATA / "networks"
+TABLE = DATA / f"{NAME}.csv"
 
 
 class Block(nn.Module):
@@ -76,3 +79,20 @@ def forms() -> Mapping[str, Callable[[], nn.Module]]:
     """Return how to load each shipped form, by its name; fp32 first."""
     names = {path.name.split(".")[1] for path in FOLDER.glob(f"{NAME}.*.safetensors")}
     return {name: partial(load, name) for name in sorted(names, key=lambda name: (name != "fp32", name))}
+
+
+def accuracies() -> dict[str, Figure]:
+    """Return the measured accuracy of each form, from the shipped table: the mean over its seeds."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        whole = [
+            row for row in csv.DictReader(file) if row["variant"] in forms() and not row["leave_at"]
+        ]
+    return {
+        row["variant"]: Figure(
+            float(row["accuracy"]),
+            "measured",
+            f"mean of {row['seeds']} seeds (standard deviation {float(row['accuracy_sd']):.4f}) on the"
+            f" test images of {row['data']}, {row['date']}",
+        )
+        for row in whole
+    }

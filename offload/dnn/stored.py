@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from offload.entities import OffloadError
 
 MAX_BYTES = 2_000_000_000
 MAX_STEPS, MAX_WIDTH = 8, 10_000
+ENTRY = "offload"  # of the file's metadata: a JSON object
 Numbers = Literal["fp32", "bf16", "int8", "int4", "sparse"]
 Step = tuple[str | int, ...]
 
@@ -43,14 +44,15 @@ def write(path: Path, network: nn.Module, form: Form, about: Mapping[str, str]) 
     """Write a network's weights, whole or not at all.
 
     An int8 network is given as `compress.watch` returned it: what is kept are its weights and ranges,
-    from which `compress.convert` makes the same network anywhere.
+    from which `compress.convert` makes the same network anywhere. Rounding to 4 bits happens here.
     """
     from safetensors.torch import save_file
 
-    told = {**about, "format": "1", "steps": json.dumps(form.steps), "numbers": form.numbers}
+    told = {**about, "format": 1, "steps": form.steps, "numbers": form.numbers}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
-    save_file(packed(network, form.numbers), aside, told)
+    # One entry: the library puts several in any order, and the same network should be the same bytes.
+    save_file(packed(network, form.numbers), aside, {ENTRY: json.dumps(told)})
     aside.replace(path)
 
 
@@ -76,8 +78,8 @@ def bytes_of(tensors: Mapping[str, torch.Tensor]) -> int:
     return sum(each.numel() * each.element_size() for each in tensors.values())
 
 
-def about(path: Path) -> dict[str, str]:
-    """Return what a file says of itself. Raises StoredError."""
+def about(path: Path) -> dict[str, Any]:
+    """Return what a file says of itself; nothing if others wrote it. Raises StoredError."""
     return _open(path, tensors=False)[0]
 
 
@@ -89,7 +91,7 @@ def read(path: Path, build: Callable[[], nn.Module], input_shape: Sequence[int])
     try:
         network = build()
         for name, *arguments in form.steps:
-            network = STEPS[str(name)](network, *arguments)
+            network = STEPS[str(name)](network, *arguments)  # a KeyError is refused like any other
         plain = _unpacked(tensors, structure.fitted(network, _shapes(tensors)), form.numbers)
         network.eval().requires_grad_(requires_grad=False)
         if form.numbers == "int8":
@@ -104,7 +106,8 @@ def read(path: Path, build: Callable[[], nn.Module], input_shape: Sequence[int])
         with torch.inference_mode():
             network(example)
     except Exception as error:  # weights that fit nowhere can raise anything
-        msg = f"{path}: does not fit its architecture: {str(error).splitlines()[-1].strip()}"
+        why = (str(error).splitlines() or [type(error).__name__])[-1].strip()
+        msg = f"{path}: does not fit its architecture: {why}"
         raise StoredError(msg) from error
     return network.eval()
 
@@ -126,7 +129,7 @@ def start(path: Path, network: nn.Module) -> nn.Module:
     return network
 
 
-def _open(path: Path, *, tensors: bool = True) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+def _open(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -135,28 +138,29 @@ def _open(path: Path, *, tensors: bool = True) -> tuple[dict[str, str], dict[str
             raise StoredError(msg)
         with safe_open(path, "pt") as file:
             names = file.keys() if tensors else ()
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+            told = json.loads((file.metadata() or {}).get(ENTRY, "{}"))
+            return dict(told), {name: file.get_tensor(name) for name in names}
+    except (ValueError, TypeError, RecursionError) as error:
+        msg = f"{path}: what it says of itself is no JSON object: {str(error).splitlines()[0]}"
+        raise StoredError(msg) from error
     except (OSError, SafetensorError) as error:
         msg = f"{path}: no safetensors file: {error}"
         raise StoredError(msg) from error
 
 
-def _form(path: Path, told: Mapping[str, str]) -> Form:
-    try:
-        steps = tuple(tuple(step) for step in json.loads(told.get("steps", "[]")))
-    except (ValueError, TypeError) as error:
-        msg = f"{path}: its steps are not JSON: {error}"
-        raise StoredError(msg) from error
-    numbers = told.get("numbers", "fp32")
-    right = all(
-        step[:1] and step[0] in STEPS
-        and all(isinstance(each, str) or (type(each) is int and 0 < each <= MAX_WIDTH) for each in step)
-        for step in steps
-    )  # fmt: skip
-    if not right or len(steps) > MAX_STEPS or numbers not in get_args(Numbers):
-        msg = f"{path}: says of itself what no file of `offload compress` does: {steps}, {numbers}"
-        raise StoredError(msg[:500])
-    return Form(steps, cast("Numbers", numbers))
+def _form(path: Path, told: Mapping[str, Any]) -> Form:
+    steps, numbers = told.get("steps", []), told.get("numbers", "fp32")
+    if numbers not in get_args(Numbers) or not isinstance(steps, list) or len(steps) > MAX_STEPS:
+        msg = f"{path}: says of itself what no file of `offload compress` does; make it again"
+        raise StoredError(msg)
+    if not all(isinstance(step, list) and step and all(map(_harmless, step)) for step in steps):
+        msg = f"{path}: asks for steps that no file of `offload compress` asks for; make it again"
+        raise StoredError(msg)
+    return Form(tuple(tuple(step) for step in steps), numbers)
+
+
+def _harmless(part: object) -> bool:
+    return isinstance(part, str) or (type(part) is int and 0 < part <= MAX_WIDTH)
 
 
 def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:

@@ -227,12 +227,17 @@ class WithExits(nn.Module):
 
 def with_exits(network: nn.Module, classes: int, *stages: str | int) -> WithExits:
     """Add a head after each of some stages: path, channels that it makes, path, channels, ..."""
-    heads = [
-        nn.Sequential(
-            nn.Conv2d(channels, 2 * channels, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(2 * channels), nn.ReLU(inplace=True),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * channels, classes),
-        )
-        for channels in map(int, stages[1::2])
-    ]  # fmt: skip
-    return WithExits(network, [str(path) for path in stages[::2]], heads)
+    return WithExits(
+        network,
+        [str(path) for path in stages[::2]],
+        [_head(int(channels), classes) for channels in stages[1::2]],
+    )
+
+
+def _head(channels: int, classes: int) -> nn.Module:
+    """A convolution, a mean over what it sees, and a linear layer: cheap beside the network."""
+    inside = min(2 * channels, 64)
+    return nn.Sequential(
+        nn.Conv2d(channels, inside, 3, 2, 1, bias=False), nn.BatchNorm2d(inside), nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, classes),
+    )  # fmt: skip

@@ -1,7 +1,8 @@
 """Training a classifier, and what it answers to images that it has not seen."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,17 @@ BATCH = 256
 NUMBERS = 2_000_000  # in the inputs of one batch, at most: large images come in smaller batches
 Logits = tuple[torch.Tensor, ...]
 Loss = Callable[[Logits, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread meanwhile."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def cross_entropy(logits: Logits, labels: torch.Tensor, _which: torch.Tensor) -> torch.Tensor:

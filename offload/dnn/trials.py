@@ -79,20 +79,20 @@ def run(
     """Make and measure variants, seed by seed; what `folder` holds already is taken from there.
 
     Each finished one is kept at once. The fp32 network always comes first, since others start from it.
+    One thread, so that sums are added in the same order on any number of cores.
     """
     mark = settings(subject)
     found = []
-    for seed in seeds:
-        bench = Bench(subject, seed)
-        for variant in dict.fromkeys(("fp32", *names)):
-            path = network_path(folder, subject, variant, seed)
-            trial = _kept(path, mark)
-            if trial is None:
-                trial = _trial(bench, variant, path, mark)
-            if variant == "fp32":
-                bench.base = partial(stored.read, path, subject.build, subject.input_shape)
-            found.append(trial)
-            say(trial)
+    with training.one_thread():
+        for seed in seeds:
+            bench = Bench(subject, seed)
+            base = network_path(folder, subject, "fp32", seed)
+            for variant in dict.fromkeys(("fp32", *names)):
+                path = network_path(folder, subject, variant, seed)
+                trial = _kept(path, mark) or _trial(bench, variant, path, mark)
+                bench.base = partial(stored.read, base, subject.build, subject.input_shape)
+                found.append(trial)
+                say(trial)
     return found
 
 
@@ -181,8 +181,6 @@ def times(
     The networks take turns, so that all meet the same machine. A quick look; `offload profile` measures
     in rounds.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     totals: dict[str, np.ndarray] = {}
     stamps: list[int] = []
     hooks = [
@@ -191,7 +189,7 @@ def times(
         if isinstance(network, structure.WithExits)
         for head in network.heads
     ]
-    with torch.inference_mode():
+    with training.one_thread(), torch.inference_mode():
         for run_ in range(-5, runs):
             for name, network in networks.items():
                 stamps.clear()
@@ -202,7 +200,6 @@ def times(
                     totals[name] = totals.get(name, 0) + (np.array(stamps) - begun)
     for hook in hooks:
         hook.remove()
-    torch.set_num_threads(threads)
     return {name: tuple((total / runs * 1e-9).tolist()) for name, total in totals.items()}
 
 

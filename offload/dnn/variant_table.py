@@ -98,9 +98,10 @@ def differences(trials: Sequence[Trial]) -> list[str]:
 
 def shown(found: Sequence[Row]) -> list[dict[str, object]]:
     """Return the columns that a reader wants, in words."""
+    usual = found[0]["task"]
     return [
         {
-            "variant": row["variant"],
+            "variant": row["variant"] if row["task"] == usual else f"{row['variant']} ({row['task']})",
             "leaves at": row["leave_at"] or "-",
             "accuracy %": _percent(row, "accuracy"),
             "precision": _percent(row, "precision"),

@@ -13,6 +13,7 @@ from torch import nn
 from offload.dnn import compress, stored, structure, training
 from offload.dnn.pictures import Pictures, Split
 from offload.dnn.stored import Form, Numbers, Step
+from offload.entities import OffloadError
 
 Tune = Literal["whole", "last"]
 
@@ -52,10 +53,10 @@ class Subject:
             raise structure.StructureError(msg)
         return () if made.shape[1] == self.classes else (("classes", self.classes),)
 
-    def fresh(self) -> nn.Module:
-        """Return the untrained network, with as many classes as the images have."""
+    def fresh(self, *, untrained: bool = False) -> nn.Module:
+        """Return the network before its training here, with as many classes as the images have."""
         network = self.build()
-        if self.weights:
+        if self.weights and not untrained:
             stored.start(self.weights, network)
         return structure.with_classes(network, self.classes) if self.steps else network
 
@@ -79,9 +80,8 @@ class Bench:
 
     def __init__(self, subject: Subject, seed: int) -> None:
         self.subject, self.seed = subject, seed
-        self.base: Callable[[], nn.Module] = (
-            subject.fresh
-        )  # a new copy each time; trained once there is one
+        # Makes a new copy each time; of the trained network as soon as there is one.
+        self.base: Callable[[], nn.Module] = subject.fresh
 
     @cached_property
     def teacher(self) -> torch.Tensor:
@@ -109,9 +109,19 @@ class Bench:
         return Made(network, Form((*self.subject.steps, *steps), numbers), network)
 
     def make(self, variant: str) -> Made:
-        """Make a variant of RECIPES; the same seed makes the same on the same machine."""
+        """Make a variant of RECIPES; the same seed makes the same on the same machine.
+
+        Raises StructureError where a network does not lend itself to it.
+        """
         torch.manual_seed(self.seed)
-        return RECIPES[variant](self)
+        try:
+            return RECIPES[variant](self)
+        except OffloadError:
+            raise
+        except Exception as error:  # libraries that rebuild networks refuse some in many ways
+            why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            msg = f"{self.subject.name}: no {variant} of it can be made ({why}); name others"
+            raise structure.StructureError(msg) from error
 
 
 def _fp32(bench: Bench) -> Made:
@@ -138,8 +148,7 @@ def _int8(bench: Bench) -> Made:
 
 
 def _int4(bench: Bench) -> Made:
-    base = bench.base()
-    return Made(compress.int4(base), bench.made(base, numbers="int4").form, base)
+    return bench.made(bench.base(), numbers="int4")  # rounded when it is written
 
 
 def _pruned(share: float) -> Callable[[Bench], Made]:
@@ -162,7 +171,7 @@ def _narrow(share: float, *, distilled: bool = False) -> Callable[[Bench], Made]
     """Train from the start what pruning by this share leaves of the structure."""
 
     def make(bench: Bench) -> Made:
-        network = structure.pruned(bench.subject.fresh(), share, bench.subject.example)
+        network = structure.pruned(bench.subject.fresh(untrained=True), share, bench.subject.example)
         loss = training.distilling(bench.teacher) if distilled else training.cross_entropy
         torch.manual_seed(bench.seed)
         return bench.made(bench.train(structure.renewed(network), loss=loss))
@@ -171,7 +180,8 @@ def _narrow(share: float, *, distilled: bool = False) -> Callable[[Bench], Made]
 
 
 def _separable(bench: Bench) -> Made:
-    return bench.made(bench.train(structure.separable(bench.subject.fresh())), ("separable",))
+    network = structure.separable(bench.subject.fresh(untrained=True))
+    return bench.made(bench.train(network), ("separable",))
 
 
 def _exits(bench: Bench) -> Made:
@@ -223,6 +233,11 @@ def _tuned(start: Literal["last", "whole", "scratch"]) -> Callable[[Bench], Made
 
     def make(bench: Bench) -> Made:
         subject = bench.subject
+        if subject.classes < 4:
+            msg = (
+                f"{subject.name}: to learn half of {subject.classes} classes later is no trial; four are"
+            )
+            raise structure.StructureError(msg)
         images = few_others(subject.images)
         classes = len(images.train.classes)
         network = structure.with_classes(subject.build(), subject.classes // 2)
@@ -236,6 +251,11 @@ def _tuned(start: Literal["last", "whole", "scratch"]) -> Callable[[Bench], Made
         return Made(network, Form((("classes", classes),)), network)
 
     return make
+
+
+def possible(subject: Subject) -> list[str]:
+    """Return the variants that images of so many classes allow."""
+    return [name for name in RECIPES if subject.classes >= 4 or not name.startswith("tuned-")]
 
 
 def tested_on(subject: Subject, variant: str) -> Pictures:
