@@ -15,17 +15,10 @@ from offload.dnn.methods import Judgement, Network, judge
 from offload.entities import Anchor, Hardware
 from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
-<<<<<<< HEAD
 from offload.shipped import DATA
-=======
 
 if TYPE_CHECKING:
     from offload.dnn.answers import Record
-
-_HERE = Path(__file__).resolve().parents[1]
-# In a wheel the data lies inside the package, in a checkout beside it.
-DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
->>>>>>> main
 
 
 class Catalogue:
