@@ -85,15 +85,12 @@ def codecs(
 def _subject(model: str, images: Path | None) -> "tuple[Network, Pictures, bool]":
     """Find a network and images, and tell whether these have labels. Raises OffloadError."""
     from offload.dnn import pictures, small, zoo
-    from offload.dnn.network import Input, Network
 
     if model == small.NAME:
         if images is not None:
             msg = f"--images {images}: {model} is measured on the images that come with it; leave it out"
             raise BadInputError(msg)
-        shape = (Input(small.INPUT_SHAPE),)
-        found = Network(model, small.build, shape, "classification", "trained", forms=small.forms())
-        return found, pictures.test_slice(), True
+        return small.network(), pictures.test_slice(), True
     if images is None:
         msg = f"{model}: give a folder of pictures to code with --images"
         raise BadInputError(msg)

@@ -36,12 +36,12 @@ def export(
     """
     with clear_errors():
         from offload.dnn import export as exporting
-        from offload.dnn import machine
+        from offload.dnn import machine, small, zoo
 
         if form not in exporting.FORMATS:
             msg = f"--format {form}: write {' or '.join(exporting.FORMATS)}"
             raise BadInputError(msg)
-        network = _network(model)
+        network = small.network() if model == small.NAME else zoo.network(model)
         path = out or Path(f"{network.name}.{variant}.{form}")
         if path.is_dir():
             msg = f"--out {path}: a folder; give the name of a file in it"
@@ -59,16 +59,6 @@ def export(
             typer.echo(
                 "Its ranges come from noise: its speed is right, its answers are not; give --images"
             )
-
-
-def _network(model: str) -> "Network":
-    from offload.dnn import small, zoo
-    from offload.dnn.network import Input, Network
-
-    if model != small.NAME:
-        return zoo.network(model)
-    shape = (Input(small.INPUT_SHAPE),)
-    return Network(model, small.build, shape, "classification", "trained", forms=small.forms())
 
 
 def _inputs(network: "Network", images: Path | None) -> "tuple[list[Inputs], list[Inputs], str]":

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from offload.dnn import stored
+from offload.dnn.network import Input, Network
 from offload.networks import Figure
 from offload.shipped import DATA
 
@@ -96,3 +97,9 @@ def accuracies() -> dict[str, Figure]:
         )
         for row in whole
     }
+
+
+def network() -> Network:
+    """Return it with its shipped forms, as named networks are."""
+    shape = (Input(INPUT_SHAPE),)
+    return Network(NAME, build, shape, "classification", "trained", forms=forms())
