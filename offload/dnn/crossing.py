@@ -1,7 +1,7 @@
 """What codecs make of what crosses each cut of a classifier: bytes, seconds, answers, on real images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 import torch
@@ -21,8 +21,6 @@ NAMES = (
 _WARM_UP = 5
 _MOST_AT_ONCE = 100
 _NUMBERS = 6_000_000  # in the inputs of one batch, at most
-
-Network = Callable[..., object]
 
 
 class CrossingError(OffloadError):
@@ -71,7 +69,7 @@ class Course:
         self.graph = captured(name, network, (images.inputs(slice(0, 1)),))
         self.batch = _batch(images)
         self.wide = captured(name, network, (images.inputs(slice(0, self.batch)),))
-        self.said = self._say(self.network)
+        (self.said,) = self._say(lambda inputs: [self.network(inputs)])
         self.now = machine.clock(threads=1)
         self.stamp_s = machine.stamp_cost_s(self.now)
 
@@ -87,12 +85,9 @@ class Course:
             crossing = before(self.images.inputs(slice(0, 1)))
             suited = [each for each in codecs if each.suits(crossing) and not (each.for_images and cut)]
             means, whole_s = self._times(before, suited)
-            said: dict[tuple[str, int | None], Said] = {}
-            for codec in suited:  # a packing changes no answer
-                if (codec.form, codec.quality) not in said:
-                    said[codec.form, codec.quality] = self._coded(cut, codec)
+            said = self._coded(cut, suited)
         return [
-            Crossing(codec.name, cut, *each, whole_s, said[codec.form, codec.quality])
+            Crossing(codec.name, cut, *each, whole_s, said[_form(codec)])
             for codec, each in zip(suited, means, strict=True)
         ]
 
@@ -126,31 +121,43 @@ class Course:
     def _since(self, begun: int) -> float:
         return max(0.0, (self.now() - begun) * 1e-9 - self.stamp_s)
 
-    def _coded(self, cut: int, codec: Codec) -> Said:
-        """Return what the network says where a codec's values cross; each image has its own scales.
+    def _coded(self, cut: int, codecs: Sequence[Codec]) -> dict[Codec, Said]:
+        """Return what the network says where a codec's values cross, by the codec without its packing.
 
-        Exits before the cut have answered from values that never crossed.
+        Each image has its own scales. Exits before the cut have answered from values that never crossed.
         """
-        if codec.exact:
-            return self.said
         before, after = split(self.wide, cut)
-        form = Codec(codec.form, codec.quality, "", codec.pixels)
-        said = self._say(lambda inputs: after(*decode(form.encode(before(inputs)))))
-        for exit_, known_after in enumerate(self.wide.outputs):
-            if known_after <= self.wide.cuts[cut].after:
-                said.classes[exit_] = self.said.classes[exit_]
-                said.confidence[exit_] = self.said.confidence[exit_]
-        return said
+        lossy = list(dict.fromkeys(_form(codec) for codec in codecs if not codec.exact))
 
-    def _say(self, network: Network) -> Said:
-        said, sure = [], []
+        def coded(inputs: Tensor) -> list[object]:
+            crossing = before(inputs)
+            return [after(*decode(form.encode(crossing))) for form in lossy]
+
+        found = dict.fromkeys((_form(codec) for codec in codecs), self.said)
+        found |= zip(lossy, self._say(coded), strict=True)
+        for form in lossy:
+            for exit_, known_after in enumerate(self.wide.outputs):
+                if known_after <= self.wide.cuts[cut].after:
+                    found[form].classes[exit_] = self.said.classes[exit_]
+                    found[form].confidence[exit_] = self.said.confidence[exit_]
+        return found
+
+    def _say(self, networks: Callable[[Tensor], Sequence[object]]) -> list[Said]:
+        """Return what some networks, that are run together, say to all images."""
+        said: list[list[tuple[Tensor, Tensor]]] = []
         with torch.inference_mode():
             for start in range(0, len(self.images), self.batch):
-                logits = self._logits(network(self.images.inputs(slice(start, start + self.batch))))
-                top = torch.stack([each.float().softmax(1) for each in logits]).max(2)
-                said.append(top.indices)
-                sure.append((top.values * 255).floor().to(torch.uint8))
-        return Said(torch.cat(said, 1), torch.cat(sure, 1))
+                made = networks(self.images.inputs(slice(start, start + self.batch)))
+                said.append([self._told(each) for each in made])
+        return [
+            Said(*(torch.cat(parts, 1) for parts in zip(*batches, strict=True)))
+            for batches in zip(*said, strict=True)
+        ]
+
+    def _told(self, made: object) -> tuple[Tensor, Tensor]:
+        """Return the classes of a network's logits and how sure it is of them, (exits, images)."""
+        top = torch.stack([each.float().softmax(1) for each in self._logits(made)]).max(2)
+        return top.indices, (top.values * 255).floor().to(torch.uint8)
 
     def _logits(self, made: object) -> Sequence[Tensor]:
         found = (made,) if isinstance(made, Tensor) else made
@@ -160,6 +167,11 @@ class Course:
             msg = f"{self.name}: no classifier: its outputs are no logits (batch, classes)"
             raise CrossingError(msg)
         return found
+
+
+def _form(codec: Codec) -> Codec:
+    """The codec without its packing, which changes no answer."""
+    return replace(codec, packing="")
 
 
 def _batch(images: Pictures) -> int:
