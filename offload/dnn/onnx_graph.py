@@ -23,8 +23,8 @@ _INT64 = 7  # of ONNX; weights of this type are sizes and axes
 _NODE = "_kernel_time"  # what the profile adds to a node's name
 # Operators whose names say something else than what they are; those of the last row copy all they get.
 _OWN_KINDS = {
-    "gemm": "linear", "qgemm": "linear", "fusedgemm": "linear", "clip": "activation", "where": "elementwise",
-    "isnan": "elementwise", "resize": "pool",
+    "gemm": "linear", "qgemm": "linear", "fusedgemm": "linear", "clip": "activation", "resize": "pool",
+    "where": "elementwise", "isnan": "elementwise",
     "transpose": "other", "gather": "other", "reorderinput": "other", "reorderoutput": "other",
 }  # fmt: skip
 

