@@ -246,7 +246,7 @@ def test_the_command_measures_the_network_that_comes_with_labels(
     ("arguments", "why"),
     [
         (["resnet18"], "resnet18: give a folder of pictures to code with --images"),
-        (["fashion-cnn", "--images", "."], "is measured on the images that come with it"),
+        (["fashion-cnn", "--images", "."], "is measured on its own test images; leave it out"),
         (["fashion-cnn", "--codec", "gif"], '"gif": no codec of that name'),
         (["resnet18", "--images", "empty"], "empty: no images in it"),
         (["bert-base", "--images", "empty"], "for networks that take 1 or 3 channels"),

@@ -20,8 +20,9 @@ def _offload() -> None:
 
 
 for _command in (
-    networks.models, networks.hardware, runs.policies, networks.profile, compress.compress,
-    codecs.codecs, export.export, split.split, runs.check, runs.run, runs.compare,
+    networks.models, networks.hardware, runs.policies, networks.profile, split.split,
+    compress.compress, codecs.codecs, export.export, runs.check,
+    runs.run, runs.compare,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -38,7 +38,8 @@ def codecs(
         from offload.views.progress import progress
 
         writable(out)
-        network, shown, labelled = _subject(model, images)
+        network = zoo.network(model)
+        shown, labelled = _images(network, images)
         pixels = Pixels(*pictures.NORMAL[network.input_shape[0]])
         chosen = [named(name, pixels) for name in codec or crossing.NAMES]
         crossing_table.read(out / "codecs.csv")  # before measuring for long
@@ -49,7 +50,7 @@ def codecs(
             course = crossing.Course(f"{network.name}:{form}", zoo.variant(network, form), shown, timed)
             source = (
                 f"{computer.processor}, 1 thread, torch {computer.torch}, {datetime.now(UTC).date()};"
-                f" times over {course.timed} images of {shown.name}; {network.weights} weights"
+                f" times over {course.timed} images of {shown.name}; weights: {network.weights}"
             )
             found: list[crossing.Crossing] = []
             with progress(f"coding {course.name}", len(course.cuts)) as advance:
@@ -82,17 +83,16 @@ def codecs(
     typer.echo(f"{out}: codecs.csv has all {len(rows)} rows")
 
 
-def _subject(model: str, images: Path | None) -> "tuple[Network, Pictures, bool]":
-    """Find a network and images, and tell whether these have labels. Raises OffloadError."""
-    from offload.dnn import pictures, small, zoo
+def _images(network: "Network", images: Path | None) -> "tuple[Pictures, bool]":
+    """Find images for a network, and tell whether these have labels. Raises OffloadError."""
+    from offload.dnn import pictures, small
 
-    if model == small.NAME:
+    if network.name == small.NAME:
         if images is not None:
-            msg = f"--images {images}: {model} is measured on the images that come with it; leave it out"
+            msg = f"--images {images}: {small.NAME} is measured on its own test images; leave it out"
             raise BadInputError(msg)
-        return small.network(), pictures.test_slice(), True
+        return pictures.test_slice(), True
     if images is None:
-        msg = f"{model}: give a folder of pictures to code with --images"
+        msg = f"{network.name}: give a folder of pictures to code with --images"
         raise BadInputError(msg)
-    network = zoo.network(model)
-    return network, pictures.unlabelled(images, network.input_shape), False
+    return pictures.unlabelled(images, network.input_shape), False

@@ -79,7 +79,7 @@ def compress(
 
 def _subject(model: str, data: Path | None, epochs: int, weights: Path | None, tune: str) -> "Subject":
     """Find the network and its images. Raises OffloadError."""
-    from offload.dnn import small, zoo
+    from offload.dnn import zoo
     from offload.dnn.variants import Subject
 
     if tune not in ("whole", "last"):
@@ -88,13 +88,13 @@ def _subject(model: str, data: Path | None, epochs: int, weights: Path | None, t
     if tune == "last" and weights is None:
         msg = "--tune last: give the weights that it starts from with --weights"
         raise BadInputError(msg)
-    name, build = small.NAME, small.build
-    shape: tuple[int, ...] = small.INPUT_SHAPE
-    if model != small.NAME:
-        network = zoo.network(model)
-        name, build, shape = network.name, network.build, network.input_shape
+    network = zoo.network(model)
+    if network.build is None:
+        msg = f"{model}: a saved program cannot be trained; give a network's name or module:factory"
+        raise BadInputError(msg)
+    name, shape = network.name, network.input_shape
     images = _images(model, data, shape)
-    subject = Subject(name, build, shape, images, epochs, weights, tune)  # type: ignore[arg-type]  # checked
+    subject = Subject(name, network.build, shape, images, epochs, weights, tune)  # type: ignore[arg-type]  # checked
     try:
         subject.fresh()
         _ = subject.steps

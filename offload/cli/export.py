@@ -16,9 +16,7 @@ _SHOWN, _CALIBRATION = 8, 64  # images
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(help="fashion-cnn, a named network, module:factory, FILE.pt2.")
-    ],
+    model: Annotated[str, typer.Argument(help="A named network, module:factory, or FILE.pt2.")],
     variant: Annotated[str, typer.Option(help="fp32, int8, ...")] = "fp32",
     form: Annotated[str, typer.Option("--format", help="onnx or pt2.")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file (default: MODEL.VARIANT.FORMAT).")] = None,
@@ -36,12 +34,12 @@ def export(
     """
     with clear_errors():
         from offload.dnn import export as exporting
-        from offload.dnn import machine, small, zoo
+        from offload.dnn import machine, zoo
 
         if form not in exporting.FORMATS:
             msg = f"--format {form}: write {' or '.join(exporting.FORMATS)}"
             raise BadInputError(msg)
-        network = small.network() if model == small.NAME else zoo.network(model)
+        network = zoo.network(model)
         path = out or Path(f"{network.name}.{variant}.{form}")
         if path.is_dir():
             msg = f"--out {path}: a folder; give the name of a file in it"

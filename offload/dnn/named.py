@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from offload.dnn import small
 from offload.dnn.network import Input, Network, UnknownNetworkError
 from offload.networks import Figure
 
@@ -142,4 +143,7 @@ NAMED: dict[str, Network] = {each.name: each for each in (
     Network("bert-base",
             partial(_transformers, "BertForSequenceClassification", "logits", num_labels=2),
             (Input((128,), torch.int64, below=30522),), "text classification", "random"),
+    # Trained here; its smaller forms lie in data/networks.
+    Network(small.NAME, small.build, (Input(small.INPUT_SHAPE),), "classification",
+            "trained on Fashion-MNIST", forms=small.forms()),
 )}  # fmt: skip

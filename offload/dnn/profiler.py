@@ -115,7 +115,7 @@ class Session:
         for diary in diaries:
             diary.close()
         return [
-            self._file(network, variant, mine[0].graph, diary.rounds)
+            self._file(network, variant, mine[0], diary.rounds)
             for (network, variant), mine, diary in zip(targets, subjects, diaries, strict=True)
         ]
 
@@ -205,8 +205,11 @@ class Session:
         after(*crossing)
         return (between - begun) * 1e-9, (self.now() - between) * 1e-9
 
-    def _file(self, network: zoo.Network, variant: str, graph: Graph, found: list[Round]) -> ProfileFile:
+    def _file(
+        self, network: zoo.Network, variant: str, subject: Subject, found: list[Round]
+    ) -> ProfileFile:
         """Put rounds and what they were measured on into a profile."""
+        graph, answers_early = subject.graph, getattr(subject.module, "answers_early", False)
         accuracy = network.accuracies.get(variant)
         return ProfileFile(
             format=1,
@@ -222,6 +225,7 @@ class Session:
             hardware=self.hardware,
             known="measured",
             machine=self.machine,
+            exits=list(graph.outputs) if answers_early else [],
             layers=[LayerRecord(**asdict(layer)) for layer in graph.layers],
             cuts=[CutRecord(**asdict(cut)) for cut in graph.cuts],
             rounds=found,

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from offload.dnn import stored
-from offload.dnn.network import Input, Network
 from offload.networks import Figure
 from offload.shipped import DATA
 
@@ -97,9 +96,3 @@ def accuracies() -> dict[str, Figure]:
         )
         for row in whole
     }
-
-
-def network() -> Network:
-    """Return it with its shipped forms, as named networks are."""
-    shape = (Input(INPUT_SHAPE),)
-    return Network(NAME, build, shape, "classification", "trained", forms=forms())

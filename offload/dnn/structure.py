@@ -204,6 +204,8 @@ class WithExits(nn.Module):
     are computed; who leaves where is for the caller to decide.
     """
 
+    answers_early = True  # what its profile tells of each output: when it is known
+
     def __init__(self, network: nn.Module, stages: Sequence[str], heads: Sequence[nn.Module]) -> None:
         super().__init__()
         self.network, self.stages, self.heads = network, tuple(stages), nn.ModuleList(heads)
