@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from offload.cli import compress, networks, runs, split
+from offload.cli import codecs, compress, export, networks, runs, split
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +21,7 @@ def _offload() -> None:
 
 for _command in (
     networks.models, networks.hardware, runs.policies, networks.profile, split.split,
-    compress.compress, runs.check,
+    compress.compress, codecs.codecs, export.export, runs.check,
     runs.run, runs.compare,
 ):  # fmt: skip
     app.command()(_command)

@@ -25,7 +25,7 @@ _MEMORY = re.compile(r"tried to allocate (\d+) bytes")
 def captured(name: str, network: nn.Module, example: tuple[torch.Tensor, ...]) -> Graph:
     """Capture a network. Raises UnknownNetworkError that says why torch refused it."""
     try:
-        with _quiet():
+        with quiet():
             return capture(network, example)
     except Exception as error:
         msg = f"{name}: torch cannot capture it: {why(error)}"
@@ -100,7 +100,7 @@ def _copied(example: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep torch.export from printing pages about a failure."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -1,9 +1,10 @@
 """The machine that networks are timed on: its clock, its memory, and whether it is busy."""
 
 import ctypes
+import gc
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -108,3 +109,13 @@ def processor() -> str:
     best = torch.backends.cpu.get_cpu_capability()
     family = known.get("cpu family", "?")
     return f"{known.get('model name', platform.machine())} (family {family}, {best})"
+
+
+def turns(budget_s: float) -> Iterator[int]:
+    """Count runs from -2 (two to warm up) while the budget lasts: at least 8, at most 60."""
+    gc.collect()
+    begun = time.perf_counter()
+    run = -2
+    while run < 8 or (run < 60 and time.perf_counter() - begun < budget_s):
+        yield run
+        run += 1

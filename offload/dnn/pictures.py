@@ -152,6 +152,25 @@ def folder(path: Path, input_shape: tuple[int, ...]) -> Split:
     return Split(*(_read(path, part, tuple(files), input_shape) for part in parts))
 
 
+def unlabelled(path: Path, input_shape: tuple[int, ...]) -> Pictures:
+    """Read all images in a folder and below, cut and resized to fit a network, whatever they show.
+
+    Every label is 0. Raises PictureError.
+    """
+    if len(input_shape) != 3 or input_shape[0] not in NORMAL:
+        msg = f"{path}: pictures are for networks that take 1 or 3 channels, not {input_shape}"
+        raise PictureError(msg)
+    files = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
+    if not files:
+        msg = f"{path}: no images in it; give a folder of {', '.join(SUFFIXES)} files"
+        raise PictureError(msg)
+    if len(files) * math.prod(input_shape) > MAX_BYTES:
+        msg = f"{path}: {len(files)} images are more than fit in {MAX_BYTES:.0e} bytes; give fewer"
+        raise PictureError(msg)
+    found = _read(path, [(file, 0) for file in files], (), input_shape)
+    return replace(found, name=f"{path.name}, {len(files)} images, {found.digest}")
+
+
 def _shuffled(file: Path) -> bytes:
     return hashlib.blake2b(f"{file.parent.name}/{file.name}".encode()).digest()
 
