@@ -118,7 +118,7 @@ class Shapes(fx.Interpreter):
         except Exception:  # noqa: BLE001 - it wants other arguments, so it is not this layer alone
             return
         args, kwargs = fx.node.map_aggregate(self.fetch_args_kwargs_from_env(n), _cloned)
-        ours = n.target(*args, **kwargs)  # type: ignore[operator]
+        ours = n.target(*args, **kwargs)  # type: ignore[operator]  # a function, as only those are tried
         same = isinstance(theirs, torch.Tensor) and isinstance(ours, torch.Tensor)
         if same and theirs.stride() == ours.stride() and torch.equal(theirs, ours):
             self.modules[n] = path
