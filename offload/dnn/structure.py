@@ -197,6 +197,27 @@ def with_bottleneck(network: nn.Module, path: str, inside: int, channels: int) -
     return network
 
 
+class Answered(list[torch.Tensor]):
+    """What the exits of a network have answered in this run.
+
+    A type of its own, since torch.export puts a plain list back as it found it, in a copy.
+    """
+
+
+class Exit(nn.Module):
+    """A stage of a network and the head that answers from what it makes."""
+
+    def __init__(self, stage: nn.Module, head: nn.Module, answered: Answered) -> None:
+        super().__init__()
+        self.stage, self.head, self._answered = stage, head, answered
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the stage makes, for the rest of the network."""
+        made = self.stage(x)
+        self._answered.append(self.head(made))
+        return made  # type: ignore[no-any-return]  # a module
+
+
 class WithExits(nn.Module):
     """A network that answers on the way too (BranchyNet, Teerapittayanon et al. 2016).
 
@@ -208,23 +229,23 @@ class WithExits(nn.Module):
 
     def __init__(self, network: nn.Module, stages: Sequence[str], heads: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.network, self.stages, self.heads = network, tuple(stages), nn.ModuleList(heads)
+        self.network = network
+        self._answered = Answered()
+        for path, head in zip(stages, heads, strict=True):
+            replace(network, path, Exit(network.get_submodule(path), head, self._answered))
+
+    @property
+    def heads(self) -> list[nn.Module]:
+        """What answers early, in the order of the network's modules."""
+        return [module.head for module in self.network.modules() if isinstance(module, Exit)]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the logits of each exit; a head runs as soon as its stage has."""
-        answers: list[torch.Tensor] = []
-
-        def tap(path: str, head: nn.Module) -> torch.utils.hooks.RemovableHandle:
-            stage = self.network.get_submodule(path)
-            return stage.register_forward_hook(lambda _stage, _taken, made: answers.append(head(made)))
-
-        hooks = [tap(path, head) for path, head in zip(self.stages, self.heads, strict=True)]
-        try:
-            end = self.network(x)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return (*answers, end)
+        self._answered.clear()  # a run that failed may have left some
+        end = self.network(x)
+        answers = (*self._answered, end)
+        self._answered.clear()
+        return answers
 
 
 def with_exits(network: nn.Module, classes: int, *stages: str | int) -> WithExits:
