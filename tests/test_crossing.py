@@ -1,6 +1,7 @@
 """What codecs do at the cuts of a small classifier: answers by hand, times, files that merge."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from offload.dnn.crossing import Course, Crossing, CrossingError
 from offload.dnn.graph import split
 from offload.dnn.pictures import NORMAL, Pictures
 from offload.dnn.pixels import Pixels
-from offload.networks import Coded
+from offload.networks import Answers, Coded
 
 GREY = Pixels(*NORMAL[1])
 
@@ -143,7 +144,7 @@ def test_records_are_what_simulating_reads(
     assert raw.coded == Coded(one.payload_bytes, *shares, "measured", "here")
 
 
-def test_records_replace_those_of_the_same_codec_and_keep_the_rest(
+def test_records_replace_those_of_the_same_crossing_and_keep_the_rest(
     course: Course, crossings: list[Crossing], tmp_path: Path
 ) -> None:
     path = tmp_path / "exits.answers.parquet"
@@ -155,7 +156,19 @@ def test_records_replace_those_of_the_same_codec_and_keep_the_rest(
     assert list(found) == ["fp32", "other"]
     assert len(found["other"]) == 5
     told = {(e.codec, e.cut): e.coded.source for e in found["fp32"] if e.coded}
-    assert told == {("raw", 0): "old", ("raw", 1): "old", ("uint8", 1): "new"}
+    assert told == {("raw", 0): "old", ("uint8", 0): "old", ("raw", 1): "old", ("uint8", 1): "new"}
+
+
+def test_records_of_a_network_that_answers_otherwise_all_go(
+    course: Course, crossings: list[Crossing], tmp_path: Path
+) -> None:
+    path = tmp_path / "exits.answers.parquet"
+    old = crossing_table.records("fp32", course, crossings, "old")
+    (uncoded, *_) = old
+    wrong = Answers(uncoded.answers.data, (bytes(12), bytes(12)), uncoded.answers.confidence)
+    crossing_table.merge_answers(path, [replace(uncoded, answers=wrong), *old[1:]])
+    crossing_table.merge_answers(path, crossing_table.records("fp32", course, crossings[:1], "new"))
+    assert [(each.codec, each.cut) for each in answers.read(path)["fp32"]] == [(None, 0), ("raw", 0)]
 
 
 def test_answers_to_other_images_are_not_mixed(
@@ -175,7 +188,7 @@ def test_answers_to_other_images_are_not_mixed(
 
 def test_rows_tell_accuracy_or_agreement(course: Course, crossings: list[Crossing]) -> None:
     for score, truth in (("accuracy", course.images.labels), ("agreement", course.said.classes[-1])):
-        rows = crossing_table.rows("exits", "fp32", course, crossings, score, "here")
+        rows = crossing_table.rows("exits", "fp32", course, crossings, score, "here", "today")
         assert [row["cut"] for row in rows] == [0, 0, 1, 1]
         for row, each in zip(rows, crossings, strict=True):
             right = (each.said.classes[-1] == truth).float().mean()
@@ -189,26 +202,33 @@ def test_rows_tell_accuracy_or_agreement(course: Course, crossings: list[Crossin
 def test_smallest_is_the_fewest_bytes_that_cost_little(
     course: Course, crossings: list[Crossing]
 ) -> None:
-    rows = crossing_table.rows("exits", "fp32", course, crossings, "agreement", "here")
+    rows = crossing_table.rows("exits", "fp32", course, crossings, "agreement", "here", "today")
     rows[1] |= {"score": 0.9}  # uint8 at the input: small, but wrong too often
     assert [row["codec"] for row in crossing_table.smallest(rows)] == ["raw", "uint8"]
     assert [row["codec"] for row in crossing_table.smallest(rows, loss=0.2)] == ["uint8", "uint8"]
 
 
-def test_rows_replace_those_of_the_same_variant(
+def test_only_rows_of_the_same_source_stay_beside_new_ones(
     course: Course, crossings: list[Crossing], tmp_path: Path
 ) -> None:
     path = tmp_path / "codecs.csv"
-    for variant, score, source in (
-        ("a", "accuracy", "1"),
-        ("b", "accuracy", "2"),
-        ("a", "agreement", "3"),
-    ):
-        crossing_table.merge_rows(
-            path, crossing_table.rows("exits", variant, course, crossings, score, source)
-        )
+
+    def merge(variant: str, some: list[Crossing], source: str) -> None:
+        rows = crossing_table.rows("exits", variant, course, some, "agreement", source, "today")
+        crossing_table.merge_rows(path, rows)
+
+    merge("a", crossings[2:], "1")
+    merge("b", crossings, "1")
+    merge("a", crossings[:2], "1")
     found = crossing_table.read(path)
-    assert [(row["variant"], row["source"]) for row in found] == [("b", "2")] * 4 + [("a", "3")] * 4
+    assert [(row["variant"], row["cut"], row["codec"]) for row in found] == [
+        (variant, cut, codec) for variant in "ba" for cut in (0, 1) for codec in ("raw", "uint8")
+    ]
+    assert crossing_table.of(path, "exits", "b", "1") == found[:4] == crossing_table.rows(
+        "exits", "b", course, crossings, "agreement", "1", "today"
+    )  # fmt: skip
+    merge("a", crossings[:1], "2")
+    assert [row["source"] for row in crossing_table.read(path)] == ["1"] * 4 + ["2"]
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -217,7 +237,7 @@ def test_what_is_no_table_stays_as_it_is(content: str, tmp_path: Path) -> None:
     path = tmp_path / "codecs.csv"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(CrossingError, match=r"codecs.csv: no table of codecs \(.*\); move it away"):
-        crossing_table.merge_rows(path, [{"network": "n", "variant": "v"}])
+        crossing_table.merge_rows(path, [{"network": "n", "variant": "v", "cut": 0, "codec": "raw"}])
     assert path.read_bytes() == content.encode("latin-1")
 
 
@@ -240,6 +260,17 @@ def test_the_command_measures_the_network_that_comes_with_labels(
     assert found[0].answers.images == 100
     assert sum(found[0].answers.right[-1]) / 100 == pytest.approx(rows[0]["uncoded_score"])
     assert len(found) == len(rows) + 1
+    # What is measured is not measured again, but what is left is.
+    monkeypatch.setattr(Course, "_times", None)
+    done = CliRunner().invoke(app, ["codecs", "fashion-cnn", "--variant", "student", *options])
+    assert (done.exit_code, json.loads(done.stdout)) == (0, rows)
+    monkeypatch.undo()
+    monkeypatch.setattr(pictures_module, "test_slice", lambda: some)
+    both = [*options, "--codec", "fp16"]
+    done = CliRunner().invoke(app, ["codecs", "fashion-cnn", "--variant", "student", *both])
+    again = json.loads(done.stdout)
+    assert [row for row in again if row["codec"] == "uint8"] == rows
+    assert sum(row["codec"] == "fp16" for row in again) > 10
 
 
 @pytest.mark.parametrize(

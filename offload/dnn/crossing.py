@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from statistics import mean
 
 import torch
@@ -79,12 +80,24 @@ class Course:
         """The cuts at which something else crosses than the result."""
         return range(len(self.graph.cuts) - 1)
 
-    def at(self, cut: int, codecs: Sequence[Codec]) -> list[Crossing]:
-        """Measure at one cut those codecs that do anything to what crosses. Raises CodecError."""
+    @property
+    def digest(self) -> str:
+        """What tells this network, with its weights, from others: a digest of all that it says."""
+        told = self.said.classes.numpy().tobytes() + self.said.confidence.numpy().tobytes()
+        return blake2b(told, digest_size=6).hexdigest()
+
+    def suited(self, cut: int, codecs: Sequence[Codec]) -> list[Codec]:
+        """Return those codecs that do anything to what crosses one cut. Raises CodecError."""
         with torch.inference_mode():
             before, _ = split(self.graph, cut)
             crossing = before(self.images.inputs(slice(0, 1)))
-            suited = [each for each in codecs if each.suits(crossing) and not (each.for_images and cut)]
+            return [each for each in codecs if each.suits(crossing) and not (each.for_images and cut)]
+
+    def at(self, cut: int, codecs: Sequence[Codec]) -> list[Crossing]:
+        """Measure at one cut those codecs that do anything to what crosses. Raises CodecError."""
+        suited = self.suited(cut, codecs)
+        with torch.inference_mode():
+            before, _ = split(self.graph, cut)
             means, whole_s = self._times(before, suited)
             said = self._coded(cut, suited)
         return [

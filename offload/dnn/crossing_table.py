@@ -19,8 +19,9 @@ Score = Literal["accuracy", "agreement"]
 COLUMNS = (
     "network", "variant", "cut", "layers_before", "last_layer", "tensors", "values_bytes", "codec",
     "bytes", "encode_ms", "decode_ms", "encode_share", "decode_share", "score",
-    "uncoded_score", "score_is", "source",
+    "uncoded_score", "score_is", "source", "date",
 )  # fmt: skip
+TEXTS = {"network", "variant", "last_layer", "codec", "score_is", "source", "date"}
 MAX_BYTES = 64_000_000
 
 
@@ -43,29 +44,38 @@ def _answers(course: Course, said: Said) -> Answers:
 
 
 def merge_answers(path: Path, found: Sequence[Record]) -> None:
-    """Put records of one variant into a file of answers, in the place of those of the same codecs.
+    """Put records of one variant into a file of answers, in the place of those of the same crossing.
 
-    Raises ProfileError for a broken file and CrossingError for one of answers to other images.
+    If the variant now says something else to uncoded values, all of its old records go. Raises
+    ProfileError for a broken file and CrossingError for one of answers to other images.
     """
-    kept = answers.read(path).values() if path.is_file() else ()
-    others = [
-        record for each in kept for record in each if (record.variant, record.codec) not in _keys(found)
-    ]
-    data = {record.answers.data for record in others} - {found[0].answers.data}
+    first = found[0]
+    mine = {(record.codec, record.cut) for record in found}
+    kept = answers.read(path) if path.is_file() else {}
+    others = [record for each in kept.values() for record in each if record.variant != first.variant]
+    old = kept.get(first.variant, ())
+    if any(each.codec is None and _say_the_same(each.answers, first.answers) for each in old):
+        others += [each for each in old if (each.codec, each.cut) not in mine]
+    data = {record.answers.data for record in others} - {first.answers.data}
     if data:
         msg = f"{path}: holds answers to other images ({data.pop()}); give another folder"
         raise CrossingError(msg)
-    names = list(dict.fromkeys(record.variant for record in [*others, *found]))
-    answers.write(path, sorted([*others, *found], key=lambda record: names.index(record.variant)))
+    names = list(dict.fromkeys([*kept, first.variant]))
+
+    def order(record: Record) -> tuple[int, int]:
+        return names.index(record.variant), -1 if record.codec is None else record.cut
+
+    answers.write(path, sorted([*others, *found], key=order))
 
 
-def _keys(found: Sequence[Record]) -> set[tuple[str, str | None]]:
-    return {(record.variant, record.codec) for record in found}
+def _say_the_same(one: Answers, other: Answers) -> bool:
+    return (one.right, one.confidence) == (other.right, other.confidence)
 
 
 def rows(
-    network: str, variant: str, course: Course, crossings: Iterable[Crossing], score: Score, source: str
-) -> list[Row]:
+    network: str, variant: str, course: Course, crossings: Iterable[Crossing], score: Score,
+    source: str, date: str,
+) -> list[Row]:  # fmt: skip
     """Return a row a codec and cut.
 
     `values_bytes` are what crosses in the variant's own type. The score is the accuracy of the last
@@ -81,7 +91,7 @@ def rows(
             network, variant, each.cut, cut.after, last, cut.tensors, cut.payload_bytes, each.codec,
             round(each.payload_bytes, 1), round(1e3 * each.encode_s, 4), round(1e3 * each.decode_s, 4),
             round(each.encode_s / each.whole_s, 5), round(each.decode_s / each.whole_s, 5),
-            _share(each.said.classes[-1] == truth), uncoded, score, source,
+            _share(each.said.classes[-1] == truth), uncoded, score, source, date,
         )  # fmt: skip
         found.append(dict(zip(COLUMNS, values, strict=True)))
     return found
@@ -91,7 +101,7 @@ def _share(right: Tensor) -> float:
     return round(float(right.double().mean()), 5)
 
 
-def smallest(found: Sequence[Row], loss: float = 0.005) -> list[Row]:
+def smallest(found: Iterable[Row], loss: float = 0.005) -> list[Row]:
     """Return of each variant and cut the row of fewest bytes that costs at most `loss` of the score."""
     best: dict[tuple[object, object], Row] = {}
     for row in found:
@@ -104,21 +114,35 @@ def smallest(found: Sequence[Row], loss: float = 0.005) -> list[Row]:
 
 
 def merge_rows(path: Path, found: Sequence[Row]) -> None:
-    """Put rows of one variant into a table, in the place of those that it has of it.
+    """Put rows of one variant into a table; of what it had of it, only rows of the same source stay.
 
     Raises CrossingError for a file that is no such table.
     """
-    mine = {(row["network"], row["variant"]) for row in found}
-    kept = [row for row in read(path) if (row["network"], row["variant"]) not in mine]
+    first = found[0]
+    mine = {(row["cut"], row["codec"]) for row in found}
+    others: list[Row] = []
+    kept: list[Row] = []
+    for row in read(path):
+        if (row["network"], row["variant"]) != (first["network"], first["variant"]):
+            others.append(row)
+        elif row["source"] == first["source"] and (row["cut"], row["codec"]) not in mine:
+            kept.append(row)
+    whole = sorted([*kept, *found], key=lambda row: int(row["cut"]))
     aside = path.with_suffix(".partial")
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*kept, *found])
+        writer.writerows([*others, *whole])
     aside.replace(path)
 
 
-def read(path: Path) -> list[dict[str, str]]:
+def of(path: Path, network: str, variant: str, source: str) -> list[Row]:
+    """Return the rows of one variant that come from this source. Raises CrossingError."""
+    wanted = network, variant, source
+    return [row for row in read(path) if (row["network"], row["variant"], row["source"]) == wanted]
+
+
+def read(path: Path) -> list[Row]:
     """Read a table, empty if there is none. Raises CrossingError for a file that is no such table."""
     if not path.is_file():
         return []
@@ -131,7 +155,13 @@ def read(path: Path) -> list[dict[str, str]]:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 msg = "other columns"
                 raise ValueError(msg)  # noqa: TRY301 - as above
-            return list(reader)
+            return [{name: _number(name, text) for name, text in row.items()} for row in reader]
     except (ValueError, csv.Error) as error:
         msg = f"{path}: no table of codecs ({error}); move it away or give another folder"
         raise CrossingError(msg) from error
+
+
+def _number(name: str, text: str) -> str | int | float:
+    if name in TEXTS:
+        return text
+    return int(text) if text.isdigit() else float(text)
