@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from offload.dnn import compress, programs, zoo
+from offload.dnn import compress, programs, stored, zoo
 from offload.dnn.capturing import captured, same
 from offload.dnn.graph import Graph, split
 from offload.dnn.network import Input
@@ -27,7 +27,7 @@ OTHER = """
 import sys
 from pathlib import Path
 import torch
-from offload.dnn import programs, zoo
+from offload.dnn import programs, stored, zoo
 from offload.dnn.graph import capture, split
 
 folder, threads, cut = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -39,7 +39,7 @@ with torch.inference_mode():
         programs.save_tensors(folder / f"{name}.answer", part(*crossing))
     network = zoo.network("mobilenetv2")
     example = network.example(1)
-    whole = programs.load_int8(folder / "int8.weights", zoo.variant(network, "fp32"), example)
+    whole = stored.read(folder / "int8.safetensors", network.build, network.input_shape)
     _, after = split(capture(whole, example), cut)
     answer = after(*programs.load_tensors(folder / "int8.crossing"))
     programs.save_tensors(folder / "int8.answer", [answer])
@@ -74,7 +74,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object,
         warnings.simplefilter("ignore")
         watched = compress.watch(zoo.variant(network, "fp32"), example)
         watched(*example)
-        programs.save_watched(folder / "int8.weights", watched)
+        stored.write(folder / "int8.safetensors", watched, stored.Form((), "int8"), {})
         module = compress.convert(watched)
         graph = captured("int8", module, example)
         cut, crossing = channels_last(graph, example)
@@ -246,8 +246,3 @@ def test_broken_files_are_refused(saved: Path, tmp_path: Path, monkeypatch: pyte
     saved.write_bytes(whole)
     with pytest.raises(ProgramError, match="x: larger than 1e-07 GB, the most that is read"):
         programs.load_tensors(saved)
-
-
-def test_weights_of_another_network_are_refused(saved: Path) -> None:
-    with pytest.raises(ProgramError, match="x: these are not the weights and ranges of such a network"):
-        programs.load_int8(saved, nn.Sequential(nn.Conv2d(1, 4, 3)).eval(), (torch.randn(1, 1, 8, 8),))

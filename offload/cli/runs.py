@@ -82,13 +82,9 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
     for each in offers:
-        codecs, exits, sure = (
-            ", ".join(map(str, each[key])) or "none" for key in ("codecs", "exits", "confidences")
-        )
-        typer.echo(
-            f"{each['task']}, {each['variant']}: codecs {codecs}; exits after layers {exits};"
-            f" confidences {sure}"
-        )
+        words = {"codecs": "codecs", "exits": "exits after layers", "confidences": "confidences"}
+        offer = [f"{words[key]} {', '.join(map(str, each[key]))}" for key in words if each[key]]
+        typer.echo(f"{each['task']}, {each['variant']}: {'; '.join(offer) or 'no codecs'}")
 
 
 def _offers(found: "Setting") -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Saves a part of a network, and what crosses a cut, so that another process computes the very same.
 
-A part in floating point is a program of torch.export. An int8 network cannot be exported: its weights
-and the ranges that its observers saw are saved, and the other process builds, converts and divides it
-anew. Nothing is pickled. Both need the same torch, number of threads and kind of processor.
+A part in floating point is a program of torch.export. An int8 network cannot be exported: it is stored
+whole (`stored`), and the other process reads and divides it anew. Nothing is pickled. Both need the same
+torch, number of threads and kind of processor.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from offload.dnn import compress, pt2
+from offload.dnn import pt2
 from offload.dnn.network import brief
 from offload.dnn.pt2 import ProgramError
 
@@ -59,27 +59,6 @@ def load_part(path: Path) -> Part:
         return tuple(tree_leaves(module(*tree_leaves(values))))
 
     return run
-
-
-def save_watched(path: Path, watched: fx.GraphModule) -> None:
-    """Save the weights of a network from `compress.watch`, and the ranges that its observers saw."""
-    state = {name: tensor.detach().clone().contiguous() for name, tensor in watched.state_dict().items()}
-    write_tensors(path, state, {"holds": "weights and ranges"})
-
-
-def load_int8(path: Path, network: nn.Module, example: tuple[torch.Tensor, ...]) -> fx.GraphModule:
-    """Build the int8 form of a network from what `save_watched` saved of it.
-
-    `network` is a new one from the same factory. Raises ProgramError.
-    """
-    state, _ = read_tensors(path)
-    watched = compress.watch(network, example)
-    try:
-        watched.load_state_dict(state)
-        return compress.convert(watched)
-    except Exception as error:  # ranges that were tampered with may lead to anything
-        msg = f"{path}: these are not the weights and ranges of such a network"
-        raise ProgramError(msg) from error
 
 
 def save_tensors(path: Path, values: Sequence[Any]) -> None:
