@@ -62,7 +62,11 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A radio cell of a site: what devices in range of `node` share, uplink and downlink apart."""
+    """A radio cell of a site: what devices in range of `node` share, uplink and downlink apart.
+
+    `up_bps` and `down_bps` are nominal: what a device alone gets at speed 1. Cells that hand devices
+    over to each other have an interruption, the others None.
+    """
 
     name: str
     node: str
@@ -72,6 +76,7 @@ class Cell:
     range_m: float
     give_up_s: float
     shared: bool
+    interruption_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """When tracks cross circles, against sampling; tracks that repeat; devices that stand."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from offload.world.mobility import Presence, Track, presence
+from offload.world.mobility import Track, nearest, presence
 
 INFINITE = float("inf")
 
@@ -38,18 +39,17 @@ def tracks(draw: st.DrawFn) -> Track:
 @example(track((0, 10, 0), (1, 3, 4), (2, 0, 0)), (0.0, 0.0), 5.0)  # enters at a corner
 def test_presence_agrees_with_sampling(way: Track, centre: tuple[float, float], radius: float) -> None:
     found = presence(way, centre, radius)
-    times = np.linspace(way.times_s[0] - 1, way.times_s[-1] + 1, 400)
+    times = np.linspace(0.0, max(0.0, way.times_s[-1]) + 1, 400)
     for now in times:
         gap = math.dist(way.position(now), centre) - radius
         if abs(gap) > 1e-6:  # at the very edge, rounding decides
-            assert found.inside(now) == (gap < 0)
+            assert found.at(now) == (gap < 0)
 
 
 @given(tracks(), st.sampled_from([1.0, 5.0, 7.3]))
 def test_changes_lie_on_the_circle_and_rise(way: Track, radius: float) -> None:
     found = presence(way, (0.0, 0.0), radius)
-    assert list(found.changes_s) == sorted(found.changes_s)
-    for now in found.changes_s:
+    for now in found.times_s[1:]:
         assert way.times_s[0] <= now <= way.times_s[-1]
         assert math.dist(way.position(now), (0, 0)) == pytest.approx(radius, abs=1e-6)
 
@@ -57,17 +57,35 @@ def test_changes_lie_on_the_circle_and_rise(way: Track, radius: float) -> None:
 def test_a_straight_crossing_by_hand() -> None:
     way = track((0, -10, 3), (20, 10, 3))  # 1 m/s; within 5 m of the origin where |x| < 4
     found = presence(way, (0.0, 0.0), 5.0)
-    assert not found.at_first
-    assert found.changes_s == pytest.approx((6.0, 14.0))
+    assert found.values == (0.0, 1.0, 0.0)
+    assert found.times_s == pytest.approx((0.0, 6.0, 14.0))
     assert found.changes_after(0.0) == pytest.approx(6.0)
     assert found.changes_after(10.0) == pytest.approx(14.0)
     assert found.changes_after(14.5) == INFINITE
 
 
-def test_a_change_counts_from_its_own_moment() -> None:
-    found = Presence(at_first=True, changes_s=(2.0, 3.0))
-    assert [found.inside(now) for now in (1.9, 2.0, 2.9, 3.0)] == [True, False, False, True]
-    assert [found.changes_after(now) for now in (1.9, 2.0, 3.0)] == [2.0, 3.0, INFINITE]
+@given(
+    tracks(),
+    st.lists(
+        st.tuples(*[st.integers(-9, 9).map(float)] * 2, st.sampled_from([2.0, 6.0, 50.0])),
+        max_size=4,
+        min_size=1,
+    ),
+)
+def test_nearest_agrees_with_sampling(way: Track, circles: list[tuple[float, float, float]]) -> None:
+    centres, radii = [(x, y) for x, y, _ in circles], [radius for *_, radius in circles]
+    times, found = nearest(way, centres, radii)
+    assert list(times) == sorted(set(times))
+    assert all(a != b for a, b in pairwise(found))
+    for now in np.linspace(way.times_s[0], way.times_s[-1] + 1, 200):
+        gaps = [math.dist(way.position(now), centre) for centre in centres]
+        inside = [gap for gap, radius in zip(gaps, radii, strict=True) if gap <= radius]
+        if any(abs(g - r) < 1e-6 for g, r in zip(gaps, radii, strict=True)):
+            continue  # at the very edge, rounding decides
+        serving = found[np.searchsorted(times, now, side="right") - 1]
+        assert (serving < 0) == (not inside)
+        if inside:
+            assert gaps[serving] == pytest.approx(min(inside), abs=1e-6)
 
 
 @pytest.mark.parametrize(("at", "inside"), [((3.0, 4.0), True), ((3.1, 4.0), False)])
@@ -75,12 +93,11 @@ def test_a_device_that_stands_never_changes(at: tuple[float, float], inside: boo
     way = Track.standing(at)
     assert {way.position(now) for now in (-1.0, 0.0, 1e6)} == {at}
     found = presence(way, (0.0, 0.0), 5.0)
-    assert (found.at_first, found.changes_s) == (inside, ())
-    assert found.inside(1e6) is inside
+    assert (found.times_s, found.values) == ((0.0,), (float(inside),))
 
 
 def test_an_infinite_circle_holds_everything() -> None:
-    assert presence(track((0, 0, 0), (1, 1e9, 0)), (0.0, 0.0), INFINITE).inside(0.5)
+    assert presence(track((0, 0, 0), (1, 1e9, 0)), (0.0, 0.0), INFINITE).at(0.5)
 
 
 def test_before_and_after_its_points_it_stands() -> None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import fsum, inf
 
 import pytest
@@ -10,10 +10,12 @@ import simpy
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Dedicated, Shared
+from offload.simulation.air import HANDOVER, NO_ROUTE, OUT_OF_RANGE, Dedicated, Shared
 from offload.simulation.batching import Batching, Member
 from offload.simulation.clock import Clock
 from offload.simulation.stations import LATE, InOrder
+from offload.world.rate import Rate
+from offload.world.reach import Reach, attachments
 
 # Fine-grained enough that two times seldom coincide by chance, coarse enough to shrink well.
 SOON = st.integers(0, 300_000).map(lambda n: n * 1e-5)
@@ -72,20 +74,10 @@ def test_in_order_backlog_is_the_wait_of_an_arrival(servers, work, later_s):
 # Shared
 
 
-@dataclass
-class Crossings:
-    """A coverage: in range at first or not, and changes at these times."""
-
-    at_first: bool
-    changes_s: list[float]
-
-    def inside(self, now):
-        """Tell whether it is in range."""
-        return self.at_first ^ (sum(change_s <= now for change_s in self.changes_s) % 2 == 1)
-
-    def changes_after(self, now):
-        """Tell when that changes next."""
-        return min((change_s for change_s in self.changes_s if change_s > now), default=inf)
+def stepwise(first, gaps, values):
+    """A speed: `first`, and after each gap the next of the values."""
+    times = [0.0, *accumulate(gaps)]
+    return Rate(tuple(times), (first, *values[: len(gaps)]))
 
 
 @dataclass
@@ -96,6 +88,8 @@ class Sent:
     at_s: float
     left_s: float
     due_s: float
+    whole_s: float = 0.0
+    used_s: float = 0.0
     started: bool = False
     outside_since_s: float | None = None
     cause: str = NO_ROUTE
@@ -119,19 +113,23 @@ class Sharing:
     busy_s: float = 0.0
     tie: bool = False
 
-    def inside(self, device):
-        """Tell whether a device is in range now."""
+    def speed(self, device):
+        """Tell how fast a device is now."""
         coverage = self.coverages.get(device)
-        return coverage is None or coverage.inside(self.now)
+        return 1.0 if coverage is None else coverage.at(self.now)
 
     def on_air(self):
         """Return what shares the cell now."""
-        return [queue[0] for device, queue in self.queues.items() if queue and self.inside(device)]
+        return [
+            (queue[0], self.speed(device))
+            for device, queue in self.queues.items()
+            if queue and self.speed(device) > 0
+        ]
 
     def settle(self):
         """Give up, and drop what is late, as of now."""
         for device, queue in self.queues.items():
-            inside = self.inside(device)
+            inside = self.speed(device) > 0
             for sent in tuple(queue):
                 if inside:
                     sent.outside_since_s = None
@@ -140,19 +138,21 @@ class Sharing:
                     sent.cause = NO_ROUTE if sent.at_s == self.now else OUT_OF_RANGE
                 elif self.now >= sent.outside_since_s + self.give_up_s - 1e-12:
                     queue.remove(sent)
-                    self.ended[sent.number] = (self.now, sent.cause)
+                    self.end(sent, sent.cause)
             while inside and queue and not queue[0].started:
                 self.tie |= abs(queue[0].due_s - self.now) < NEAR
                 if queue[0].due_s >= self.now:
                     queue[0].started = True
                     break
-                self.ended[queue.popleft().number] = (self.now, LATE)
+                self.end(queue.popleft(), LATE)
 
     def advance(self, until_s):
         """Step from happening to happening until a time."""
         while self.now < until_s:
             on_air = self.on_air()
-            ends_s = min((self.now + sent.left_s * len(on_air) for sent in on_air), default=inf)
+            ends_s = min(
+                (self.now + sent.left_s * len(on_air) / speed for sent, speed in on_air), default=inf
+            )
             changes_s = min((c.changes_after(self.now) for c in self.coverages.values()), default=inf)
             waiting = [sent for queue in self.queues.values() for sent in queue]
             gives_up_s = min(
@@ -163,14 +163,21 @@ class Sharing:
             others = (changes_s, gives_up_s)
             self.tie |= min(abs(ends_s - other) if other < inf else inf for other in others) < NEAR
             self.tie |= gives_up_s < inf and abs(gives_up_s - changes_s) < NEAR
-            for sent in on_air:
-                sent.left_s -= (happens_s - self.now) / len(on_air)
+            for sent, speed in on_air:
+                used_s = (happens_s - self.now) / len(on_air)
+                sent.left_s -= used_s * speed
+                sent.used_s += used_s
             self.busy_s += (happens_s - self.now) * bool(on_air)
             self.now = happens_s
             for queue in self.queues.values():
-                if queue and queue[0] in on_air and queue[0].left_s <= 1e-11:
-                    self.ended[queue.popleft().number] = (self.now, "")
+                if queue and queue[0].left_s <= 1e-11 and queue[0] in [sent for sent, _ in on_air]:
+                    self.end(queue.popleft(), "")
             self.settle()
+
+    def end(self, sent, cause):
+        """Write down what became of a transfer."""
+        share = 1.0 if not cause else 1.0 - sent.left_s / sent.whole_s
+        self.ended[sent.number] = (self.now, cause, share, sent.used_s)
 
     def send(self, device, sent):
         """Take a transfer when its time has come."""
@@ -189,12 +196,14 @@ TRANSFERS = st.lists(
     min_size=1,
     max_size=25,
 )
+SPEEDS = st.sampled_from([0.0, 0.0, 0.3, 1.0, 2.0])
 COVERAGES = st.dictionaries(
     st.sampled_from("abc"),
     st.builds(
-        lambda first, gaps: Crossings(first, [sum(gaps[: n + 1]) for n in range(len(gaps))]),
-        st.booleans(),
+        stepwise,
+        SPEEDS,
         st.lists(st.integers(1000, 150_000).map(lambda n: n * 1e-5 + 3e-6), max_size=6),
+        st.lists(SPEEDS, min_size=6, max_size=6),
     ),
 )
 
@@ -213,9 +222,9 @@ def share(transfers, coverages, give_up_s, delay_s, probes=()):
     cell.note = note
 
     def send(number, device, air_s, due_s):
-        def wake(cause, air_s=0.0):
+        def wake(cause, share=0.0, air_s=0.0):
             assert number not in found  # woken once
-            found[number] = (clock.now, cause)
+            found[number] = (clock.now, cause, share, air_s)
 
         assert cell.send(device, air_s, wake, due_s, coverages.get(device)) is None
 
@@ -230,13 +239,13 @@ def share(transfers, coverages, give_up_s, delay_s, probes=()):
             device, _ = probes[number]
             clock.at(at_s, lambda _, device=device: probe(device))
             brute.advance(at_s)
-            on_air = brute.inside(device) and bool(brute.queues.get(device))
+            on_air = brute.speed(device) > 0 and bool(brute.queues.get(device))
             expected_seen.append((brute.queued_s(device), on_air, len(brute.on_air())))
         else:
             device, _, air_s, patience_s = transfers[number]
             due_s = at_s + patience_s
             clock.at(at_s, lambda _, args=(number, device, air_s, due_s): send(*args))
-            brute.send(device, Sent(number, at_s, air_s, due_s))
+            brute.send(device, Sent(number, at_s, air_s, due_s, air_s))
     brute.advance(1e4)
     clock.run()
     return found, brute, seen, expected_seen, fsum(busy)
@@ -245,10 +254,11 @@ def share(transfers, coverages, give_up_s, delay_s, probes=()):
 def same_ends(found, brute, delay_s):
     """Assert that each transfer ended as the brute force says; what arrives does so a delay later."""
     assert set(found) == set(brute.ended)
-    for number, (ended_s, cause) in brute.ended.items():
+    for number, (ended_s, cause, share, used_s) in brute.ended.items():
         assert found[number][1] == cause
         expected_s = ended_s + (0.0 if cause else delay_s)
         assert found[number][0] == pytest.approx(expected_s, rel=0, abs=1e-9)
+        assert found[number][2:] == pytest.approx((share, used_s), rel=0, abs=1e-8)
 
 
 @many
@@ -260,7 +270,7 @@ def test_shared_cell_of_devices_that_stand(transfers, probes):
     same_ends(found, brute, delay_s)
     assert len(found) == len(transfers)
     # Bytes are conserved: the cell is on air for what arrives at its full rate, no more and no less.
-    arrived_s = fsum(transfers[number][2] for number, (_, cause) in found.items() if not cause)
+    arrived_s = fsum(transfers[number][2] for number, (_, cause, *_) in found.items() if not cause)
     assert busy_s == pytest.approx(arrived_s, abs=1e-9)
     for (queued_s, on_air, active), expected in zip(seen, expected_seen, strict=True):
         assert queued_s == pytest.approx(expected[0], abs=1e-9)
@@ -280,20 +290,81 @@ def test_shared_cell_of_devices_that_come_and_go(transfers, coverages, give_up_s
     assume(not brute.tie)
     same_ends(found, brute, 0.0)
     assert busy_s == pytest.approx(brute.busy_s, abs=1e-9)
-    arrived_s = fsum(transfers[number][2] for number, (_, cause) in found.items() if not cause)
-    assert busy_s >= arrived_s - 1e-9
+    if len(found) == len(transfers):
+        assert busy_s == pytest.approx(fsum(used_s for *_, used_s in found.values()), abs=1e-9)
     for (queued_s, _, _), expected in zip(seen, expected_seen, strict=True):
         assert queued_s == pytest.approx(expected[0], abs=1e-9)
 
 
 def test_shared_cell_stalls_and_gives_up():
     # By hand: a and b share from 0 to 1; a is away from 1 to 2, then both share until b ends.
-    away = Crossings(at_first=True, changes_s=[1.0, 2.0])
+    away = Rate((0.0, 1.0, 2.0), (1.0, 0.0, 1.0))
     transfers = [("a", 0.0, 1.5, inf), ("b", 0.0, 2.0, inf)]
     found, *_ = share(transfers, {"a": away}, 5.0, 0.25)
-    assert found == {1: (3.25, ""), 0: (3.75, "")}
+    assert {n: end[:2] for n, end in found.items()} == {1: (3.25, ""), 0: (3.75, "")}
     found, *_ = share([*transfers, ("a", 1.25, 1.0, inf)], {"a": away}, 0.5, 0.25)
-    assert found == {0: (1.5, OUT_OF_RANGE), 2: (1.75, NO_ROUTE), 1: (2.75, "")}
+    ends = {n: end[:2] for n, end in found.items()}
+    assert ends == {0: (1.5, OUT_OF_RANGE), 2: (1.75, NO_ROUTE), 1: (2.75, "")}
+
+
+@many
+@given(
+    transfers=TRANSFERS,
+    ways=st.lists(
+        st.lists(st.tuples(st.sampled_from("ABC-"), SOON), max_size=5), min_size=5, max_size=5
+    ),
+    interruption_s=st.sampled_from([0.0, 0.05]),
+)
+def test_handovers_conserve_what_is_sent(transfers, ways, interruption_s):
+    """Whoever roams sends each message whole, in pieces over the cells that serve it in turn."""
+    clock, nominal_bps = Clock(), {"A": 1e6, "B": 4e6, "C": 0.5e6}
+    cells = {name: Shared(clock, give_up_s=inf, roaming=True) for name in nominal_bps}
+    reaches = {}
+    for device, way in zip("abcde", ways, strict=True):
+        times = list(accumulate((1e-3 + gap for _, gap in way), initial=0.0))
+        names = ["A", *(None if name == "-" else name for name, _ in way)]
+        names[-1] = names[-1] or "B"  # at last somebody serves it
+        speeds = dict.fromkeys(nominal_bps, Rate.constant(0.0))
+        speeds |= attachments(times, names, interruption_s)
+        reaches[device] = Reach(speeds, tuple(nominal_bps))
+    sent, used_s, ended, busy_s = {}, dict.fromkeys(cells, 0.0), {}, dict.fromkeys(cells, 0.0)
+
+    def watch(name):
+        since_s = [0.0]
+
+        def note(now):
+            busy_s[name] += (now - since_s[0]) * (cells[name].active > 0)
+            since_s[0] = now
+
+        cells[name].note = note
+
+    def send(number, device, left_bits, due_s):
+        name = reaches[device].next_cell(clock.now)
+
+        def wake(cause, share=0.0, air_s=0.0):
+            used_s[name] += air_s
+            sent[number] = sent.get(number, 0.0) + share * left_bits
+            if cause == HANDOVER:
+                assert reaches[device].next_cell(clock.now) != name
+                send(number, device, left_bits * (1 - share), inf if share else due_s)
+            else:
+                ended[number] = cause
+
+        cells[name].send(
+            device, left_bits / nominal_bps[name], wake, due_s, reaches[device].speeds[name]
+        )
+
+    for name in cells:
+        watch(name)
+    for number, (device, at_s, air_s, patience_s) in enumerate(transfers):
+        told = number, device, air_s * 1e6, at_s + patience_s
+        clock.at(at_s, lambda _, told=told: send(*told))
+    clock.run()
+    assert set(ended) == set(range(len(transfers)))  # nothing is lost
+    for number, (_, _, air_s, patience_s) in enumerate(transfers):
+        assert ended[number] in (("", LATE) if patience_s < inf else ("",))
+        assert sent[number] == pytest.approx(0.0 if ended[number] else air_s * 1e6, rel=1e-9)
+    assert used_s == pytest.approx(busy_s, abs=1e-9)
 
 
 @pytest.mark.parametrize("station", [Shared, Dedicated])
@@ -302,7 +373,7 @@ def test_what_is_late_already_is_dropped_by_an_idle_cell_too(station):
     cell = station(clock)
 
     def send(_):
-        arrives_s = cell.send("a", 1.0, lambda cause: told.append((clock.now, cause)), due_s=1.5)
+        arrives_s = cell.send("a", 1.0, lambda cause, *_: told.append((clock.now, cause)), due_s=1.5)
         if arrives_s is not None:
             clock.at(arrives_s, lambda _: told.append((clock.now, "")))
 

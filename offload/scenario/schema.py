@@ -236,6 +236,7 @@ class Link(Table):
     range: Range | None = None
     give_up: LongTime | None = None
     shared: bool | None = None
+    handover: Time | None = None
     rate: Rate | None = None
     jitter: Time | None = None
     delay: Time = 0.0
@@ -248,7 +249,9 @@ class Link(Table):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         cell = [
-            key for key in ("up", "down", "range", "give_up", "shared") if getattr(self, key) is not None
+            key
+            for key in ("up", "down", "range", "give_up", "shared", "handover")
+            if getattr(self, key) is not None
         ]
         wire = [key for key in ("rate", "jitter") if getattr(self, key) is not None]
         if cell and wire:

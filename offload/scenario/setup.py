@@ -3,46 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from math import dist
 
 from offload.entities import Cell, Facts, Node, Wire
 from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
 from offload.world.births import Births
-from offload.world.mobility import Presence, Track, presence
+from offload.world.mobility import Track, nearest, presence
+from offload.world.rate import Rate
+from offload.world.reach import Place, Reach, attachments
 
 GIVE_UP_S = 1.0
-EVERYWHERE = Presence(at_first=True, changes_s=())
-
-
-class Place:
-    """Where a device is: fixed or on a track, and which of its cells reach it when."""
-
-    def __init__(self, track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -> None:
-        self.track = track
-        self.centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
-        self.presences = {
-            name: presence(track, self.centres[name], cell.range_m)
-            if cell.range_m < float("inf")
-            else EVERYWHERE
-            for name, cell in cells.items()
-        }
-        # What never changes: of a device that stands; the order of cells, where there is one.
-        self.order = tuple(cells) if len(cells) < 2 else None
-        self.fixed = self._at(0.0) if len(track.times_s) == 1 else None
-
-    def cells(self, now: float) -> tuple[tuple[str, ...], str | None]:
-        """Return all its cells, the nearest first, and the one that serves it: the nearest in range."""
-        return self.fixed or self._at(now)
-
-    def _at(self, now: float) -> tuple[tuple[str, ...], str | None]:
-        nearest = self.order if self.order is not None else self._nearest(now)
-        return nearest, next((name for name in nearest if self.presences[name].inside(now)), None)
-
-    def _nearest(self, now: float) -> tuple[str, ...]:
-        here = self.track.position(now)
-        return tuple(sorted(self.centres, key=lambda name: dist(here, self.centres[name])))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +83,7 @@ def setup(
     for group, table in file.devices.items():
         mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
         made = [
-            Device(f"{group}-{number}", group, Place(track, mine, nodes))
+            Device(f"{group}-{number}", group, _place(track, mine, nodes))
             for number, track in enumerate(_tracks(group, table, tracks))
         ]
         devices += made
@@ -171,10 +142,33 @@ def _cells(file: ScenarioFile) -> dict[str, Cell]:
             range_m=link.range or float("inf"),
             give_up_s=link.give_up or GIVE_UP_S,
             shared=link.shared is not False,
+            interruption_s=link.handover,
         )
         for name, link in file.links.items()
         if link.up is not None and link.down is not None
     }
+
+
+def _place(track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -> Place:
+    """Find when a device on a track is in reach of which cells."""
+    centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
+    speeds = {
+        name: presence(track, centres[name], cell.range_m)
+        for name, cell in cells.items()
+        if cell.range_m < float("inf")
+    }
+    roaming = tuple(name for name, cell in cells.items() if cell.interruption_s is not None)
+    if roaming:
+        times, found = nearest(
+            track, [centres[name] for name in roaming], [cells[name].range_m for name in roaming]
+        )
+        serving = [roaming[index] if index >= 0 else None for index in found]
+        interruption_s = max(cells[name].interruption_s or 0.0 for name in roaming)
+        attached = attachments([0.0, *times[1:].tolist()], serving, interruption_s)
+        never = Rate.constant(0.0)
+        speeds |= {name: attached.get(name, never) for name in roaming}
+    reach = Reach(speeds, roaming)
+    return Place(track, cells, centres, reach, reach)
 
 
 def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:

@@ -1,30 +1,46 @@
-"""Waiting for the air: a cell that devices share, or a hop of one's own."""
+"""Waiting for the air: a cell that devices share, or a hop of one's own.
+
+Work is told in seconds of air: what it takes alone, at the cell's nominal rate. A device whose radio
+gets another rate has a speed, the ratio of the two, which may change as it moves.
+"""
 
 from collections import deque
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 
 from offload.simulation.clock import Alarm, Clock
 from offload.simulation.stations import LATE, Note, Wake
-from offload.world.mobility import Presence
+from offload.world.rate import Rate
 
 OUT_OF_RANGE = "out-of-range"
 NO_ROUTE = "no-route"
+HANDOVER = "handover"  # no failure: what is left goes over the next cell
 
 
-class _Transfer:
-    __slots__ = ("due_s", "ends_at", "left_s", "wake", "whole_s")
+class Transfer:
+    """A message on its way: what is left of it, and what it has used of the air so far.
+
+    Of what is on air, both are as of when its device was last put there.
+    """
+
+    __slots__ = ("due_s", "ends_at", "left_s", "used_s", "wake", "whole_s")
 
     def __init__(self, air_s: float, due_s: float, wake: Wake) -> None:
-        self.whole_s = air_s  # at the full rate
-        self.left_s = air_s  # of it, when last put on or taken off the air
+        self.whole_s = air_s  # at the nominal rate
+        self.left_s = air_s
+        self.used_s = 0.0
         self.due_s = due_s
         self.wake = wake
         self.ends_at = 0.0  # in the cell's virtual time, while on air
 
     def fail(self, cause: str) -> None:
-        """Tell of a failure, and what air time it had used."""
-        self.wake(cause, self.whole_s - self.left_s)
+        """Tell of a failure, what share of it was through and what air time it had used."""
+        self.wake(cause, 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0, self.used_s)
+
+
+def _fail_late(transfer: Transfer, _event: object) -> None:
+    transfer.fail(LATE)
 
 
 class Shared:
@@ -33,8 +49,9 @@ class Shared:
     Processor sharing in virtual time: the clock `virtual_s` advances by 1/n of real time while n
     devices are on air, so a transfer that needs `a` seconds of air ends when it has advanced by `a`,
     whatever comes and goes meanwhile. One heap entry a transfer, one pending wake-up a cell. A device
-    out of range stalls without taking part; after `give_up_s` of that its transfers fail. What was
-    sent arrives `delay_s` later.
+    out of reach, at speed 0, stalls without taking part; after `give_up_s` of that its transfers fail.
+    What was sent arrives `delay_s` later. Where devices roam, a transfer that loses its cell is given
+    back at once, with the cause HANDOVER and the share of it that is through.
     """
 
     def __init__(
@@ -43,15 +60,18 @@ class Shared:
         delay_s: float = 0.0,
         give_up_s: float = float("inf"),
         unreachable: str = NO_ROUTE,
+        *,
+        roaming: bool = False,
     ) -> None:
         self.clock = clock
+        self.roaming = roaming
         self.unreachable = unreachable  # the cause of what was handed over out of range
         self.delay_s = delay_s
         self.give_up_s = give_up_s
-        self.queues: dict[str, deque[_Transfer]] = {}
-        self.stalled: set[str] = set()
+        self.queues: dict[str, deque[Transfer]] = {}
+        self.speeds: dict[str, float] = {}  # of devices that have traffic, where it is not 1 for ever
         self.watched: set[str] = set()
-        self.on_air: list[tuple[float, int, str, _Transfer]] = []
+        self.on_air: list[tuple[float, int, str, Transfer]] = []
         self.active = 0
         self.virtual_s = 0.0
         self.updated_s = 0.0
@@ -65,47 +85,43 @@ class Shared:
         air_s: float,
         wake: Wake,
         due_s: float = float("inf"),
-        coverage: Presence | None = None,
+        speed: Rate | None = None,
     ) -> None:
-        """Send what takes `air_s` alone at the full rate; drop it if it would start after `due_s`.
+        """Send what takes `air_s` alone at the nominal rate; drop it if it would start after `due_s`.
 
         Returns None: `wake` will be called on its arrival, or with the cause of its failure.
         """
         now = self.clock.now
         self._advance(now)
+        transfer = Transfer(air_s, due_s, wake)
         queue = self.queues.get(device)
-        transfer = _Transfer(air_s, due_s, wake)
-        inside = coverage is None or coverage.inside(now)
         if queue is not None:
             queue.append(transfer)
-        elif inside and due_s < now:
-            self.clock.at(now, lambda _: wake(LATE))
-            return
         else:
             self.queues[device] = deque((transfer,))
-            if inside:
-                self._start(device, transfer)
-            else:
-                self.stalled.add(device)
-            if coverage is not None:
-                self._watch(device, coverage)
-        if device in self.stalled and coverage is not None:
-            self._may_give_up(device, transfer, coverage, self.unreachable)
+            if speed is not None:
+                self.speeds[device] = speed.at(now)
+                self._watch(device, speed)
+            if self.speeds.get(device) != 0.0:
+                self._next(device, now)
+        if speed is not None and self.speeds.get(device) == 0.0:
+            self._may_give_up(device, transfer, speed, self.unreachable)
         self._arm(now)
 
     def is_on_air(self, device: str) -> bool:
         """Tell whether a device is sending now."""
-        return device in self.queues and device not in self.stalled
+        return device in self.queues and self.speeds.get(device) != 0.0
 
     def queued_air_s(self, device: str) -> float:
-        """Air time of what a device still has to send, what is on air included."""
+        """Air time, at the nominal rate, of what a device still has to send, with what is on air."""
         queue = self.queues.get(device)
         if queue is None:
             return 0.0
         self._advance(self.clock.now)
         total = sum(transfer.left_s for transfer in queue)
-        if device not in self.stalled:
-            total += queue[0].ends_at - self.virtual_s - queue[0].left_s
+        speed = self.speeds.get(device, 1.0)
+        if speed:
+            total += (queue[0].ends_at - self.virtual_s) * speed - queue[0].left_s
         return total
 
     def _advance(self, now: float) -> None:
@@ -115,12 +131,15 @@ class Shared:
             self.virtual_s += (now - self.updated_s) / self.active
         self.updated_s = now
 
-    def _start(self, device: str, transfer: _Transfer) -> None:
+    def _start(self, device: str, transfer: Transfer) -> None:
         if not self.active:
             self.virtual_s = 0.0
             self.on_air.clear()
         self.active += 1
-        transfer.ends_at = self.virtual_s + transfer.left_s
+        air_s = transfer.left_s
+        if device in self.speeds:
+            air_s /= self.speeds[device]
+        transfer.ends_at = self.virtual_s + air_s
         heappush(self.on_air, (transfer.ends_at, next(self.order), device, transfer))
 
     def _arm(self, now: float) -> None:
@@ -138,93 +157,106 @@ class Shared:
             return
         self.wakes_at = float("inf")
         self._advance(now)
-        late: list[_Transfer] = []
         # The next to end is due unless others joined since it was armed, to a rounding error.
         while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(
             1.0, now
         ):
             self.virtual_s, _, device, transfer = heappop(self.on_air)
             self.active -= 1
-            self._arrive(transfer.wake, now)
+            self._arrive(device, transfer, now)
             queue = self.queues[device]
             queue.popleft()
-            self._next(device, now, late)
+            self._next(device, now)
         self._arm(now)
-        for transfer in late:
-            transfer.fail(LATE)
 
-    def _arrive(self, wake: Wake, now: float) -> None:
-        self.clock.at(now + self.delay_s, lambda _: wake(""))
+    def _arrive(self, device: str, transfer: Transfer, now: float) -> None:
+        used_s = transfer.used_s + transfer.left_s / self.speeds.get(device, 1.0)
+        self.clock.at(now + self.delay_s, lambda _: transfer.wake("", 1.0, used_s))
 
-    def _next(self, device: str, now: float, late: list[_Transfer]) -> None:
+    def _next(self, device: str, now: float) -> None:
         """Start a device's next transfer that is not too late for it."""
         queue = self.queues[device]
         while queue and queue[0].due_s < now and queue[0].left_s == queue[0].whole_s:
-            late.append(queue.popleft())
+            self.clock.at(now, partial(_fail_late, queue.popleft()))
         if not queue:
-            del self.queues[device]
-        elif device not in self.stalled:
+            self._forget(device)
+        elif self.speeds.get(device) != 0.0:
             self._start(device, queue[0])
 
-    # What follows happens only to devices that move.
+    def _forget(self, device: str) -> None:
+        del self.queues[device]
+        self.speeds.pop(device, None)
 
-    def _watch(self, device: str, coverage: Presence) -> None:
-        """Follow a device in and out of range while it has traffic."""
-        change_s = coverage.changes_after(self.clock.now)
+    # What follows happens only to devices whose speed changes.
+
+    def _watch(self, device: str, speed: Rate) -> None:
+        """Follow the speed of a device while it has traffic."""
+        change_s = speed.changes_after(self.clock.now)
         if device in self.watched or change_s == float("inf"):
             return
         self.watched.add(device)
-        self.clock.at(change_s, lambda _: self._crossed(device, coverage))
+        self.clock.at(change_s, lambda _: self._changed(device, speed))
 
-    def _crossed(self, device: str, coverage: Presence) -> None:
+    def _changed(self, device: str, speed: Rate) -> None:
         self.watched.discard(device)
         queue = self.queues.get(device)
         if queue is None:
             return
         now = self.clock.now
         self._advance(now)
-        late: list[_Transfer] = []
-        if device in self.stalled:
-            self.stalled.discard(device)
-            self._next(device, now, late)
-        else:
+        moved = self.speeds[device] != 0.0
+        if moved:
             self._stop(device, queue[0])
-            self.stalled.add(device)
-            for transfer in tuple(queue):
-                self._may_give_up(device, transfer, coverage, OUT_OF_RANGE)
-        self._watch(device, coverage)
+        self.speeds[device] = speed.at(now)
+        if self.speeds[device] == 0.0:
+            self._lost(device, queue, speed)
+        elif moved:
+            self._start(device, queue[0])
+        else:
+            self._next(device, now)
+        self._watch(device, speed)
         self._arm(now)
-        for transfer in late:
-            transfer.fail(LATE)
 
-    def _stop(self, device: str, transfer: _Transfer) -> None:
-        transfer.left_s = max(0.0, transfer.ends_at - self.virtual_s)
+    def _lost(self, device: str, queue: "deque[Transfer]", speed: Rate) -> None:
+        """Give back what a device that is out of reach had under way, or let it wait."""
+        if self.roaming:
+            self._forget(device)
+            for transfer in queue:
+                transfer.fail(HANDOVER)
+        else:
+            for transfer in queue:
+                self._may_give_up(device, transfer, speed, OUT_OF_RANGE)
+
+    def _stop(self, device: str, transfer: Transfer) -> None:
+        speed = self.speeds.get(device, 1.0)
+        left_s = max(0.0, transfer.ends_at - self.virtual_s) * speed
+        transfer.used_s += (transfer.left_s - left_s) / speed
+        transfer.left_s = left_s
         self.on_air = [entry for entry in self.on_air if entry[2] != device]
         heapify(self.on_air)
         self.active -= 1
         self.wakes_at = float("inf")  # the remaining ones may now end sooner
 
-    def _may_give_up(self, device: str, transfer: _Transfer, coverage: Presence, cause: str) -> None:
+    def _may_give_up(self, device: str, transfer: Transfer, speed: Rate, cause: str) -> None:
         """Let a stalled transfer fail unless the device is back in time."""
         gives_up_s = self.clock.now + self.give_up_s
-        if gives_up_s < coverage.changes_after(self.clock.now):
+        if gives_up_s < speed.changes_after(self.clock.now):
             self.clock.at(gives_up_s, lambda _: self._give_up(device, transfer, cause))
 
-    def _give_up(self, device: str, transfer: _Transfer, cause: str) -> None:
+    def _give_up(self, device: str, transfer: Transfer, cause: str) -> None:
         queue = self.queues.get(device)
         if queue is None or transfer not in queue:
             return
         queue.remove(transfer)
         if not queue:
-            del self.queues[device]
-            self.stalled.discard(device)
+            self._forget(device)
         transfer.fail(cause)
 
     def close(self, now: float, cause: str) -> None:
         """Let everything fail that is not through."""
         self._advance(now)
         for device, queue in tuple(self.queues.items()):
-            if device not in self.stalled:
+            if self.speeds.get(device) != 0.0:
                 self._stop(device, queue[0])
             for transfer in queue:
                 transfer.fail(cause)
@@ -232,7 +264,7 @@ class Shared:
 
 
 class Dedicated:
-    """A cell direction in which every device has the full rate to itself, in order, always in range."""
+    """A cell direction in which every device has the full rate to itself, in order."""
 
     def __init__(self, clock: Clock, delay_s: float = 0.0) -> None:
         self.clock = clock
@@ -247,10 +279,13 @@ class Dedicated:
         air_s: float,
         wake: Wake,
         due_s: float = float("inf"),
-        coverage: Presence | None = None,
+        speed: Rate | None = None,
     ) -> float | None:
-        """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`."""
-        del coverage
+        """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`.
+
+        At a speed that changes, None is told, and `wake` called on arrival, if ever. The radio stays on
+        while the speed is 0.
+        """
         now = self.clock.now
         begins_s = self.free_s.get(device, 0.0)
         if begins_s < now:
@@ -258,9 +293,13 @@ class Dedicated:
         if begins_s > due_s:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
-        ends_s: float = begins_s + air_s
+        ends_s: float = begins_s + air_s if speed is None else speed.ends(begins_s, air_s)
         self.free_s[device] = ends_s
-        return ends_s + self.delay_s
+        if speed is None:
+            return ends_s + self.delay_s
+        if ends_s < float("inf"):
+            self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
+        return None
 
     def is_on_air(self, device: str) -> bool:
         """Tell whether a device is sending now."""

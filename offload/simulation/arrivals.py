@@ -64,7 +64,7 @@ class Arrivals(Struct):
             self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, facts.input_bytes
         )
         self.under_way[self.next_id] = Journey(
-            self.clock, request, device, fate, self.fail, now, [0.0] * 7, [0.0] * 3
+            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
         )
         self.next_id += self.id_step
         seen = self.observer.observe(now, device, self.compute, facts, fate)

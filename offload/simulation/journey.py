@@ -4,8 +4,9 @@ from collections.abc import Callable, Generator, Sequence
 
 from msgspec import Struct
 
-from offload.entities import Outcome, Plan, Request
+from offload.entities import Facts, Outcome, Plan, Request
 from offload.scenario.setup import Device
+from offload.simulation.air import HANDOVER
 from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
 from offload.simulation.trips import Stop, Trip
@@ -14,20 +15,21 @@ from offload.simulation.trips import Stop, Trip
 DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK = range(7)
 
 Steps = Generator[float | None, None, None]
-Fail = Callable[["Journey", str, float], None]
+Fail = Callable[["Journey", str, float, float], None]
 
 
 class Journey(Struct):
     """Carries a request's life from event to event, and keeps its accounts.
 
     The life is a generator: it yields the time at which it goes on, or None if a station will wake
-    it. One event a leg, and no process. `fail(journey, cause, air_s)` is told if it ends early.
+    it. One event a leg, and no process. `fail(journey, cause, share, air_s)` is told if it ends early.
     `spent_s` has seven entries of nothing yet, one a leg, `joules` three, one a place.
     """
 
     clock: Clock
     request: Request
     device: Device
+    facts: Facts
     fate: Sequence[float]
     fail: Fail
     mark_s: float
@@ -37,6 +39,9 @@ class Journey(Struct):
     up_bytes: float = 0.0
     down_bytes: float = 0.0
     batch: int = 0
+    message_bytes: float = 0.0  # what is being sent, what share of it was, and in what air time
+    share: float = 1.0
+    air_s: float = 0.0
     plan: Plan = None  # type: ignore[assignment]  # comes with the answer, before it lives
     trip: Trip = None  # type: ignore[assignment]  # as above
     steps: Steps = None  # type: ignore[assignment]  # so does its life
@@ -50,13 +55,25 @@ class Journey(Struct):
         if until_s is not None:
             self.clock.at(until_s, self.go_on)
 
-    def wake(self, cause: str, air_s: float = 0.0) -> None:
-        """Go on, or end for a cause, having used some air time: what stations call."""
-        if cause:
+    def wake(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
+        """Go on, or end for a cause: what stations call.
+
+        Of a message they tell what share of it was sent, and in what air time.
+        """
+        if cause and cause != HANDOVER:
             self.steps.close()
-            self.fail(self, cause, air_s)
+            self.fail(self, cause, share, air_s)
         else:
+            self.share, self.air_s = share, air_s
             self.go_on()
+
+    def sent(self) -> None:
+        """Book what has been sent of a message, and what that took."""
+        if self.leg == UPLINK:
+            self.up_bytes += self.share * self.message_bytes
+        else:
+            self.down_bytes += self.share * self.message_bytes
+        self.joules[0] += self.trip.away.radio_w * self.air_s  # type: ignore[union-attr]  # it is away
 
     def member(self, stop: Stop, times: float, due_s: float, place: int) -> Member:
         """Return what may join a batch: equal work is one range of layers of one variant."""

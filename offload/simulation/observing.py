@@ -100,7 +100,7 @@ class Observer:
         self, now: float, device: Device, compute: InOrder, facts: Facts, fate: Sequence[float]
     ) -> Observation:
         """Return what a device knows now."""
-        cells, serving = device.place.fixed or device.place.cells(now)
+        cells, serving = device.place.fixed or device.place.seen(now)
         luck = None
         if self.knowledge == "reported":
             kept_until_s, reports = self.arrived.get(serving, (0.0, {}))
@@ -154,7 +154,11 @@ class Observer:
     ) -> Uplink:
         """What a device expects of a cell: its rate over one more than were active in the report."""
         cell, (up, down) = self.cells[name], self.airs[name]
+        place = device.place
         rate_bps, down_bps = cell.up_bps, cell.down_bps
+        if name in place.up.speeds:  # what it would get if it were in reach, where it is not
+            rate_bps *= place.up.speeds[name].at(now) or 1.0
+            down_bps *= place.down.speeds[name].at(now) or 1.0
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             if self.knowledge != "reported":  # what is true now can leave oneself out
@@ -165,7 +169,7 @@ class Observer:
         own_rate, own_at = self.own_rates.get((device.name, name), (None, None))
         return Uplink(
             name,
-            device.place.presences[name].inside(now),
+            place.up.inside(name, now),
             rate_bps,
             down_bps,
             up.queued_air_s(device.name) * cell.up_bps / 8,

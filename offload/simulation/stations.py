@@ -16,8 +16,8 @@ Note = Callable[[float], object]  # is told the time before a station's state ch
 class Wake(Protocol):
     """What a station calls when work ends."""
 
-    def __call__(self, cause: str, air_s: float = 0.0) -> object:
-        """Be told the cause of a failure, or "" for success, and what air time a failure had used."""
+    def __call__(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> object:
+        """Be told the cause of a failure, or "" for success; what share was sent, in what air time."""
 
 
 class InOrder:

@@ -42,7 +42,6 @@ class Away:
     downlink: Air
     up_bytes: float
     up_air_s: float
-    up_j: float
     to_edge: Ways
     edge: Stop | None
     to_cloud: Ways
@@ -51,7 +50,7 @@ class Away:
     back: Ways
     result_bytes: float
     down_air_s: float
-    down_j: float
+    radio_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +120,15 @@ def trip(
             downlink=airs[cell.name][1],
             up_bytes=up_bytes,
             up_air_s=up_air_s,
-            up_j=facts.radio_w * up_air_s,
-            to_edge=_ways(facts, wires, site, plan.edge),
+            to_edge=ways(facts, wires, site, plan.edge),
             edge=_at(facts, at_edge, plan.edge, servers),
-            to_cloud=_ways(facts, wires, plan.edge or site, plan.cloud),
+            to_cloud=ways(facts, wires, plan.edge or site, plan.cloud),
             mid_bytes=mid_bytes,
             cloud=_at(facts, in_cloud, plan.cloud, servers),
-            back=_ways(facts, wires, plan.cloud or plan.edge or site, site),
+            back=ways(facts, wires, plan.cloud or plan.edge or site, site),
             result_bytes=result_bytes,
             down_air_s=down_air_s,
-            down_j=facts.radio_w * down_air_s,
+            radio_w=facts.radio_w,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)
     return Trip(
@@ -158,12 +156,13 @@ def _stop(work: Work, hardware: Hardware, servers: Servers | None) -> Stop:
     )
 
 
-def _ways(facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None) -> Ways:
+def ways(facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None) -> Ways:
+    """Return the wires from node to node, each with the queue of its direction; none to nowhere."""
     if there is None:
         return ()
-    ways = []
+    found = []
     for name in facts.routes[here, there]:
         wire = facts.wires[name]
-        ways.append((wire, wires[name, here]))
+        found.append((wire, wires[name, here]))
         here = wire.ends[1] if wire.ends[0] == here else wire.ends[0]
-    return tuple(ways)
+    return tuple(found)

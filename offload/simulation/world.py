@@ -21,6 +21,7 @@ from offload.simulation.journey import (
     Steps,
 )
 from offload.simulation.observing import Book, Observer
+from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Fork, Servers, Stop, Trip, Ways, look_up
 from offload.streams import Streams
@@ -66,6 +67,7 @@ class World:
         self.observer = Observer(
             knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays
         )
+        self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
@@ -102,7 +104,7 @@ class World:
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
         for journey in tuple(self.under_way.values()):
-            self._fail(journey, UNFINISHED, 0.0)
+            self._fail(journey, UNFINISHED)
 
     def _bear(self, number: int, source: Source) -> None:
         """Let a source of requests bear its first."""
@@ -124,9 +126,9 @@ class World:
             id_step=len(self.setting.sources),
         ).expect()
 
-    def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912 - one life, one page
+    def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912, PLR0915 - one life, one page
         """A request's life from its plan on: each leg tells when it ends, or None if it will wake us."""
-        device, fate, joules = journey.device, journey.fate, journey.joules
+        device, fate = journey.device, journey.fate
         due_s = journey.request.born_s + journey.request.deadline_s if way.drops_late else NEVER
         if way.overhead_s:
             yield self.clock.now + way.overhead_s
@@ -142,39 +144,43 @@ class World:
                 yield done_s
 
             journey.leg = UPLINK
-            cell, sent_s = away.cell, self.clock.now
-            coverage = device.place.presences[cell.name] if cell.shared else None
-            yield away.uplink.send(device.name, away.up_air_s, journey.wake, due_s, coverage)
+            cell, sent_s, to_edge, to_cloud = away.cell, self.clock.now, away.to_edge, away.to_cloud
+            if cell.interruption_s is None:
+                yield send(journey, away.uplink, away.up_bytes, away.up_air_s, cell.name, due_s)
+                journey.sent()
+            else:
+                cell, to_edge, to_cloud = yield from self.roaming.up(journey, away, due_s)
             if cell.shared:
                 self.observer.sent(device.name, cell, away.up_bytes, sent_s, self.clock.now)
-            journey.up_bytes = away.up_bytes
-            joules[DEVICE] += away.up_j
 
-            if away.to_edge:
+            if to_edge:
                 journey.leg = WAN
-                yield from self._forward(away.to_edge, away.up_bytes, fate[WIRE_OUT])
+                yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
             if away.edge is not None:
                 journey.leg = AT_EDGE
                 yield self._compute(journey, away.edge, EDGE, due_s)
 
-            if away.to_cloud:
+            if to_cloud:
                 journey.leg = WAN
-                yield from self._forward(away.to_cloud, away.mid_bytes, fate[WIRE_OUT])
+                yield from self._forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
             if away.cloud is not None:
                 journey.leg = IN_CLOUD
                 yield self._compute(journey, away.cloud, CLOUD, due_s)
 
-            if away.back:
-                journey.leg = WAN
-                yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
-
-            journey.leg = DOWNLINK
-            done_s = away.downlink.send(device.name, away.down_air_s, journey.wake, NEVER, coverage)
-            if done_s is None:
-                yield None
+            if cell.interruption_s is None:
+                if away.back:
+                    journey.leg = WAN
+                    yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
+                journey.leg = DOWNLINK
+                down = away.downlink, away.result_bytes, away.down_air_s
+                done_s = send(journey, *down, cell.name, NEVER)
+                if done_s is None:
+                    yield None
+                    done_s = self.clock.now
+                journey.sent()
+            else:
+                yield from self.roaming.down(journey, away)
                 done_s = self.clock.now
-            journey.down_bytes = away.result_bytes
-            joules[DEVICE] += away.down_j
 
         # Nobody waits for the answer but a policy that learns from it: else it needs no event.
         if done_s is None or self.learn is not None:
@@ -200,9 +206,9 @@ class World:
         journey.joules[place] += stop.marginal_w * seconds
         return servers.serve(now, seconds)
 
-    def _forward(self, ways: Ways, payload_bytes: float, quantile: float) -> Steps:
+    def _forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
-        for wire, queue in ways:
+        for wire, queue in on:
             sent_s = queue.serve(self.clock.now, payload_bytes * 8 / wire.rate_bps)
             yield sent_s + wire.delay_s + exponential(quantile) * wire.jitter_s
 
@@ -221,16 +227,11 @@ class World:
         if self.learn is not None:
             self.learn(outcome)
 
-    def _fail(self, journey: Journey, cause: str, air_s: float) -> None:
+    def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
-        away = journey.trip.away
-        if away is not None and air_s > 0.0:
-            if journey.leg == UPLINK:
-                journey.up_bytes += away.up_bytes * air_s / away.up_air_s
-                journey.joules[DEVICE] += away.up_j * air_s / away.up_air_s
-            else:
-                journey.down_bytes += away.result_bytes * air_s / away.down_air_s
-                journey.joules[DEVICE] += away.down_j * air_s / away.down_air_s
+        if air_s > 0.0:
+            journey.share, journey.air_s = share, air_s
+            journey.sent()
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
@@ -253,7 +254,8 @@ class World:
     def _air(self, name: str, unreachable: str) -> Air:
         cell = self.setting.cells[name]
         if cell.shared:
-            return Shared(self.clock, cell.delay_s, cell.give_up_s, unreachable)
+            roaming = cell.interruption_s is not None
+            return Shared(self.clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
         return Dedicated(self.clock, cell.delay_s)
 
     def _servers(self, name: str) -> Servers:

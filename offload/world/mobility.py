@@ -1,10 +1,13 @@
-"""Where devices are: positions between the points of a trace, and when they enter or leave a circle."""
+"""Where devices are: positions between the points of a trace, and when they are in which circle."""
 
-from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+
+from offload.world.rate import Rate
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,25 +63,47 @@ class Track:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Presence:
-    """When a device is within a circle: whether at first, and the times at which that changes."""
+def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Rate:
+    """Find when a track is within a circle: 1 within, 0 without.
 
-    at_first: bool
-    changes_s: tuple[float, ...]
-
-    def inside(self, now: float) -> bool:
-        """Tell whether the device is within."""
-        return self.at_first ^ (bisect_right(self.changes_s, now) % 2 == 1)
-
-    def changes_after(self, now: float) -> float:
-        """Tell when it next enters or leaves; infinite if never."""
-        index = bisect_right(self.changes_s, now)
-        return self.changes_s[index] if index < len(self.changes_s) else float("inf")
+    It crosses at the roots of |p + s d - c|^2 = r^2 on every piece.
+    """
+    edges = _crossings(track, centre_m, radius_m)
+    # Between these times a device is inside or outside throughout: ask at two moments of each, for at
+    # one it may just touch the circle. (A track may turn on the circle, so counting would not do.)
+    inside = np.ones(len(edges), dtype=bool)
+    for share in (0.4, 0.7):
+        away_m = _away_m(track, _moments(edges, share), centre_m)
+        inside &= away_m <= radius_m
+    return stepwise(edges, inside.astype(np.float64))
 
 
-def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Presence:
-    """Find when a track crosses a circle: the roots of |p + s d - c|^2 = r^2 on every piece."""
+def nearest(
+    track: Track, centres_m: Sequence[tuple[float, float]], radii_m: Sequence[float]
+) -> tuple[Floats, npt.NDArray[np.intp]]:
+    """Find which of some circles a track is in, of several that of the nearest centre.
+
+    Returns times (seconds), and from each time on the index of the circle, -1 for none. Two centres are
+    equally far where (c2 - c1) . (2 p - c1 - c2) = 0, which is linear on every piece.
+    """
+    times = [_crossings(track, *circle) for circle in zip(centres_m, radii_m, strict=True)]
+    for one, other in combinations(np.array(centres_m, dtype=float), 2):
+        side = (other[0] - one[0]) * (2 * track.x_m - one[0] - other[0])
+        side = side + (other[1] - one[1]) * (2 * track.y_m - one[1] - other[1])
+        turns = np.flatnonzero(side[:-1] * side[1:] < 0)
+        share = side[turns] / (side[turns] - side[turns + 1])
+        times.append(track.times_s[turns] + share * np.diff(track.times_s)[turns])
+    edges = np.unique(np.concatenate(times))
+    moments = _moments(edges, 0.55)
+    away_m = np.array([_away_m(track, moments, centre) for centre in centres_m])
+    away_m[away_m > np.array(radii_m)[:, None]] = np.inf
+    found = np.where(np.isfinite(away_m).any(0), away_m.argmin(0), -1)
+    new = np.append(True, found[1:] != found[:-1])
+    return edges[new], found[new]
+
+
+def _crossings(track: Track, centre_m: tuple[float, float], radius_m: float) -> Floats:
+    """The points of a track, and when it crosses a circle (seconds)."""
     x, y = track.x_m - centre_m[0], track.y_m - centre_m[1]
     dx, dy, dt = np.diff(x), np.diff(y), np.diff(track.times_s)
     a = dx**2 + dy**2
@@ -91,14 +116,22 @@ def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Pr
         at = (-b[moves] + sign * np.sqrt(discriminant[moves])) / a[moves]
         hit = (at > 0) & (at < 1)
         times.append(track.times_s[:-1][moves][hit] + at[hit] * dt[moves][hit])
-    # Between these times a device is inside or outside throughout: ask at two moments of each, for at
-    # one it may just touch the circle. (A track may turn on the circle, so counting would not do.)
-    edges = np.unique(np.concatenate(times))
-    lengths = np.append(np.diff(edges), 1.0)
-    inside = np.ones(len(edges), dtype=bool)
-    for share in (0.4, 0.7):
-        moments = edges + share * lengths
-        away_m = np.hypot(np.interp(moments, track.times_s, x), np.interp(moments, track.times_s, y))
-        inside &= away_m <= radius_m
-    changes = edges[1:][inside[1:] != inside[:-1]]
-    return Presence(bool(inside[0]), tuple(changes.tolist()))
+    return np.unique(np.concatenate(times))
+
+
+def _moments(edges: Floats, share: float) -> Floats:
+    return edges + share * np.append(np.diff(edges), 1.0)
+
+
+def _away_m(track: Track, moments: Floats, centre_m: tuple[float, float]) -> Floats:
+    x, y = np.interp(moments, track.times_s, track.x_m), np.interp(moments, track.times_s, track.y_m)
+    return np.hypot(x - centre_m[0], y - centre_m[1])
+
+
+def stepwise(times_s: Floats, values: Floats) -> Rate:
+    """Return a rate from times that need not begin at 0; before the first it is as from there on."""
+    times = np.maximum(times_s, 0.0)  # what was before the run does not matter
+    last = np.append(times[1:] > times[:-1], True)
+    times, values = times[last], values[last]
+    times[0] = 0.0
+    return Rate(tuple(times.tolist()), tuple(values.tolist()))

@@ -1,0 +1,90 @@
+"""Messages of devices on the move: what is left at a handover goes on over the next cell."""
+
+from collections.abc import Callable, Generator, Mapping
+
+from offload.entities import Cell
+from offload.simulation.air import Air
+from offload.simulation.arrivals import WIRE_BACK
+from offload.simulation.clock import Clock
+from offload.simulation.journey import DOWNLINK, UPLINK, WAN, Journey, Steps
+from offload.simulation.stations import InOrder
+from offload.simulation.trips import Away, Ways, ways
+from offload.world.reach import Reach
+
+NEVER = float("inf")
+
+
+def send(
+    journey: Journey, air: Air, payload_bytes: float, air_s: float, cell: str, due_s: float
+) -> float | None:
+    """Send a message over a cell; tell when it arrives, or None if that will wake the journey."""
+    journey.message_bytes, journey.share, journey.air_s = payload_bytes, 1.0, air_s
+    place = journey.device.place
+    reach = place.up if journey.leg == UPLINK else place.down
+    return air.send(journey.device.name, air_s, journey.wake, due_s, reach.speeds.get(cell))
+
+
+class Roaming:
+    """Carries messages over the cells that serve a device one after the other.
+
+    What was through before a handover waits at the old site: a request goes on over the wires from where
+    its last bit came in, a result follows its device.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        cells: Mapping[str, Cell],
+        airs: Mapping[str, tuple[Air, Air]],
+        wires: Mapping[tuple[str, str], InOrder],
+        forward: Callable[[Ways, float, float], Steps],
+    ) -> None:
+        self.clock = clock
+        self.cells = cells
+        self.airs = airs
+        self.wires = wires
+        self.forward = forward
+
+    def up(
+        self, journey: Journey, away: Away, due_s: float
+    ) -> Generator[float | None, None, tuple[Cell, Ways, Ways]]:
+        """Send a request; return the last cell, and the ways from there to edge and cloud."""
+        left_bytes, journey.share = away.up_bytes, 0.0
+        while journey.share < 1.0:
+            cell = self._serving(journey.device.place.up, away)
+            air_s = 8 * left_bytes / cell.up_bps
+            yield send(journey, self.airs[cell.name][0], left_bytes, air_s, cell.name, due_s)
+            journey.sent()
+            left_bytes *= 1.0 - journey.share
+            due_s = NEVER if journey.share else due_s  # what has begun is finished
+        if cell is away.cell:
+            return cell, away.to_edge, away.to_cloud
+        edge, cloud = journey.plan.edge, journey.plan.cloud
+        return cell, self._ways(journey, cell.node, edge), self._ways(journey, edge or cell.node, cloud)
+
+    def down(self, journey: Journey, away: Away) -> Steps:
+        """Bring a result to its device."""
+        left_bytes = away.result_bytes
+        here = journey.plan.cloud or journey.plan.edge or away.cell.node
+        journey.share = 0.0
+        while journey.share < 1.0:
+            cell = self._serving(journey.device.place.down, away)
+            if cell.node != here:
+                journey.leg = WAN
+                yield from self.forward(
+                    self._ways(journey, here, cell.node), left_bytes, journey.fate[WIRE_BACK]
+                )
+                here = cell.node
+                continue  # the device may have moved on meanwhile
+            journey.leg = DOWNLINK
+            air_s = 8 * left_bytes / cell.down_bps
+            yield send(journey, self.airs[cell.name][1], left_bytes, air_s, cell.name, NEVER)
+            journey.sent()
+            left_bytes *= 1.0 - journey.share
+
+    def _serving(self, reach: Reach, away: Away) -> Cell:
+        """The cell that serves a device, or will next; if none ever will, that of the plan."""
+        return self.cells[reach.next_cell(self.clock.now) or away.cell.name]
+
+    def _ways(self, journey: Journey, here: str, there: str | None) -> Ways:
+        return ways(journey.facts, self.wires, here, there)
