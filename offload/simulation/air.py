@@ -204,14 +204,15 @@ class Shared:
             return
         now = self.clock.now
         self._advance(now)
-        moved = self.speeds[device] != 0.0
-        if moved:
+        if self.speeds[device] != 0.0:
             self._stop(device, queue[0])
+            if queue[0].left_s <= 1e-12 * queue[0].whole_s:  # it ends at this very moment
+                self._arrive(device, queue.popleft(), now)
         self.speeds[device] = speed.at(now)
-        if self.speeds[device] == 0.0:
+        if not queue:
+            self._forget(device)
+        elif self.speeds[device] == 0.0:
             self._lost(device, queue, speed)
-        elif moved:
-            self._start(device, queue[0])
         else:
             self._next(device, now)
         self._watch(device, speed)
