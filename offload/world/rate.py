@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class Rate:
             ("edges_s", edges),
             ("sums", tuple(sums)),
         ):
-            object.__setattr__(self, name, found)  # noqa: PLC2801 - the way into a frozen dataclass
+            object.__setattr__(self, name, found)
 
     @classmethod
     def constant(cls, value: float) -> "Rate":
@@ -177,8 +177,8 @@ def _merged(
 def _fault(times_s: tuple[float, ...], values: tuple[float, ...], period_s: float) -> str | None:
     """Say what is wrong with the parts of a rate."""
     if not times_s or len(times_s) != len(values):
-        return f"a rate needs as many values as times, and one at least; it has {len(values)} and {len(times_s)}"
-    if times_s[0] != 0.0 or any(b <= a for a, b in zip(times_s, times_s[1:], strict=False)):
+        return "a rate needs as many values as times, and one at least"
+    if times_s[0] != 0.0 or any(b <= a for a, b in pairwise(times_s)):
         return "the times of a rate rise strictly from 0"
     if not times_s[-1] < period_s:
         return f"a period of {period_s:g} s ends before the last of its times, {times_s[-1]:g} s"
