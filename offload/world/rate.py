@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class Rate:
             ("edges_s", edges),
             ("sums", tuple(sums)),
         ):
-            object.__setattr__(self, name, found)  # noqa: PLC2801 - the way into a frozen dataclass
+            object.__setattr__(self, name, found)
 
     @classmethod
     def constant(cls, value: float) -> "Rate":
@@ -98,18 +98,21 @@ class Rate:
         # Zero for ever gives zero times infinity, which is less than nothing.
         if enough <= value * (start + self.edges_s[index + 1] - begin_s):
             return begin_s + amount / value
-        before = self.sums[index] + value * (begin_s - start - self.times_s[index])
-        if before + enough > self.sums[-1]:
-            if self.period_s == INFINITE or self.sums[-1] == 0.0:
+        before, total = self.sums[index] + value * (begin_s - start - self.times_s[index]), self.sums[-1]
+        if before + enough > total:
+            if self.period_s == INFINITE or total == 0.0:
                 return INFINITE
-            laps = math.ceil((before + enough) / self.sums[-1]) - 1
+            laps = math.ceil((before + enough) / total) - 1
+            if before - laps * total + enough <= 0.0:  # a lap too many, by a rounding error
+                laps -= 1
             start = (round(start / self.period_s) + laps) * self.period_s
-            before -= laps * self.sums[-1]
-        piece = max(bisect_left(self.sums, before + enough), 1) - 1
-        if piece >= len(self.values):  # one lap too few, by a rounding error
-            return start + self.period_s
-        ends_s = start + self.times_s[piece] + (before + amount - self.sums[piece]) / self.values[piece]
-        return max(begin_s, ends_s)
+            before -= laps * total
+        # The first piece at whose end the sum suffices; its rate is not zero.
+        piece = bisect_left(self.sums, min(before + enough, total)) - 1
+        return max(
+            begin_s,
+            start + self.times_s[piece] + (before + amount - self.sums[piece]) / self.values[piece],
+        )
 
     def _find(self, now: float) -> tuple[float, int]:
         """Return the lap and the piece that hold a moment.
@@ -174,8 +177,8 @@ def _merged(
 def _fault(times_s: tuple[float, ...], values: tuple[float, ...], period_s: float) -> str | None:
     """Say what is wrong with the parts of a rate."""
     if not times_s or len(times_s) != len(values):
-        return f"a rate needs as many values as times, and one at least; it has {len(values)} and {len(times_s)}"
-    if times_s[0] != 0.0 or any(b <= a for a, b in zip(times_s, times_s[1:], strict=False)):
+        return "a rate needs as many values as times, and one at least"
+    if times_s[0] != 0.0 or any(b <= a for a, b in pairwise(times_s)):
         return "the times of a rate rise strictly from 0"
     if not times_s[-1] < period_s:
         return f"a period of {period_s:g} s ends before the last of its times, {times_s[-1]:g} s"
