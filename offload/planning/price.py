@@ -49,18 +49,17 @@ class Prices:
 
 
 def price(request: Request, seen: Observation) -> Prices:
-    """Return the price of every plan open to a request.
-
-    All that prices depend on stands in the observation for now; sizes drawn per request will not.
-    """
-    del request
-    return price_at(seen)
+    """Return the price of every plan open to a request, whose input may be larger than others."""
+    return price_at(seen, input_bytes=request.input_bytes)
 
 
-def price_at(seen: Observation, table: Columns | None = None) -> Prices:
+def price_at(
+    seen: Observation, table: Columns | None = None, input_bytes: float | None = None
+) -> Prices:
     """Follow every plan's legs in time: at a station, start = max(arrival, now + its backlog).
 
-    Plans that leave the device exist only while a cell serves it. A `table` of others may be given.
+    Plans that leave the device exist only while a cell serves it. A `table` of others may be given, and
+    the bytes of an input that is not of the mean size.
     """
     facts, serving = seen.facts, seen.serving
     if table is None:
@@ -77,7 +76,11 @@ def price_at(seen: Observation, table: Columns | None = None) -> Prices:
         return _mixed(table, latency_s, energy_j, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
-    up_s = table.up_bytes * (8 / uplink.rate_bps)
+    up_bytes = table.up_bytes
+    if input_bytes is not None and input_bytes != facts.input_bytes:
+        up_bytes = np.where(table.raw, input_bytes, up_bytes)
+        energy_j = energy_j + (up_bytes - table.up_bytes) * (8 * facts.radio_w / cell.up_bps)
+    up_s = up_bytes * (8 / uplink.rate_bps)
     down_s = table.result_bytes * (8 / uplink.down_bps) + cell.delay_s
     own_queue_s = 8 * uplink.queued_bytes / uplink.rate_bps
     for way in table.ways:
@@ -87,11 +90,12 @@ def price_at(seen: Observation, table: Columns | None = None) -> Prices:
         here = cell.node
         elapsed = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
         if way.edge is not None:
-            elapsed = _over(here, way.edge, elapsed, table.up_bytes[rows], seen)
+            elapsed = _over(here, way.edge, elapsed, up_bytes[rows], seen)
             elapsed = _queued(way.edge, elapsed, seen) + edge_s[rows]
             here = way.edge
         if way.cloud is not None:
-            elapsed = _over(here, way.cloud, elapsed, table.mid_bytes[rows], seen)
+            sent = up_bytes if way.edge is None else table.mid_bytes
+            elapsed = _over(here, way.cloud, elapsed, sent[rows], seen)
             elapsed = _queued(way.cloud, elapsed, seen) + cloud_s[rows]
             here = way.cloud
         elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)

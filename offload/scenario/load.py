@@ -17,7 +17,7 @@ from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
-from offload.scenario.references import check_names, check_plans, find_tracks
+from offload.scenario.references import Births, check_names, check_plans, find_births, find_tracks
 from offload.scenario.schema import ScenarioFile
 from offload.scenario.setup import Setting, setup
 from offload.world.mobility import Track
@@ -38,6 +38,7 @@ class Scenario:
     raw: Mapping[str, Any]
     catalogue: Catalogue
     tracks: Mapping[str, Mapping[str, Track]]
+    births: Mapping[tuple[str, str], Births]
     policy: Choice | None
     compared: tuple[Choice, ...]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
@@ -51,6 +52,8 @@ class Scenario:
             for name, track in self.tracks[group].items():
                 text += f"{group}{name}{track.times_s.tobytes()!r}{track.x_m.tobytes()!r}"
                 text += f"{track.y_m.tobytes()!r}"
+        for key in sorted(self.births):
+            text += f"{key}{[(name, each.tobytes()) for name, each in self.births[key].items()]}"
         for facts in self.setting(0.0).facts:
             text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
             for place, known in facts.profiles.items():
@@ -108,7 +111,9 @@ class Scenario:
     def setting(self, overhead_s: float) -> Setting:
         """Return what a world is made of; one for all replications, since it never changes."""
         if overhead_s not in self._settings:
-            self._settings[overhead_s] = setup(self.file, self.catalogue, self.tracks, overhead_s)
+            self._settings[overhead_s] = setup(
+                self.file, self.catalogue, self.tracks, self.births, overhead_s
+            )
         return self._settings[overhead_s]
 
 
@@ -156,6 +161,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     except ProfileError as error:
         raise ScenarioError(str(error).splitlines()) from error
     tracks = find_tracks(file, base, faults)
+    births = find_births(file, base, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
     compared: list[Choice] = []
     for number, table in enumerate(file.compare.policies if file.compare else ()):
@@ -167,7 +173,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             faults.append((key, f'label "{choice.label}" is taken; add another label'))
         compared.append(choice)
     if not faults:
-        scenario = Scenario(path, base, file, raw, catalogue, tracks, policy, tuple(compared))
+        scenario = Scenario(path, base, file, raw, catalogue, tracks, births, policy, tuple(compared))
         try:
             faults += check_plans(scenario.setting(0.0))
         except ProfileError as error:

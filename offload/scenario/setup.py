@@ -1,5 +1,6 @@
 """From a checked scenario to what the world needs: devices with their facts, cells, wires, nodes."""
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -7,8 +8,10 @@ from heapq import heappop, heappush
 from offload.entities import Cell, Facts, Node, Wire
 from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
-from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
+from offload.scenario.schema import DeviceGroup, ScenarioFile
+from offload.scenario.tasks import Crops, SceneTable, Stage, Task
 from offload.world.births import Births
+from offload.world.demand import Counts, Inputs, Scene, Sizes
 from offload.world.mobility import Track, nearest, presence
 from offload.world.rate import Rate
 from offload.world.reach import Place, Reach, attachments
@@ -25,14 +28,35 @@ class Device:
     place: Place
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a task asks of one network: for inputs of which sizes.
+
+    Of a frame that needs several: `after` which others, and for how many crops.
+    """
+
+    facts: Facts
+    inputs: Inputs
+    after: tuple[str, ...]
+    counts: Counts
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where requests come from: one task (one stream of it) of one device."""
+    """Where requests come from: one task (one stream of it) of one device, and its parts.
+
+    There is one part, or a frame needs several, by stage and each behind those that it comes after.
+    """
 
     device: Device
-    facts: Facts
+    parts: tuple[Part, ...]
     births: Births
     stream: int
+
+    @property
+    def facts(self) -> Facts:
+        """Those of its first part; what concerns the whole task is the same in all."""
+        return self.parts[0].facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +78,13 @@ def setup(
     file: ScenarioFile,
     catalogue: Catalogue,
     tracks: Mapping[str, Mapping[str, Track]],
+    births: Mapping[tuple[str, str], Mapping[str, "array[float]"]],
     overhead_s: float = 0.0,
 ) -> Setting:
-    """Build a setting. `tracks` holds the trace of each moving group by id; names must be checked."""
+    """Build a setting; names must be checked.
+
+    `tracks` holds the trace of each moving group by id, `births` those of births by group and task.
+    """
     nodes = {
         name: Node(
             name=name,
@@ -88,11 +116,19 @@ def setup(
         ]
         devices += made
         for name, task in table.tasks.items():
-            facts = _facts(group, table, name, task, catalogue, nodes, mine, wires, routes, overhead_s)
-            all_facts.append(facts)
-            births = Births(task.arrivals, task.every, task.jitter, task.on or 0.0, task.off or 0.0)
+            parts = []
+            for stage, asked in task.networks.items():
+                inputs = _inputs(asked, group, file, tracks)
+                facts = _facts(
+                    group, table, name, task, stage, asked, inputs, catalogue, nodes, mine, wires,
+                    routes, overhead_s,
+                )  # fmt: skip
+                all_facts.append(facts)
+                counts = _counts(asked.count, group, file, tracks)
+                parts.append(Part(facts, inputs, tuple(asked.after), counts))
+            traces = births.get((group, name), {})
             sources += [
-                Source(device, facts, births, stream)
+                Source(device, tuple(parts), _births(task, traces.get(device.name)), stream)
                 for device in made
                 for stream in range(task.streams)
             ]
@@ -183,19 +219,65 @@ def _tracks(group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Tr
     return [Track.standing(table.at or (0.0, 0.0))] * table.count
 
 
+def _births(task: Task, trace: "array[float] | None") -> Births:
+    return Births(
+        task.arrivals,
+        task.every or 0.0,
+        task.jitter,
+        task.on or 0.0,
+        task.off or 0.0,
+        tuple((state.every, state.stay) for state in task.states or ()),
+        trace or array("d"),
+        task.repeat or float("inf"),
+    )
+
+
+def _inputs(
+    asked: Stage, group: str, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]
+) -> Inputs:
+    table, objects = asked.input, asked.scene
+    sizes = None
+    if table.distribution != "constant":
+        most = float("inf") if table.max is None else table.max
+        sizes = Sizes(table.min or 0.0, most, table.mean_bytes, table.cv)
+    if objects is None:
+        return Inputs(table.mean_bytes, sizes)
+    scene = _scene(objects, group, file, tracks)
+    return Inputs(table.mean_bytes, sizes, scene, objects.per_object)
+
+
+def _counts(
+    crops: Crops, group: str, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]
+) -> Counts:
+    if crops.mean is not None:
+        return Counts.poisson(crops.mean, crops.at_most)
+    every_time = Counts.exactly(crops.at_most)
+    if crops.scene is None:
+        return every_time
+    return Counts(every_time.cumulative, _scene(crops.scene, group, file, tracks))
+
+
+def _scene(
+    table: SceneTable, group: str, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]
+) -> Scene:
+    groups = dict.fromkeys(table.groups)
+    found = [track for each in groups for track in _tracks(each, file.devices[each], tracks)]
+    return Scene.of(found, table.within, itself=group in groups)
+
+
 def _facts(
-    group: str, table: DeviceGroup, name: str, task: Task, catalogue: Catalogue,
-    nodes: Mapping[str, Node], cells: Mapping[str, Cell], wires: Mapping[str, Wire],
-    routes: Mapping[tuple[str, str], tuple[str, ...]], overhead_s: float,
+    group: str, table: DeviceGroup, name: str, task: Task, stage: str | None, asked: Stage,
+    inputs: Inputs, catalogue: Catalogue, nodes: Mapping[str, Node], cells: Mapping[str, Cell],
+    wires: Mapping[str, Wire], routes: Mapping[tuple[str, str], tuple[str, ...]], overhead_s: float,
 ) -> Facts:  # fmt: skip
-    variants = candidates(task, catalogue)
+    variants = candidates(asked, catalogue)
     places = {"device": table.hardware} | {node.name: node.hardware.name for node in nodes.values()}
     profiles = {
         place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}
         for place, hardware in places.items()
     }
     results = {
-        v: float(v.cuts[-1].payload_bytes) if task.result is None else task.result for v in variants
+        v: float(v.cuts[-1].payload_bytes) if asked.result is None else asked.result for v in variants
     }
     return Facts(
         group=group,
@@ -203,9 +285,9 @@ def _facts(
         hardware=catalogue.hardware(table.hardware),
         radio_w=table.radio_power,
         deadline_s=task.deadline,
-        input_bytes=task.input,
+        input_bytes=inputs.mean_bytes,
         result_bytes=results,
-        private=task.private,
+        private=asked.private,
         late=task.late,
         overhead_s=overhead_s,
         variants=tuple(v for v in variants if any(v in known for known in profiles.values())),
@@ -214,16 +296,18 @@ def _facts(
         cells=cells,
         wires=wires,
         routes=routes,
-        codecs=tuple(dict.fromkeys(task.codecs)),
-        confidences=tuple(dict.fromkeys(task.confidences)),
+        codecs=tuple(dict.fromkeys(asked.codecs)),
+        confidences=tuple(dict.fromkeys(asked.confidences)),
+        stage=stage,
+        most_input_bytes=None if inputs.equal else inputs.most_bytes,
     )
 
 
-def candidates(task: Task, catalogue: Catalogue) -> list[Variant]:
-    """Return the forms of a task's networks that it allows."""
+def candidates(asked: Stage, catalogue: Catalogue) -> list[Variant]:
+    """Return the forms of a task's networks, or of a stage's, that it allows."""
     return [
         variant
-        for model in task.models
+        for model in asked.models
         for variant in catalogue.variants(model)
-        if task.variants is None or variant.name in task.variants
+        if asked.variants is None or variant.name in asked.variants
     ]

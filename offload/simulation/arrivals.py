@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 from msgspec import Struct, field
 
-from offload.entities import Facts, Question, Request
-from offload.scenario.setup import Device
+from offload.entities import Question, Request
+from offload.scenario.setup import Device, Part
 from offload.simulation.clock import Clock
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.observing import Observer
@@ -26,12 +26,13 @@ FATE_NUMBERS = 6
 class Arrivals(Struct):
     """One task of one device: draws the next birth, and asks about each request that is born.
 
-    Compact, since there may be many thousands: the births and Fates that lie ready are arrays.
+    Compact, since there may be many thousands: the births and Fates that lie ready are arrays. `sizes`
+    are the quantiles of inputs that are not all of one size.
     """
 
     clock: Clock
     device: Device
-    facts: Facts
+    part: Part
     compute: InOrder
     observer: Observer
     asked: list[Question]
@@ -39,6 +40,7 @@ class Arrivals(Struct):
     fail: Fail
     births: Iterator[float]
     chance: np.random.Generator
+    sizes: Iterator[float] | None
     last_s: float
     next_id: int
     id_step: int
@@ -49,6 +51,8 @@ class Arrivals(Struct):
         """Await the next birth, if it falls into the run."""
         if not self.ahead:
             self.ahead = array("d", islice(self.births, AHEAD))[::-1]
+            if not self.ahead:  # a trace has ended
+                return
         next_s = self.ahead.pop()
         if next_s < self.last_s:
             self.clock.at(next_s, self.born)
@@ -59,9 +63,12 @@ class Arrivals(Struct):
             self.fates = array("d", self.chance.random(AHEAD * FATE_NUMBERS).tobytes())
         fate = self.fates[-FATE_NUMBERS:]
         del self.fates[-FATE_NUMBERS:]
-        now, device, facts = self.clock.now, self.device, self.facts
+        now, device, facts = self.clock.now, self.device, self.part.facts
+        input_bytes = facts.input_bytes
+        if self.sizes is not None:
+            input_bytes = self.part.inputs.at(next(self.sizes), now, device.place.track)
         request = Request(
-            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, facts.input_bytes
+            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes
         )
         self.under_way[self.next_id] = Journey(
             self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3

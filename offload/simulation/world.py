@@ -24,7 +24,7 @@ from offload.simulation.observing import Book, Observer
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Fork, Servers, Stop, Trip, Ways, look_up
-from offload.streams import Streams
+from offload.streams import Streams, uniforms
 from offload.world import births
 
 UNFINISHED = "unfinished"
@@ -98,6 +98,8 @@ class World:
                 journey = self.under_way[question.request.id]
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT])
+                if way.sized:
+                    way = way.carrying(question.request.input_bytes)
                 journey.plan, journey.trip = plan, way
                 journey.steps = self._live(journey, way)
                 journey.go_on()
@@ -108,19 +110,21 @@ class World:
 
     def _bear(self, number: int, source: Source) -> None:
         """Let a source of requests bear its first."""
-        device, facts = source.device, source.facts
-        name = (device.name, facts.task, str(source.stream))
+        device, part = source.device, source.parts[0]
+        name = (device.name, part.facts.task, str(source.stream))
+        chance = self.streams.generator
         Arrivals(
             clock=self.clock,
             device=device,
-            facts=facts,
+            part=part,
             compute=self.compute[device.name],
             observer=self.observer,
             asked=self.asked,
             under_way=self.under_way,
             fail=self._fail,
-            births=births.times(source.births, self.streams.generator("births", *name)),
-            chance=self.streams.generator("fate", *name),
+            births=births.times(source.births, chance("births", *name)),
+            chance=chance("fate", *name),
+            sizes=None if part.inputs.equal else uniforms(chance("sizes", *name)),
             last_s=self.setting.duration_s,
             next_id=number,
             id_step=len(self.setting.sources),
