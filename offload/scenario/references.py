@@ -53,7 +53,7 @@ def _networks(file: ScenarioFile) -> Iterator[tuple[Key, Stage]]:
     """Yield what is asked of each network, and where that stands."""
     for group, devices in file.devices.items():
         for name, task in devices.tasks.items():
-            for stage, asked in task.networks.items():
+            for stage, asked in task.networks:
                 yield ("devices", group, "tasks", name, *(("stages", stage) if stage else ())), asked
 
 

@@ -117,7 +117,7 @@ def setup(
         devices += made
         for name, task in table.tasks.items():
             parts = []
-            for stage, asked in task.networks.items():
+            for stage, asked in task.networks:
                 inputs = _inputs(asked, group, file, tracks)
                 facts = _facts(
                     group, table, name, task, stage, asked, inputs, catalogue, nodes, mine, wires,

@@ -216,13 +216,12 @@ class Task(Inference):
         return self
 
     @property
-    def networks(self) -> dict[str | None, Stage]:
-        """What is asked of each network, by stage; under None if one is all that the task needs."""
+    def networks(self) -> tuple[tuple[str | None, Stage], ...]:
+        """The stages and their names, or the one network that is all that the task needs, and None."""
         if self.stages:
-            return {**self.stages}
-        return {
-            None: Stage.model_construct(**{key: getattr(self, key) for key in Inference.model_fields})
-        }
+            return tuple(self.stages.items())
+        asked = {key: getattr(self, key) for key in Inference.model_fields}
+        return ((None, Stage.model_construct(**asked)),)
 
     @property
     def rate_hz(self) -> float:

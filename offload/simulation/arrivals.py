@@ -1,15 +1,17 @@
 """Where requests come from: each source lets them be born, one after the other, and ask."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
 from msgspec import Struct, field
 
-from offload.entities import Question, Request
+from offload.entities import Facts, Question, Request
 from offload.scenario.setup import Device, Part
 from offload.simulation.clock import Clock
+from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.observing import Observer
 from offload.simulation.stations import InOrder
@@ -27,12 +29,13 @@ class Arrivals(Struct):
     """One task of one device: draws the next birth, and asks about each request that is born.
 
     Compact, since there may be many thousands: the births and Fates that lie ready are arrays. `sizes`
-    are the quantiles of inputs that are not all of one size.
+    are the quantiles of inputs that are not all of one size. Where a frame needs several networks,
+    `chances` has a generator for each of the parts.
     """
 
     clock: Clock
     device: Device
-    part: Part
+    parts: Sequence[Part]
     compute: InOrder
     observer: Observer
     asked: list[Question]
@@ -41,6 +44,7 @@ class Arrivals(Struct):
     births: Iterator[float]
     chance: np.random.Generator
     sizes: Iterator[float] | None
+    chances: Sequence[np.random.Generator]
     last_s: float
     next_id: int
     id_step: int
@@ -55,7 +59,7 @@ class Arrivals(Struct):
                 return
         next_s = self.ahead.pop()
         if next_s < self.last_s:
-            self.clock.at(next_s, self.born)
+            self.clock.at(next_s, self.frame_born if self.chances else self.born)
 
     def born(self, _event: object) -> None:
         """Let a request be born: fix its Fate, look around and ask."""
@@ -63,17 +67,66 @@ class Arrivals(Struct):
             self.fates = array("d", self.chance.random(AHEAD * FATE_NUMBERS).tobytes())
         fate = self.fates[-FATE_NUMBERS:]
         del self.fates[-FATE_NUMBERS:]
-        now, device, facts = self.clock.now, self.device, self.part.facts
+        now, device, part = self.clock.now, self.device, self.parts[0]
+        facts = part.facts
         input_bytes = facts.input_bytes
         if self.sizes is not None:
-            input_bytes = self.part.inputs.at(next(self.sizes), now, device.place.track)
+            input_bytes = part.inputs.at(next(self.sizes), now, device.place.track)
         request = Request(
             self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes
         )
-        self.under_way[self.next_id] = Journey(
-            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
-        )
         self.next_id += self.id_step
+        self.ask(request, facts, fate)
+        self.expect()
+
+    def frame_born(self, _event: object) -> None:
+        """Let a frame be born that needs several networks: fix what each of its requests will meet.
+
+        They have their ids and their Fates now, whenever they will ask, and so under every policy.
+        """
+        now, device, facts = self.clock.now, self.device, self.parts[0].facts
+        number, track = self.next_id, device.place.track
+        crops = []
+        for part, chance in zip(self.parts, self.chances, strict=True):
+            count = part.counts.at(chance.random(), now, track)
+            fates = chance.random((count, FATE_NUMBERS + 1))
+            ids = range(
+                self.next_id + self.id_step, self.next_id + self.id_step * (count + 1), self.id_step
+            )
+            crops.append([
+                Crop(each, part.inputs.at(float(fate[-1]), now, track), array("d", fate[:-1].tobytes()))
+                for each, fate in zip(ids, fates, strict=True)
+            ])  # fmt: skip
+            self.next_id += self.id_step * count
+        self.next_id += self.id_step
+        first = [each for part, each in zip(self.parts, crops, strict=True) if not part.after]
+        input_bytes = sum(crop.input_bytes for each in first for crop in each)
+        root = Request(number, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes)
+        Frame(root, self.parts, crops, self._ask_about).go_on()
+        self.expect()
+
+    def _ask_about(self, frame: Frame, part: Part, crop: Crop) -> None:
+        """Ask about a crop at this very moment, but behind those that do so already.
+
+        So that what is decided of one is known to the device when it decides about the next.
+        """
+        self.clock.at(self.clock.now, partial(self._ask_now, frame, part, crop))
+
+    def _ask_now(self, frame: Frame, part: Part, crop: Crop, _event: object) -> None:
+        root, now, stage = frame.root, self.clock.now, part.facts.stage
+        left_s = root.born_s + root.deadline_s - now
+        request = Request(
+            crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes, root.id, stage
+        )
+        self.ask(request, part.facts, crop.fate, frame)
+
+    def ask(
+        self, request: Request, facts: Facts, fate: Sequence[float], frame: Frame | None = None
+    ) -> None:
+        """Look around and ask about a request."""
+        now, device = request.born_s, self.device
+        self.under_way[request.id] = Journey(
+            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3, frame
+        )
         seen = self.observer.observe(now, device, self.compute, facts, fate)
         self.asked.append(Question(device.name, request, seen))
-        self.expect()

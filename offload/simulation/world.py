@@ -110,13 +110,14 @@ class World:
 
     def _bear(self, number: int, source: Source) -> None:
         """Let a source of requests bear its first."""
-        device, part = source.device, source.parts[0]
-        name = (device.name, part.facts.task, str(source.stream))
+        device, parts = source.device, source.parts
+        name = (device.name, source.facts.task, str(source.stream))
         chance = self.streams.generator
+        stages = [part.facts.stage for part in parts if part.facts.stage is not None]
         Arrivals(
             clock=self.clock,
             device=device,
-            part=part,
+            parts=parts,
             compute=self.compute[device.name],
             observer=self.observer,
             asked=self.asked,
@@ -124,7 +125,8 @@ class World:
             fail=self._fail,
             births=births.times(source.births, chance("births", *name)),
             chance=chance("fate", *name),
-            sizes=None if part.inputs.equal else uniforms(chance("sizes", *name)),
+            sizes=None if parts[0].inputs.equal else uniforms(chance("sizes", *name)),
+            chances=[chance("fate", *name, stage) for stage in stages],
             last_s=self.setting.duration_s,
             next_id=number,
             id_step=len(self.setting.sources),
@@ -186,8 +188,8 @@ class World:
                 yield from self.roaming.down(journey, away)
                 done_s = self.clock.now
 
-        # Nobody waits for the answer but a policy that learns from it: else it needs no event.
-        if done_s is None or self.learn is not None:
+        # Only a policy that learns and a frame that goes on wait for the answer: else it needs no event.
+        if done_s is None or self.learn is not None or journey.frame is not None:
             yield done_s
         if done_s is not None and done_s <= self.end_s:
             self._end(journey, "", done_s)
@@ -227,6 +229,13 @@ class World:
                 correct = way.right[int(number * len(way.right))] == 1
         outcome = journey.outcome(ended_s, cause, correct)
         del self.under_way[journey.request.id]
+        self._tell(outcome)
+        if journey.frame is not None:
+            whole = journey.frame.take(outcome, journey.spent_s)
+            if whole is not None:
+                self._tell(whole)
+
+    def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         if self.learn is not None:
             self.learn(outcome)
