@@ -76,11 +76,15 @@ def explain(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Fault]:
 # What pydantic says in its own words.
 _WORDS = {
     "missing": "missing; it must be given",
-    "too_short": "give at least one",
 }
 
 
 def _say(fault: Any, key: Key, what: str) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    if fault["type"] == "too_short":
+        least = fault["ctx"]["min_length"]
+        return f"give at least {'one' if least == 1 else least}"
+    if fault["type"] == "too_long":
+        return f"give at most {fault['ctx']['max_length']}"
     given = f"{reprlib.repr(fault['input']):.60}"
     if fault["type"] == "extra_forbidden":
         known = _fields(key[:-1])

@@ -39,7 +39,7 @@ class Input(Table):
         may = {"min", "max"} if self.distribution == "log-normal" else set()
         given = {key for key in ("mean", "cv", "min", "max") if getattr(self, key) is not None}
         needed = needs[self.distribution]
-        other = f'belongs to another distribution than "{self.distribution}"'
+        other = f'has no meaning where distribution = "{self.distribution}"'
         _refuse((key, other) for key in sorted(given - needed - may))
         _refuse((key, "missing; it must be given") for key in sorted(needed - given))
         low, high = self.min or 0.0, self.max if self.max is not None else float("inf")
