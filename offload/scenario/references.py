@@ -21,6 +21,7 @@ def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
         *_wrong_hardware(file, catalogue),
         *_wrong_models(file, catalogue),
         *_wrong_links(file),
+        *_cut_off(file),
     ]
 
 
@@ -97,6 +98,23 @@ def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
             yield ("links", name, "from"), near(str(link.from_), file.nodes, "node")
         elif link.from_ == link.to:
             yield ("links", name, "to"), "a wire must lead to another node"
+
+
+def _cut_off(file: ScenarioFile) -> Iterator[Fault]:
+    """Check that what a device hands over half-way can get from each site to each other."""
+    roaming = {name: link for name, link in file.links.items() if link.handover is not None}
+    wires = [{str(link.from_), link.to} for link in file.links.values() if not link.is_cell]
+    for name, link in roaming.items():
+        reached = {next(iter(roaming.values())).to}
+        while new := {node for wire in wires if wire & reached for node in wire} - reached:
+            reached |= new
+        if link.to not in reached:
+            first = next(iter(roaming))
+            what = (
+                f'no wires lead from {link.to} to {file.links[first].to}, the site of "{first}", which'
+                " hands devices over too; add a link with a rate between them"
+            )
+            yield ("links", name, "handover"), what
 
 
 def find_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str, dict[str, Track]]:

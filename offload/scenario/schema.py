@@ -260,6 +260,9 @@ class Link(Table):
         if self.is_cell and (self.up is None or self.down is None):
             msg = "a cell needs up and down, a wire needs rate"
             raise ValueError(msg)
+        if self.handover is not None and self.shared is False:
+            msg = "handover: belongs to shared cells; leave out shared = false"
+            raise ValueError(msg)
         if not self.is_cell and not isinstance(self.from_, str):
             msg = "a wire leads from one node to one node"
             raise ValueError(msg)

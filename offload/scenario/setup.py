@@ -167,7 +167,7 @@ def _place(track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -
         attached = attachments([0.0, *times[1:].tolist()], serving, interruption_s)
         never = Rate.constant(0.0)
         speeds |= {name: attached.get(name, never) for name in roaming}
-    reach = Reach(speeds, roaming)
+    reach = Reach({name: speed for name, speed in speeds.items() if speed.values != (1.0,)}, roaming)
     return Place(track, cells, centres, reach, reach)
 
 

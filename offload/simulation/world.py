@@ -232,6 +232,8 @@ class World:
         if air_s > 0.0:
             journey.share, journey.air_s = share, air_s
             journey.sent()
+        if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
+            cause = OUT_OF_RANGE
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
