@@ -104,7 +104,10 @@ def test_interference_by_hand(bare: Preset) -> None:
     assert alone.down[0].bps == pytest.approx([budget(bare, 100.0).down_bps])
     assert beside.down[0].bps == pytest.approx([156 / 1024 * 100e6 * bare.down_usable])
     assert beside.down[1].bps == pytest.approx(alone.down[1].bps)  # a has no load
-    assert beside.up[0].bps <= alone.up[0].bps
+    # At the site 34.7 dB, less the 6 dB by which a loaded neighbour raises the noise: CQI 14.
+    assert alone.up[0].bps == pytest.approx([948 * 8 / 1024 * 100e6 * bare.up_usable])
+    assert beside.up[0].bps == pytest.approx([885 * 8 / 1024 * 100e6 * bare.up_usable])
+    assert beside.up[1].bps == pytest.approx(alone.up[1].bps)
 
 
 def test_a_wide_band_interferes_with_a_narrow_one_by_its_part(bare: Preset) -> None:
@@ -168,16 +171,18 @@ def test_a_standing_device_has_one_of_each() -> None:
 
 
 def test_fading_moves_rates_and_not_handovers(bare: Preset) -> None:
-    sites, stands = [site("a", 0.0, bare), site("b", 500.0, bare)], Track.standing((250.0, 0.0))
+    sites, stands = [site("a", -900.0, bare), site("b", 900.0, bare)], Track.standing((0.0, 0.0))
     still, faded, calm = (
         reception(sites, stands, fading=fading)
         for fading in (None, Fading(0.1), Fading(0.1, rician_k=1e9))
     )
     assert faded.serving.cells.tolist() == still.serving.cells.tolist() == [0]
-    assert np.array_equal(calm.up[0].bps, still.up[0].bps)
-    changes_s = faded.up[0].times_s
-    assert len(changes_s) > 300  # of 600 blocks
-    assert np.round(changes_s * 10, 9) % 1 == pytest.approx(0.0)
+    for calm_rate, still_rate, rate in zip(
+        calm.up + calm.down, still.up + still.down, faded.up + faded.down, strict=True
+    ):
+        assert np.array_equal(calm_rate.bps, still_rate.bps)
+        assert len(rate.bps) > 300  # of 600 blocks
+        assert np.round(rate.times_s * 10, 9) % 1 == pytest.approx(0.0)
     assert not np.array_equal(faded.up[0].bps, faded.up[1].bps)  # each cell fades on its own
 
 
