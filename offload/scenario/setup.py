@@ -1,7 +1,7 @@
 """From a checked scenario to what the world needs: devices with their facts, cells, wires, nodes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import dist
 
@@ -10,10 +10,9 @@ from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
 from offload.world.births import Births
-from offload.world.mobility import Presence, Track, presence
+from offload.world.mobility import Track, presence
 
 GIVE_UP_S = 1.0
-EVERYWHERE = Presence(at_first=True, changes_s=())
 
 
 class Place:
@@ -23,14 +22,12 @@ class Place:
         self.track = track
         self.centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
         self.presences = {
-            name: presence(track, self.centres[name], cell.range_m)
-            if cell.range_m < float("inf")
-            else EVERYWHERE
-            for name, cell in cells.items()
+            name: presence(track, self.centres[name], cell.range_m) for name, cell in cells.items()
         }
         # What never changes: of a device that stands; the order of cells, where there is one.
         self.order = tuple(cells) if len(cells) < 2 else None
-        self.fixed = self._at(0.0) if len(track.times_s) == 1 else None
+        stands = len(track.times_s) == 1 and all(not p.changes_s for p in self.presences.values())
+        self.fixed = self._at(0.0) if stands else None
 
     def cells(self, now: float) -> tuple[tuple[str, ...], str | None]:
         """Return all its cells, the nearest first, and the one that serves it: the nearest in range."""
@@ -47,11 +44,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Device:
-    """One device: its name, its kind and where it is."""
+    """One device: its name, its kind, where it is, and from when to when it exists."""
 
     name: str
     group: str
     place: Place
+    enters_s: float = field(init=False)
+    leaves_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "enters_s", self.place.track.enters_s)
+        object.__setattr__(self, "leaves_s", self.place.track.leaves_s)
 
 
 @dataclass(frozen=True, slots=True)

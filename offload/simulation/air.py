@@ -220,15 +220,24 @@ class Shared:
             self.stalled.discard(device)
         transfer.fail(cause)
 
+    def drop(self, device: str, now: float, cause: str) -> None:
+        """Let everything of a device fail that is not through."""
+        queue = self.queues.pop(device, None)
+        if queue is None:
+            return
+        self._advance(now)
+        if device in self.stalled:
+            self.stalled.discard(device)
+        else:
+            self._stop(device, queue[0])
+        self._arm(now)
+        for transfer in queue:
+            transfer.fail(cause)
+
     def close(self, now: float, cause: str) -> None:
         """Let everything fail that is not through."""
-        self._advance(now)
-        for device, queue in tuple(self.queues.items()):
-            if device not in self.stalled:
-                self._stop(device, queue[0])
-            for transfer in queue:
-                transfer.fail(cause)
-        self.queues.clear()
+        for device in tuple(self.queues):
+            self.drop(device, now, cause)
 
 
 class Dedicated:
@@ -271,8 +280,11 @@ class Dedicated:
         left_s: float = self.free_s.get(device, 0.0) - self.clock.now
         return left_s if left_s > 0.0 else 0.0
 
-    def close(self, now: float, cause: str) -> None:
+    def drop(self, device: str, now: float, cause: str) -> None:
         """Do nothing: what a hop will have sent was told when it was handed over."""
+
+    def close(self, now: float, cause: str) -> None:
+        """Do nothing, as above."""
 
 
 Air = Shared | Dedicated

@@ -7,18 +7,22 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """A way through the plane: straight at constant speed from point to point.
 
-    `times_s` rise strictly. Before the first point and after the last, the device stands there.
+    `times_s` rise strictly. Before the first point and after the last, the device stands there. It
+    exists from `enters_s` until `leaves_s`.
     """
 
     times_s: Floats
     x_m: Floats
     y_m: Floats
+    enters_s: float = -FOREVER
+    leaves_s: float = FOREVER
 
     @classmethod
     def standing(cls, at_m: tuple[float, float]) -> "Track":
@@ -30,6 +34,10 @@ class Track:
         x = np.interp(now, self.times_s, self.x_m)
         y = np.interp(now, self.times_s, self.y_m)
         return float(x), float(y)
+
+    def present_s(self, until_s: float) -> float:
+        """Return for how long it exists between time 0 and `until_s`."""
+        return max(0.0, min(until_s, self.leaves_s) - max(0.0, self.enters_s))
 
     @property
     def closed(self) -> bool:
@@ -74,12 +82,37 @@ class Presence:
     def changes_after(self, now: float) -> float:
         """Tell when it next enters or leaves; infinite if never."""
         index = bisect_right(self.changes_s, now)
-        return self.changes_s[index] if index < len(self.changes_s) else float("inf")
+        return self.changes_s[index] if index < len(self.changes_s) else FOREVER
+
+    def while_it_exists(self, track: Track) -> "Presence":
+        """Return the same for a device that is nowhere before it enters and after it leaves."""
+        first_s, last_s = track.enters_s, track.leaves_s
+        if first_s == -FOREVER and last_s == FOREVER:
+            return self
+        changes = [time_s for time_s in self.changes_s if first_s < time_s < last_s]
+        if self.inside(first_s):
+            changes.insert(0, first_s)
+        if len(changes) % 2 and last_s < FOREVER:
+            changes.append(last_s)
+        if changes and changes[0] == -FOREVER:
+            return Presence(at_first=True, changes_s=tuple(changes[1:]))
+        return Presence(at_first=False, changes_s=tuple(changes))
+
+
+EVERYWHERE = Presence(at_first=True, changes_s=())
+NOWHERE = Presence(at_first=False, changes_s=())
 
 
 def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Presence:
-    """Find when a track crosses a circle: the roots of |p + s d - c|^2 = r^2 on every piece."""
+    """Find when a track crosses a circle: the roots of |p + s d - c|^2 = r^2 on every piece.
+
+    A device is in no circle, however large, while it does not exist.
+    """
+    if radius_m == FOREVER:
+        return EVERYWHERE.while_it_exists(track)
     x, y = track.x_m - centre_m[0], track.y_m - centre_m[1]
+    if x.min() > radius_m or x.max() < -radius_m or y.min() > radius_m or y.max() < -radius_m:
+        return NOWHERE
     dx, dy, dt = np.diff(x), np.diff(y), np.diff(track.times_s)
     a = dx**2 + dy**2
     b = x[:-1] * dx + y[:-1] * dy
@@ -101,4 +134,4 @@ def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Pr
         away_m = np.hypot(np.interp(moments, track.times_s, x), np.interp(moments, track.times_s, y))
         inside &= away_m <= radius_m
     changes = edges[1:][inside[1:] != inside[:-1]]
-    return Presence(bool(inside[0]), tuple(changes.tolist()))
+    return Presence(bool(inside[0]), tuple(changes.tolist())).while_it_exists(track)
