@@ -1,7 +1,7 @@
 """From a checked scenario to what the world needs: devices with their facts, cells, wires, nodes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from math import dist
 
@@ -88,7 +88,7 @@ def setup(
     tracks: Mapping[str, Mapping[str, Track]],
     overhead_s: float = 0.0,
 ) -> Setting:
-    """Build a setting. `tracks` holds the trace of each moving group by id; names must be checked."""
+    """Build a setting. `tracks` holds those of each moving group; names must be checked."""
     nodes = {
         name: Node(
             name=name,
@@ -114,10 +114,9 @@ def setup(
     all_facts: list[Facts] = []
     for group, table in file.devices.items():
         mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
-        made = [
-            Device(f"{group}-{number}", group, Place(track, mine, nodes))
-            for number, track in enumerate(_tracks(group, table, tracks))
-        ]
+        made = _devices(
+            group, tracks[group].values() if table.mobility else _standing(table), mine, nodes
+        )
         devices += made
         for name, task in table.tasks.items():
             facts = _facts(group, table, name, task, catalogue, nodes, mine, wires, routes, overhead_s)
@@ -138,6 +137,26 @@ def setup(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays,
     )  # fmt: skip
+
+
+def moved(setting: Setting, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]) -> Setting:
+    """Return a setting in which the devices of these groups, as many as before, take other ways."""
+    if not tracks:
+        return setting
+    others = {
+        device.name: device
+        for group in tracks
+        for mine in ({name: c for name, c in setting.cells.items() if _open_to(file, name, group)},)
+        for device in _devices(group, tracks[group].values(), mine, setting.nodes)
+    }
+    return replace(
+        setting,
+        devices=tuple(others.get(device.name, device) for device in setting.devices),
+        sources=tuple(
+            replace(source, device=others.get(source.device.name, source.device))
+            for source in setting.sources
+        ),
+    )
 
 
 def find_routes(
@@ -186,10 +205,17 @@ def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:
     return users in ("*", group) or (isinstance(users, list) and group in users)
 
 
-def _tracks(group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]) -> list[Track]:
-    if table.mobility is not None:
-        return list(tracks[group].values())[: table.count]
-    return [Track.standing(table.at or (0.0, 0.0))] * table.count
+def _standing(table: DeviceGroup) -> list[Track]:
+    return [Track.standing(table.at or (0.0, 0.0))] * table.at_most
+
+
+def _devices(
+    group: str, tracks: Iterable[Track], cells: Mapping[str, Cell], nodes: Mapping[str, Node]
+) -> list[Device]:
+    return [
+        Device(f"{group}-{number}", group, Place(track, cells, nodes))
+        for number, track in enumerate(tracks)
+    ]
 
 
 def _facts(

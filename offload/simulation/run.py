@@ -58,7 +58,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
             when = f"in learn(outcome) for request {outcome.request.id}"
             _guard(choice, when, lambda: learner.learn(outcome))
 
-    world = World(scenario.setting(choice.overhead_s), streams, choice.knowledge, learn)
+    world = World(scenario.setting(choice.overhead_s, streams), streams, choice.knowledge, learn)
     with calm_collector():
         drive(world, policy, choice)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
