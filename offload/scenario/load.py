@@ -55,7 +55,7 @@ class Scenario:
             for name, track in self.tracks[group].items():
                 digest.update(f"{group}{name}{track.enters_s}{track.leaves_s}".encode())
                 for column in (track.times_s, track.x_m, track.y_m):
-                    digest.update(np.ascontiguousarray(column))
+                    digest.update(np.ascontiguousarray(column).data)
         for facts in self.setting(0.0).facts:
             text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
             for place, known in facts.profiles.items():

@@ -10,7 +10,7 @@ from offload.scenario.schema import MOST_REQUESTS, MOST_SOURCES, DeviceGroup, Sc
 from offload.streams import Streams
 from offload.world import traces, walks
 from offload.world.mobility import Track
-from offload.world.traces import TraceError
+from offload.world.recording import TraceError
 
 Tracks = dict[str, Track]
 

@@ -3,8 +3,9 @@
 import csv
 import gzip
 import math
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, TextIOWrapper
@@ -85,6 +86,38 @@ def read_trace(
     return Trace(recording.tracks(from_s), True, recording.starts_s, recording.ends_s)
 
 
+def write_trace(path: Path, trace: Trace, made: Mapping[str, str]) -> int:
+    """Write a recording as Parquet with the columns time, id, x and y; return its number of points.
+
+    Rows without an id tell when it starts and ends; positions are kept to seven digits. `made` says
+    how it was made. The file is whole or absent.
+    """
+    import polars as pl
+
+    lengths = [len(track.times_s) for track in trace.tracks.values()]
+    columns = [
+        np.concatenate([getattr(track, name) for track in trace.tracks.values()])
+        for name in ("times_s", "x_m", "y_m")
+    ]
+    points = pl.DataFrame(
+        {
+            "time": columns[0],
+            "id": pl.Series(list(trace.tracks), dtype=pl.String).gather(
+                np.repeat(np.arange(len(lengths)), lengths)
+            ),
+            "x": pl.Series(columns[1], dtype=pl.Float32),
+            "y": pl.Series(columns[2], dtype=pl.Float32),
+        }
+    )
+    ends = pl.DataFrame({"time": [trace.starts_s, trace.ends_s]})
+    whole = pl.concat([points, ends], how="diagonal").sort("time", maintain_order=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole.write_parquet(aside, compression="zstd", compression_level=19, metadata=dict(made))
+    aside.replace(path)
+    return len(columns[0])
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open a file, unpacking gzip."""
@@ -114,10 +147,7 @@ def _points(path: Path, lines: Iterator[str]) -> dict[str, Track]:
     faults = list(islice(_faults(path, csv.DictReader(lines), points), 20))
     if faults or not points:
         raise TraceError("\n".join(faults) or f"{path}: holds no rows")
-    return {
-        name: Track(*(np.array(column) for column in zip(*rows, strict=True)))
-        for name, rows in points.items()
-    }
+    return {name: Track(*np.array(rows).T.copy()) for name, rows in points.items()}
 
 
 def _faults(

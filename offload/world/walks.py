@@ -138,7 +138,7 @@ def manhattan(
         for share in rng.random(BLOCK).tolist():
             points.append((now, i, j))
             if now >= until_s:
-                times_s, x, y = np.array(points).T
+                times_s, x, y = np.array(points).T.copy()
                 return Track(times_s, x * spacing_m, y * spacing_m)
             wait_s = red_s(now - float(offsets_s[i, j]), cycle_s, heading % 2)
             if wait_s:
