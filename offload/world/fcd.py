@@ -41,8 +41,8 @@ def record(place: str, rows: Iterator[Row], recording: Recording) -> None:
                 codes.append(recording.code(name))
         if now is not None:
             recording.step(now_s, codes, xs, ys)
-    except BrokenFileError as error:
-        raise TraceError(str(error)) from None
+    except (BrokenFileError, UnicodeDecodeError):
+        raise
     except TraceError as error:
         msg = f"{place}{line}: {error}"
         raise TraceError(msg) from None

@@ -120,7 +120,7 @@ class Recording:
         if len(self._of) + len(codes) > MOST_POINTS:
             msg = f"more than {MOST_POINTS} points where vehicles turn; use a shorter recording"
             raise TraceError(msg)
-        times_s = np.broadcast_to(times_s, codes.shape)
+        times_s = np.broadcast_to(np.asarray(times_s, float), codes.shape)
         for column, values in zip(self._points, (times_s, x, y), strict=True):
             column.frombytes(np.ascontiguousarray(values).tobytes())
         self._of.frombytes(codes.astype(np.int32).tobytes())
