@@ -1,6 +1,7 @@
 """When tracks cross circles, against sampling; tracks that repeat; devices that stand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,37 @@ def test_presence_agrees_with_sampling(way: Track, centre: tuple[float, float], 
         gap = math.dist(way.position(now), centre) - radius
         if abs(gap) > 1e-6:  # at the very edge, rounding decides
             assert found.inside(now) == (gap < 0)
+
+
+@given(
+    tracks(), st.sampled_from([5.0, 7.3, INFINITE]), st.floats(-5, 30), st.floats(0, 20), st.booleans()
+)
+def test_a_device_is_nowhere_before_it_enters_and_after_it_leaves(
+    way: Track, radius: float, enters: float, stays: float, for_good: bool
+) -> None:
+    leaves = INFINITE if for_good else enters + stays
+    brief = replace(way, enters_s=enters, leaves_s=leaves)
+    found, always = (presence(each, (0.0, 0.0), radius) for each in (brief, way))
+    assert list(found.changes_s) == sorted(found.changes_s)
+    assert INFINITE not in found.changes_s
+    for now in [enters - 1e-6, enters, enters + 1e-6, enters + stays, *np.linspace(-6, 60, 100)]:
+        exists = enters <= now < leaves
+        assert found.inside(now) == (exists and always.inside(now))
+        change = found.changes_after(now)
+        assert change > now
+        if change < INFINITE:
+            assert found.inside(change) != found.inside(now) or change == enters == leaves
+
+
+def test_one_that_stands_may_leave_too() -> None:
+    way = replace(Track.standing((1.0, 0.0)), leaves_s=5.0)
+    near, far = presence(way, (0.0, 0.0), 2.0), presence(way, (9.0, 0.0), 2.0)
+    assert (near.at_first, near.changes_s) == (True, (5.0,))
+    assert (far.at_first, far.changes_s) == (False, ())
+    assert way.present_s(3.0) == 3.0
+    assert way.present_s(8.0) == 5.0
+    assert replace(way, enters_s=4.0).present_s(8.0) == 1.0
+    assert replace(way, enters_s=9.0, leaves_s=12.0).present_s(8.0) == 0.0
 
 
 @given(tracks(), st.sampled_from([1.0, 5.0, 7.3]))

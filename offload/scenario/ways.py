@@ -50,16 +50,16 @@ def _of_recording(
     """Take the vehicles that exist during the run, in the order in which they come."""
     key: Key = ("devices", group, "mobility", "trace")
     if mobility.loop:
-        what = "a recording in which vehicles enter and leave cannot be looped; record a longer one"
+        what = "a recording in which vehicles enter and leave cannot be looped; record for longer"
         faults.append(((*key[:-1], "loop"), what))
-    if trace.ends_s - mobility.start < duration_s:
+    there = {name: track for name, track in trace.tracks.items() if track.present_s(duration_s) > 0}
+    if trace.ends_s - mobility.start < duration_s or not there:
         what = (
-            f"runs from {trace.starts_s:g} s to {trace.ends_s:g} s of its clock, but the run of"
-            f" {duration_s:g} s from {mobility.start:g} s on; shorten duration, change start"
-            " or record a longer one"
+            f"tells of {trace.starts_s:g} s to {trace.ends_s:g} s of its clock, the run is of"
+            f" {mobility.start:g} s to {mobility.start + duration_s:g} s; change start or duration,"
+            " or record for longer"
         )
         faults.append((key, what))
-    there = {name: track for name, track in trace.tracks.items() if track.present_s(duration_s) > 0}
     tracks = dict(islice(there.items(), table.count))
     for name, task in table.tasks.items():
         place: Key = ("devices", group, "tasks", name, "every")

@@ -26,12 +26,13 @@ def record(place: str, rows: Iterator[Row], recording: Recording) -> None:
     line, now, now_s = 1, None, -math.inf
     codes, xs, ys = array("q"), array("d"), array("d")
     try:
-        for line, time, name, x, y in rows:  # noqa: B007 - told below
+        for here, time, name, x, y in rows:
             if time != now:
                 if now is not None:
                     recording.step(now_s, codes, xs, ys)
                     codes, xs, ys = array("q"), array("d"), array("d")
-                now, now_s = time, float(time)
+                line, now, now_s = here, time, float(time)
+            line = here
             if name:
                 if len(name) > LONGEST_ID:
                     msg = f"an id of {len(name)} characters; at most {LONGEST_ID} may be"
