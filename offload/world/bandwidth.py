@@ -14,7 +14,7 @@ from typing import Literal, NoReturn, TextIO
 import numpy as np
 
 from offload.world.rate import Floats, Rate
-from offload.world.traces import TraceError
+from offload.world.recording import TraceError
 
 Direction = Literal["up", "down"]
 Format = Literal["mahimahi", "pensieve", "oboe", "uccmisl", "plain"]
