@@ -302,10 +302,11 @@ class Dedicated:
         if begins_s > due_s:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
-        ends_s: float = begins_s + air_s if speed is None else speed.ends(begins_s, air_s)
-        self.free_s[device] = ends_s
         if speed is None:
-            return ends_s + self.delay_s
+            self.free_s[device] = begins_s + air_s
+            return begins_s + air_s + self.delay_s
+        ends_s = speed.ends(begins_s, air_s) if begins_s < float("inf") else begins_s
+        self.free_s[device] = ends_s
         if ends_s < float("inf"):
             self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
         return None
