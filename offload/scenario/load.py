@@ -18,9 +18,10 @@ from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
+from offload.scenario.places import Traces, read_bandwidths
 from offload.scenario.references import check_names, check_plans
 from offload.scenario.schema import ScenarioFile
-from offload.scenario.setup import Setting, moved, setup
+from offload.scenario.setup import Setting, drawn, setup
 from offload.scenario.ways import make_tracks, read_tracks
 from offload.streams import Streams
 from offload.world.mobility import Track
@@ -41,6 +42,7 @@ class Scenario:
     raw: Mapping[str, Any]
     catalogue: Catalogue
     tracks: Mapping[str, Mapping[str, Track]]
+    bandwidths: Traces
     policy: Choice | None
     compared: tuple[Choice, ...]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
@@ -56,17 +58,9 @@ class Scenario:
                 digest.update(f"{group}{name}{track.enters_s}{track.leaves_s}".encode())
                 for column in (track.times_s, track.x_m, track.y_m):
                     digest.update(np.ascontiguousarray(column).data)
-        for facts in self.setting(0.0).facts:
-            text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
-            for place, known in facts.profiles.items():
-                for variant, profile in known.items():
-                    text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
-                    text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
-            for variant in facts.variants:
-                if variant.answers:  # measured
-                    text += f"{variant.exits}{variant.codecs}"
-                    for coded, each in variant.answers.items():
-                        text += f"{coded}{each.data}{each.right}{each.confidence}"
+        for link, trace in sorted(self.bandwidths.items()):
+            text += f"{link}{trace.edges_s}{trace.rates_bps}"
+        text += "".join(map(_told, self.setting(0.0).facts))
         digest.update(text.encode())
         return digest.hexdigest()
 
@@ -117,11 +111,31 @@ class Scenario:
         Without streams these are the ones of replication 0.
         """
         if overhead_s not in self._settings:
-            made = make_tracks(self.file, Streams(self.file.seed, 0))
-            tracks = {**self.tracks, **made}
-            self._settings[overhead_s] = setup(self.file, self.catalogue, tracks, overhead_s)
+            first = Streams(self.file.seed, 0)
+            tracks = {**self.tracks, **make_tracks(self.file, first)}
+            self._settings[overhead_s] = setup(
+                self.file, self.catalogue, tracks, self.bandwidths, first, overhead_s
+            )
         found = self._settings[overhead_s]
-        return found if streams is None else moved(found, self.file, make_tracks(self.file, streams))
+        if streams is None:
+            return found
+        tracks = {**self.tracks, **make_tracks(self.file, streams)}
+        return drawn(found, self.file, tracks, self.bandwidths, streams)
+
+
+def _told(facts: Facts) -> str:
+    """All that decides rows and stands in files of the package or of users: costs, answers, powers."""
+    text = f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
+    for place, known in facts.profiles.items():
+        for variant, profile in known.items():
+            text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
+            text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
+    for variant in facts.variants:
+        if variant.answers:  # measured
+            text += f"{variant.exits}{variant.codecs}"
+            for coded, each in variant.answers.items():
+                text += f"{coded}{each.data}{each.right}{each.confidence}"
+    return text
 
 
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:
@@ -168,6 +182,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     except ProfileError as error:
         raise ScenarioError(str(error).splitlines()) from error
     tracks = read_tracks(file, base, faults)
+    bandwidths = read_bandwidths(file, base, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
     compared: list[Choice] = []
     for number, table in enumerate(file.compare.policies if file.compare else ()):
@@ -179,7 +194,9 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             faults.append((key, f'label "{choice.label}" is taken; add another label'))
         compared.append(choice)
     if not faults:
-        scenario = Scenario(path, base, file, raw, catalogue, tracks, policy, tuple(compared))
+        scenario = Scenario(
+            path, base, file, raw, catalogue, tracks, bandwidths, policy, tuple(compared)
+        )
         try:
             faults += check_plans(scenario.setting(0.0))
         except ProfileError as error:

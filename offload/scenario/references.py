@@ -97,7 +97,7 @@ def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
 
 def _cut_off(file: ScenarioFile) -> Iterator[Fault]:
     """Check that what a device hands over half-way can get from each site to each other."""
-    roaming = {name: link for name, link in file.links.items() if link.handover is not None}
+    roaming = {name: link for name, link in file.links.items() if link.roams}
     wires = [{str(link.from_), link.to} for link in file.links.values() if not link.is_cell]
     for name, link in roaming.items():
         reached = {next(iter(roaming.values())).to}
@@ -109,7 +109,7 @@ def _cut_off(file: ScenarioFile) -> Iterator[Fault]:
                 f'no wires lead from {link.to} to {file.links[first].to}, the site of "{first}", which'
                 " hands devices over too; add a link with a rate between them"
             )
-            yield ("links", name, "handover"), what
+            yield ("links", name, "radio" if link.radio else "handover"), what
 
 
 def check_plans(setting: Setting) -> list[Fault]:

@@ -13,13 +13,12 @@ from offload.scenario.fields import (
     Name,
     Point,
     Power,
-    Range,
-    Rate,
     Size,
     Table,
     Time,
     WarmUp,
 )
+from offload.scenario.links import Link
 from offload.scenario.mobility import Mobility
 
 MOST_REQUESTS = 50_000_000
@@ -198,49 +197,6 @@ class NodeTable(Table):
     servers: Annotated[int, Field(ge=1, le=10_000)] = 1
     batch: Batch | None = None
     reports: Reports = Reports.model_construct(every=0.1)
-
-
-class Link(Table):
-    """A cell (`up`, `down`) from devices to a node, or a wire (`rate`) between two nodes."""
-
-    from_: Annotated[str | list[str], Field(alias="from")]
-    to: str
-    up: Rate | None = None
-    down: Rate | None = None
-    range: Range | None = None
-    give_up: LongTime | None = None
-    shared: bool | None = None
-    handover: Time | None = None
-    rate: Rate | None = None
-    jitter: Time | None = None
-    delay: Time = 0.0
-
-    @property
-    def is_cell(self) -> bool:
-        """Whether devices use it."""
-        return self.rate is None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        cell = [
-            key
-            for key in ("up", "down", "range", "give_up", "shared", "handover")
-            if getattr(self, key) is not None
-        ]
-        wire = [key for key in ("rate", "jitter") if getattr(self, key) is not None]
-        if cell and wire:
-            msg = f"a cell has {', '.join(cell)} and a wire {', '.join(wire)}; a link is one of them"
-            raise ValueError(msg)
-        if self.is_cell and (self.up is None or self.down is None):
-            msg = "a cell needs up and down, a wire needs rate"
-            raise ValueError(msg)
-        if self.handover is not None and self.shared is False:
-            msg = "handover: belongs to shared cells; leave out shared = false"
-            raise ValueError(msg)
-        if not self.is_cell and not isinstance(self.from_, str):
-            msg = "a wire leads from one node to one node"
-            raise ValueError(msg)
-        return self
 
 
 class Compare(Table):

@@ -6,14 +6,14 @@ from heapq import heappop, heappush
 
 from offload.entities import Cell, Facts, Node, Wire
 from offload.networks import Variant
+from offload.scenario import places
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.mobility import Trace
 from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
+from offload.streams import Streams
 from offload.world.births import Births
-from offload.world.mobility import Track, nearest, presence
-from offload.world.rate import Rate
-from offload.world.reach import Place, Reach, attachments
-
-GIVE_UP_S = 1.0
+from offload.world.mobility import Track
+from offload.world.reach import Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +60,15 @@ def setup(
     file: ScenarioFile,
     catalogue: Catalogue,
     tracks: Mapping[str, Mapping[str, Track]],
+    traces: places.Traces,
+    streams: Streams,
     overhead_s: float = 0.0,
 ) -> Setting:
-    """Build a setting. `tracks` holds those of each moving group; names must be checked."""
+    """Build a setting; names must be checked.
+
+    `tracks` holds those of each moving group, `traces` those of links, `streams` the chance of what is
+    drawn again in each replication.
+    """
     nodes = {
         name: Node(
             name=name,
@@ -76,7 +82,9 @@ def setup(
         )
         for name, table in file.nodes.items()
     }
-    cells = _cells(file)
+    cells = places.cells(file, traces)
+    centres_m = {name: nodes[cell.node].at_m for name, cell in cells.items()}
+    covers = places.coverage(file, cells, centres_m, traces, streams)
     wires = {
         name: Wire(name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0)
         for name, link in file.links.items()
@@ -88,9 +96,7 @@ def setup(
     all_facts: list[Facts] = []
     for group, table in file.devices.items():
         mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
-        made = _devices(
-            group, tracks[group].values() if table.mobility else _standing(table), mine, nodes
-        )
+        made = _devices(group, _tracks(group, table, tracks), mine, covers)
         devices += made
         for name, task in table.tasks.items():
             facts = _facts(group, table, name, task, catalogue, nodes, mine, wires, routes, overhead_s)
@@ -113,15 +119,25 @@ def setup(
     )  # fmt: skip
 
 
-def moved(setting: Setting, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]) -> Setting:
-    """Return a setting in which the devices of these groups, as many as before, take other ways."""
-    if not tracks:
+def drawn(
+    setting: Setting,
+    file: ScenarioFile,
+    tracks: Mapping[str, Mapping[str, Track]],
+    traces: places.Traces,
+    streams: Streams,
+) -> Setting:
+    """Return a setting in which all that depends on chance is drawn anew: ways, and what cells give."""
+    groups = [group for group in file.devices if _by_chance(file, group)]
+    if not groups:
         return setting
+    cells = setting.cells
+    centres_m = {name: setting.nodes[cell.node].at_m for name, cell in cells.items()}
+    covers = places.coverage(file, cells, centres_m, traces, streams)
     others = {
         device.name: device
-        for group in tracks
-        for mine in ({name: c for name, c in setting.cells.items() if _open_to(file, name, group)},)
-        for device in _devices(group, tracks[group].values(), mine, setting.nodes)
+        for group in groups
+        for mine in ({name: c for name, c in cells.items() if _open_to(file, name, group)},)
+        for device in _devices(group, _tracks(group, file.devices[group], tracks), mine, covers)
     }
     return replace(
         setting,
@@ -130,6 +146,14 @@ def moved(setting: Setting, file: ScenarioFile, tracks: Mapping[str, Mapping[str
             replace(source, device=others.get(source.device.name, source.device))
             for source in setting.sources
         ),
+    )
+
+
+def _by_chance(file: ScenarioFile, group: str) -> bool:
+    """Tell whether where devices are, or what cells give them, is drawn in each replication."""
+    mobility = file.devices[group].mobility
+    return (mobility is not None and not isinstance(mobility, Trace)) or any(
+        link.drawn for name, link in file.links.items() if link.is_cell and _open_to(file, name, group)
     )
 
 
@@ -156,58 +180,27 @@ def find_routes(
     return routes, delays
 
 
-def _cells(file: ScenarioFile) -> dict[str, Cell]:
-    return {
-        name: Cell(
-            name=name,
-            node=link.to,
-            up_bps=link.up,
-            down_bps=link.down,
-            delay_s=link.delay,
-            range_m=link.range or float("inf"),
-            give_up_s=link.give_up or GIVE_UP_S,
-            shared=link.shared is not False,
-            interruption_s=link.handover,
-        )
-        for name, link in file.links.items()
-        if link.up is not None and link.down is not None
-    }
-
-
-def _place(track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -> Place:
-    """Find when a device on a track is in reach of which cells."""
-    centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
-    speeds = {name: presence(track, centres[name], cell.range_m) for name, cell in cells.items()}
-    roaming = tuple(name for name, cell in cells.items() if cell.interruption_s is not None)
-    if roaming:
-        times, found = nearest(
-            track, [centres[name] for name in roaming], [cells[name].range_m for name in roaming]
-        )
-        serving = [roaming[index] if index >= 0 else None for index in found]
-        interruption_s = max(cells[name].interruption_s or 0.0 for name in roaming)
-        attached = attachments([0.0, *times[1:].tolist()], serving, interruption_s)
-        never = Rate.constant(0.0)
-        speeds |= {name: attached.get(name, never) for name in roaming}
-    reach = Reach({name: speed for name, speed in speeds.items() if speed.values != (1.0,)}, roaming)
-    return Place(track, cells, centres, reach, reach)
-
-
 def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:
     """Tell whether a group of devices may use a cell."""
     users = file.links[cell].from_
     return users in ("*", group) or (isinstance(users, list) and group in users)
 
 
-def _standing(table: DeviceGroup) -> list[Track]:
+def _tracks(
+    group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]
+) -> Iterable[Track]:
+    if table.mobility is not None:
+        return tracks[group].values()
     return [Track.standing(table.at or (0.0, 0.0))] * table.at_most
 
 
 def _devices(
-    group: str, tracks: Iterable[Track], cells: Mapping[str, Cell], nodes: Mapping[str, Node]
+    group: str, tracks: Iterable[Track], cells: Iterable[str], covers: places.Coverage
 ) -> list[Device]:
     return [
-        Device(f"{group}-{number}", group, _place(track, cells, nodes))
+        Device(name, group, covers.place(name, track, cells))
         for number, track in enumerate(tracks)
+        for name in (f"{group}-{number}",)
     ]
 
 

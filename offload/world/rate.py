@@ -57,6 +57,10 @@ class Rate:
         """Return a rate that never changes."""
         return cls((0.0,), (value,))
 
+    def scaled(self, factor: float) -> "Rate":
+        """Return the rate times a number."""
+        return Rate(self.times_s, tuple(value * factor for value in self.values), self.period_s)
+
     def at(self, now: float) -> float:
         """Return the rate; at a change already the new one."""
         return self.values[self._find(now)[1]]
