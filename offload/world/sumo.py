@@ -48,7 +48,7 @@ def record(config: Path, tolerance_m: float, seed: int | None = None) -> Trace:
 
 
 def make_grid(
-    folder: Path, streets: tuple[int, int], spacing_m: float, vehicles: int, duration_s: float, seed: int
+    folder: Path, streets: tuple[int, int], spacing_m: float, duration_s: float, vehicles: int, seed: int
 ) -> Path:
     """Write a grid of streets with signals, and trips through it, and return the configuration.
 
