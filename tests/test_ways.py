@@ -92,12 +92,11 @@ def stands(track: Track) -> list[bool]:
 @pytest.mark.parametrize(
     "mobility",
     [
-        '{ model = "random-waypoint", area = [["0 m","0 m"],["1 m","1 m"]],'
-        ' speed = ["999 m/s", "999 m/s"] }',
+        '{ model = "random-waypoint", area = [["0 m","0 m"],["1 m","1 m"]], speed = ["9 m/s","9 m/s"] }',
         '{ model = "manhattan", streets = [2, 2], spacing = "0.01 m", speed = "999 m/s" }',
         '{ model = "highway", length = "0.01 m", lanes = ["999 m/s"], wrap = true }',
     ],
 )
 def test_too_many_turns_are_refused(mobility: str) -> None:
     with pytest.raises(ScenarioError, match=r"devices.car.mobility: about .* points on the ways"):
-        load(SMALL, [f"devices.car.mobility={mobility}", 'duration="1000 s"', "devices.car.count=50"])
+        load(SMALL, [f"devices.car.mobility={mobility}", 'duration="9000 s"', "devices.car.count=500"])
