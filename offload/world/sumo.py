@@ -69,9 +69,10 @@ def make_grid(
         "--period", str(duration_s / vehicles), "--fringe-factor", "10", "--seed", str(seed),
     ], folder)  # fmt: skip
     config = folder / "grid.sumocfg"
+    # The last step, of one second, begins when the time is over.
     config.write_text(
         '<configuration><net-file value="net.xml"/><route-files value="trips.xml"/>'
-        f'<end value="{duration_s}"/><seed value="{seed}"/></configuration>\n'
+        f'<end value="{duration_s + 1}"/><seed value="{seed}"/></configuration>\n'
     )
     return config
 
