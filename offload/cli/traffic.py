@@ -45,22 +45,17 @@ def traffic(
         if not 0 <= tolerance_m <= 100:
             msg = f"--tolerance {tolerance}: must lie between 0 m and 100 m"
             raise BadInputError(msg)
+        wanted = _grid(grid, spacing, duration) if grid is not None else None
         made = {"sumo": sumo.package().version, "tolerance_m": f"{tolerance_m:g}"}
         if config is not None:
             trace = sumo.record(config, tolerance_m, seed)
-            made |= {"from": config.name, "seed": "the configuration's" if seed is None else str(seed)}
-        else:
-            streets, spacing_m, duration_s = _grid(grid or "", spacing, duration)
+            made |= {"from": config.name, "seed": "of the configuration" if seed is None else str(seed)}
+        elif wanted is not None:
             with TemporaryDirectory() as folder:
-                made_config = sumo.make_grid(
-                    Path(folder), streets, spacing_m, vehicles, duration_s, seed or 0
-                )
-                trace = sumo.record(made_config, tolerance_m)
-            made |= {
-                "from": f"netgenerate, randomTrips: --grid {grid} --spacing {spacing}"
-                f" --vehicles {vehicles} --duration {duration}",
-                "seed": str(seed or 0),
-            }
+                config = sumo.make_grid(Path(folder), *wanted, vehicles, seed or 0)
+                trace = sumo.record(config, tolerance_m)
+            command = f"--grid {grid} --spacing {spacing} --vehicles {vehicles} --duration {duration}"
+            made |= {"from": f"netgenerate and randomTrips: {command}", "seed": str(seed or 0)}
         points = write_trace(out, trace, made)
     told = {
         "file": str(out), "vehicles": len(trace.tracks), "starts_s": trace.starts_s,
@@ -75,6 +70,7 @@ def traffic(
 
 
 def _grid(grid: str, spacing: str, duration: str) -> tuple[tuple[int, int], float, float]:
+    """Read what a grid shall be: streets, metres, seconds. Raises BadInputError."""
     match = re.fullmatch(r"(\d{1,3})x(\d{1,3})", grid)
     streets = (int(match[1]), int(match[2])) if match else (0, 0)
     if min(streets) < 2:

@@ -31,7 +31,8 @@ def record(place: str, rows: Iterator[Row], recording: Recording) -> None:
                 if now is not None:
                     recording.step(now_s, codes, xs, ys)
                     codes, xs, ys = array("q"), array("d"), array("d")
-                line, now, now_s = here, time, float(time)
+                line, now = here, time
+                now_s = float(time)
             line = here
             if name:
                 if len(name) > LONGEST_ID:

@@ -48,7 +48,7 @@ def record(config: Path, tolerance_m: float, seed: int | None = None) -> Trace:
 
 
 def make_grid(
-    folder: Path, streets: tuple[int, int], spacing_m: float, vehicles: int, duration_s: float, seed: int
+    folder: Path, streets: tuple[int, int], spacing_m: float, duration_s: float, vehicles: int, seed: int
 ) -> Path:
     """Write a grid of streets with signals, and trips through it, and return the configuration.
 
@@ -69,9 +69,10 @@ def make_grid(
         "--period", str(duration_s / vehicles), "--fringe-factor", "10", "--seed", str(seed),
     ], folder)  # fmt: skip
     config = folder / "grid.sumocfg"
+    # The last step, of one second, begins when the time is over.
     config.write_text(
         '<configuration><net-file value="net.xml"/><route-files value="trips.xml"/>'
-        f'<end value="{duration_s}"/><seed value="{seed}"/></configuration>\n'
+        f'<end value="{duration_s + 1}"/><seed value="{seed}"/></configuration>\n'
     )
     return config
 
