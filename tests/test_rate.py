@@ -155,6 +155,17 @@ def test_what_ends_as_an_outage_begins_is_not_held_up_by_rounding() -> None:
     assert steps.ends(0.0, 0.1 + 0.1 + 0.1 + 0.1) == pytest.approx(0.3)
 
 
+def test_whole_laps_are_counted_right_whatever_the_rounding() -> None:
+    # A lap's sum, many times over, divided by itself may be more than so many.
+    for part in range(1, 200):
+        lap = part / 199
+        rate = Rate((0.0, 1.0, 2.0), (0.0, lap, 0.0), 3.0)
+        for laps in range(1, 30):
+            exact = laps * lap * (1 + 1e-12)  # what, less the trillionth forgiven, is whole laps
+            for amount in (math.nextafter(exact, 0), exact, math.nextafter(exact, math.inf)):
+                assert rate.ends(0.0, amount) == pytest.approx(3 * (laps - 1) + 2, abs=1e-9)
+
+
 def test_many_laps_are_skipped_not_walked() -> None:
     rate = Rate((0.0, 0.5), (0.0, 1.0), 1.0)
     assert rate.ends(0.0, 1e12) == pytest.approx(2e12)
