@@ -155,6 +155,12 @@ def test_what_ends_as_an_outage_begins_is_not_held_up_by_rounding() -> None:
     assert steps.ends(0.0, 0.1 + 0.1 + 0.1 + 0.1) == pytest.approx(0.3)
 
 
+def test_what_is_too_little_to_count_ends_at_once_and_not_before() -> None:
+    # After 1e13 bits, a millionth of one is less than the sum can tell.
+    rate = Rate((0.0, 1e6, 2e6), (1e7, 0.0, 1.0))
+    assert rate.ends(1.5e6, 1e-6) in {1.5e6, 2e6 + 1e-6}
+
+
 def test_whole_laps_are_counted_right_whatever_the_rounding() -> None:
     # A lap's sum, many times over, divided by itself may be more than so many.
     for part in range(1, 200):
@@ -186,6 +192,7 @@ def test_a_product_of_what_repeats_must_end() -> None:
     assert product([STARTS, STARTS]) == Rate((0.0, 10.0, 20.0), (1.0, 0.0, 4.0))
     assert product([]) == Rate.constant(1.0)
     assert product([LOOPED], until_s=60.0).at(1e6) == 2.0  # as it was at last
+    assert product([STARTS], until_s=20.0).at(1e6) == 0.0
 
 
 @pytest.mark.parametrize(
