@@ -46,7 +46,8 @@ def test_charges_agree_with_following_them(
 
 
 @given(batteries(), st.integers(0, 8), st.integers(0, 8), QUARTERS, QUARTERS)
-@example(Battery(10.0, Rate((0.0, 1.0), (0.0, 3.0), 2.0)), 8, 0, 0.0, 2.0)  # half a joule less each lap
+@example(Battery(10.0, Rate((0.0, 1.0), (0.0, 3.0), 2.0)), 8, 0, 0.0, 1.75)  # half a joule less each lap
+@example(Battery(10.0, Rate((0.0, 1.0), (3.0, 0.0), 2.0)), 8, 0, 0.0, 2.0)  # full in the first lap alone
 @example(Battery(10.0, Rate((0.0, 1.0), (0.0, 4.0), 2.0)), 8, 0, 0.0, 2.0)  # in balance for ever
 @example(Battery(10.0, Rate((0.0, 5.0), (9.0, 0.0), 20.0)), 4, 2, 0.0, 1.0)  # full in each lap
 def test_levels_are_met_when_following_meets_them(

@@ -38,19 +38,15 @@ class Rate:
         if fault:
             raise ValueError(fault)
         times, values = _merged(self.times_s, self.values)
-        edges = (*times, self.period_s)
         sums = [
             0.0,
-            *accumulate(v * (b - a) for v, a, b in zip(values, times, edges[1:-1], strict=False)),
+            *accumulate(v * (b - a) for v, (a, b) in zip(values, pairwise(times), strict=False)),
         ]
         sums.append(sums[-1] + values[-1] * (self.period_s - times[-1]) if values[-1] else sums[-1])
-        for name, found in (
-            ("times_s", times),
-            ("values", values),
-            ("edges_s", edges),
-            ("sums", tuple(sums)),
-        ):
-            object.__setattr__(self, name, found)
+        object.__setattr__(self, "times_s", times)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "edges_s", (*times, self.period_s))
+        object.__setattr__(self, "sums", tuple(sums))
 
     @classmethod
     def constant(cls, value: float) -> "Rate":
@@ -99,7 +95,7 @@ class Rate:
             start = lap * self.period_s
         value = self.values[index]
         enough = amount * _DONE
-        # Zero for ever gives zero times infinity, which is less than nothing.
+        # Zero for ever gives zero times infinity, not a number, and so goes on below.
         if enough <= value * (start + self.edges_s[index + 1] - begin_s):
             return begin_s + amount / value
         before, total = self.sums[index] + value * (begin_s - start - self.times_s[index]), self.sums[-1]
