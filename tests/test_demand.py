@@ -1,6 +1,7 @@
 """Sizes and counts that are drawn, and what is in view: against their distributions and by hand."""
 
 import math
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -10,12 +11,11 @@ from hypothesis import strategies as st
 from scipy.special import stdtrit
 
 from offload.streams import Streams, uniforms
-from offload.world.demand import Counts, Inputs, Scene, Sizes
+from offload.world.demand import Counts, Inputs, Scene, Sizes, View
 from offload.world.mobility import Track
 from tests.test_mobility import track, tracks
 
 INFINITE = math.inf
-HERE = Track.standing((0.0, 0.0))
 QUANTILES = np.array(list(islice(uniforms(Streams(1, 0).generator("q")), 20_000)))
 
 
@@ -52,7 +52,7 @@ def test_drawn_sizes_keep_their_bounds_and_rise(quantile: float, cv: float) -> N
 def test_counts_are_poisson_given_that_they_are_at_most_so_many(mean: float, most: int) -> None:
     counts = Counts.poisson(mean, most)
     weights = [mean**n / math.factorial(n) for n in range(most + 1)]
-    found = np.array([counts.at(float(quantile), 0.0, HERE) for quantile in QUANTILES])
+    found = np.array([counts.at(float(quantile), 0) for quantile in QUANTILES])
     assert counts.most == most
     assert found.max() <= most
     agrees(found, sum(n * w for n, w in enumerate(weights)) / sum(weights))
@@ -60,33 +60,34 @@ def test_counts_are_poisson_given_that_they_are_at_most_so_many(mean: float, mos
 
 
 def test_an_exact_count_is_always_the_same() -> None:
-    assert {Counts.exactly(6).at(quantile, 0.0, HERE) for quantile in (0.0, 0.5, 1 - 1e-16)} == {6}
+    assert {Counts.exactly(6).at(quantile, 0) for quantile in (0.0, 0.5, 1 - 1e-16)} == {6}
 
 
-@given(st.lists(tracks(), min_size=1, max_size=5), st.sampled_from([1.0, 5.0, 7.3]))
-def test_a_scene_counts_whom_one_would_see_one_by_one(ways: list[Track], within_m: float) -> None:
-    scene = Scene.of(ways, within_m, itself=True)
+@given(st.lists(tracks(), min_size=1, max_size=5), st.sampled_from([1.0, 5.0, 7.3]), st.data())
+def test_a_scene_counts_whom_one_would_see_one_by_one(
+    ways: list[Track], within_m: float, data: st.DataObject
+) -> None:
+    stays = [sorted(data.draw(st.tuples(*[st.floats(0, 30)] * 2))) for _ in ways]
+    ways = [replace(way, enters_s=a, leaves_s=b) for way, (a, b) in zip(ways, stays, strict=True)]
+    scene = Scene.of(ways)
     for now in np.linspace(0.0, 30.0, 40):
         here = ways[0].position(now)
-        away_m = [math.dist(here, way.position(now)) for way in ways[1:]]
+        there = [way.position(now) for way in ways if way.enters_s <= now < way.leaves_s]
+        away_m = [math.dist(here, each) for each in there]
         if all(abs(each - within_m) > 1e-6 for each in away_m):  # at the very edge, rounding decides
-            assert scene.count(now, here) == sum(each < within_m for each in away_m)
+            assert scene.count(now, here, within_m) == sum(each < within_m for each in away_m)
 
 
-def test_who_looks_counts_only_others() -> None:
-    ways = [HERE, Track.standing((3.0, 4.0)), Track.standing((6.0, 8.0))]
-    assert Scene.of(ways, 5.0, itself=True).count(0.0, (0.0, 0.0)) == 1
-    assert Scene.of(ways[1:], 5.0, itself=False).count(0.0, (0.0, 0.0)) == 1
-    assert Scene.of(ways, 0.5, itself=True).count(0.0, (0.0, 0.0)) == 0
-
-
-def test_inputs_grow_with_what_is_in_view() -> None:
+def test_inputs_and_counts_grow_with_what_is_in_view() -> None:
     passing = track((0, -10, 3), (20, 10, 3))  # within 5 m of the origin from 6 s to 14 s
-    scene = Scene.of([passing, Track.standing((1.0, 0.0))], 5.0, itself=False)
-    inputs = Inputs(100.0, Sizes(0.0, 200.0, 100.0), scene, 7.0)
-    assert [inputs.at(0.25, now, HERE) for now in (0.0, 5.9, 6.1, 13.9, 14.1)] == [57, 57, 64, 64, 57]
-    assert inputs.most_bytes == 214.0
+    scene = Scene.of([passing, Track.standing((1.0, 0.0))])
+    near = [scene.count(now, (0.0, 0.0), 5.0) for now in (0.0, 5.9, 6.1, 13.9, 14.1)]
+    assert near == [1, 1, 2, 2, 1]
+    view = View(("car",), 5.0)
+    inputs = Inputs(100.0, Sizes(0.0, 200.0, 100.0), view, 7.0)
+    assert [inputs.at(0.25, objects) for objects in (0, 1, 2)] == [50.0, 57.0, 64.0]
+    assert inputs.most_bytes == INFINITE
     assert not inputs.equal
     assert Inputs(100.0).equal
-    counts = Counts(Counts.exactly(1).cumulative, scene)
-    assert [counts.at(0.9, now, HERE) for now in (0.0, 7.0)] == [1, 1]  # two in view, one at most
+    counts = Counts(Counts.exactly(1).cumulative, view)
+    assert [counts.at(0.9, objects) for objects in (0, 1, 2)] == [0, 1, 1]  # one at most

@@ -155,6 +155,25 @@ def test_what_ends_as_an_outage_begins_is_not_held_up_by_rounding() -> None:
     assert steps.ends(0.0, 0.1 + 0.1 + 0.1 + 0.1) == pytest.approx(0.3)
 
 
+def test_what_is_too_little_to_count_ends_at_once_and_not_before() -> None:
+    # After 1e13 bits, a millionth of one is less than the sum can tell.
+    rate = Rate((0.0, 1e6, 2e6), (1e7, 0.0, 1.0))
+    assert rate.ends(1.5e6, 1e-6) in {1.5e6, 2e6 + 1e-6}
+
+
+def test_whole_laps_are_counted_right_whatever_the_rounding() -> None:
+    # A lap's sum, many times over, divided by itself may be more than so many.
+    for part in range(1, 200):
+        lap = part / 199
+        rate = Rate((0.0, 1.0, 2.0), (0.0, lap, 0.0), 3.0)
+        for laps in range(1, 30):
+            # Less the trillionth forgiven, whole laps: done as one ends, or as the next gives more.
+            exact = laps * lap * (1 + 1e-12)
+            for amount in (math.nextafter(exact, 0), exact, math.nextafter(exact, math.inf)):
+                end = rate.ends(0.0, amount)
+                assert min(abs(end - 3 * laps + 1), abs(end - 3 * laps - 1)) < 1e-9
+
+
 def test_many_laps_are_skipped_not_walked() -> None:
     rate = Rate((0.0, 0.5), (0.0, 1.0), 1.0)
     assert rate.ends(0.0, 1e12) == pytest.approx(2e12)
@@ -173,6 +192,7 @@ def test_a_product_of_what_repeats_must_end() -> None:
     assert product([STARTS, STARTS]) == Rate((0.0, 10.0, 20.0), (1.0, 0.0, 4.0))
     assert product([]) == Rate.constant(1.0)
     assert product([LOOPED], until_s=60.0).at(1e6) == 2.0  # as it was at last
+    assert product([STARTS], until_s=20.0).at(1e6) == 0.0
 
 
 @pytest.mark.parametrize(

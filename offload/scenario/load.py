@@ -9,17 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from offload.dnn.profiles import ProfileError
+from offload.entities import Facts
 from offload.policies import table as policies
 from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.demand import BirthTraces, read_births
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
-from offload.scenario.references import Births, check_names, check_plans, find_births, find_tracks
+from offload.scenario.places import Traces, read_bandwidths
+from offload.scenario.references import check_names, check_plans
 from offload.scenario.schema import ScenarioFile
-from offload.scenario.setup import Setting, setup
+from offload.scenario.setup import Setting, drawn, setup
+from offload.scenario.ways import make_tracks, read_tracks
+from offload.streams import Streams
 from offload.world.mobility import Track
 
 MAX_BYTES = 1_000_000
@@ -38,7 +44,8 @@ class Scenario:
     raw: Mapping[str, Any]
     catalogue: Catalogue
     tracks: Mapping[str, Mapping[str, Track]]
-    births: Mapping[tuple[str, str], Births]
+    bandwidths: Traces
+    births: BirthTraces
     policy: Choice | None
     compared: tuple[Choice, ...]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
@@ -48,24 +55,20 @@ class Scenario:
         """A hash of all that decides the rows but seed, replication and policy."""
         decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
         text = json.dumps(decides, sort_keys=True, default=str)
+        digest = hashlib.blake2b(digest_size=12)
         for group in sorted(self.tracks):
             for name, track in self.tracks[group].items():
-                text += f"{group}{name}{track.times_s.tobytes()!r}{track.x_m.tobytes()!r}"
-                text += f"{track.y_m.tobytes()!r}"
+                digest.update(f"{group}{name}{track.enters_s}{track.leaves_s}".encode())
+                for column in (track.times_s, track.x_m, track.y_m):
+                    digest.update(np.ascontiguousarray(column).data)
+        for link, trace in sorted(self.bandwidths.items()):
+            text += f"{link}{trace.edges_s}{trace.rates_bps}"
         for key in sorted(self.births):
-            text += f"{key}{[(name, each.tobytes()) for name, each in self.births[key].items()]}"
-        for facts in self.setting(0.0).facts:
-            text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
-            for place, known in facts.profiles.items():
-                for variant, profile in known.items():
-                    text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
-                    text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
-            for variant in facts.variants:
-                if variant.answers:  # measured
-                    text += f"{variant.exits}{variant.codecs}"
-                    for coded, each in variant.answers.items():
-                        text += f"{coded}{each.data}{each.right}{each.confidence}"
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+            for name, times in self.births[key].items():
+                digest.update(f"{key}{name}".encode() + times.tobytes())
+        text += "".join(map(_told, self.setting(0.0).facts))
+        digest.update(text.encode())
+        return digest.hexdigest()
 
     @cached_property
     def known(self) -> str:
@@ -108,13 +111,37 @@ class Scenario:
         """Whether it is known of every variant how often it is right."""
         return all(v.accuracy is not None for facts in self.setting(0.0).facts for v in facts.variants)
 
-    def setting(self, overhead_s: float) -> Setting:
-        """Return what a world is made of; one for all replications, since it never changes."""
+    def setting(self, overhead_s: float, streams: Streams | None = None) -> Setting:
+        """Return what a world is made of: one for all replications, but for the ways made from chance.
+
+        Without streams these are the ones of replication 0.
+        """
         if overhead_s not in self._settings:
+            first = Streams(self.file.seed, 0)
+            tracks = {**self.tracks, **make_tracks(self.file, first)}
             self._settings[overhead_s] = setup(
-                self.file, self.catalogue, self.tracks, self.births, overhead_s
+                self.file, self.catalogue, tracks, self.bandwidths, self.births, first, overhead_s
             )
-        return self._settings[overhead_s]
+        found = self._settings[overhead_s]
+        if streams is None:
+            return found
+        tracks = {**self.tracks, **make_tracks(self.file, streams)}
+        return drawn(found, self.file, tracks, self.bandwidths, streams)
+
+
+def _told(facts: Facts) -> str:
+    """All that decides rows and stands in files of the package or of users: costs, answers, powers."""
+    text = f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
+    for place, known in facts.profiles.items():
+        for variant, profile in known.items():
+            text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
+            text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
+    for variant in facts.variants:
+        if variant.answers:  # measured
+            text += f"{variant.exits}{variant.codecs}"
+            for coded, each in variant.answers.items():
+                text += f"{coded}{each.data}{each.right}{each.confidence}"
+    return text
 
 
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:
@@ -160,8 +187,9 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
         faults += check_names(file, catalogue)
     except ProfileError as error:
         raise ScenarioError(str(error).splitlines()) from error
-    tracks = find_tracks(file, base, faults)
-    births = find_births(file, base, faults)
+    tracks = read_tracks(file, base, faults)
+    bandwidths = read_bandwidths(file, base, faults)
+    births = read_births(file, base, tracks, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
     compared: list[Choice] = []
     for number, table in enumerate(file.compare.policies if file.compare else ()):
@@ -173,7 +201,9 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             faults.append((key, f'label "{choice.label}" is taken; add another label'))
         compared.append(choice)
     if not faults:
-        scenario = Scenario(path, base, file, raw, catalogue, tracks, births, policy, tuple(compared))
+        scenario = Scenario(
+            path, base, file, raw, catalogue, tracks, bandwidths, births, policy, tuple(compared)
+        )
         try:
             faults += check_plans(scenario.setting(0.0))
         except ProfileError as error:

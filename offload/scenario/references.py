@@ -1,21 +1,14 @@
 """What a scenario's tables say of each other and of files: do the names stand for something?"""
 
-from array import array
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 from offload.networks import Variant
 from offload.planning.columns import columns
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, near
-from offload.scenario.schema import MOST_REQUESTS, ScenarioFile
+from offload.scenario.schema import ScenarioFile
 from offload.scenario.setup import Setting, candidates
-from offload.scenario.tasks import SceneTable, Stage, Task
-from offload.world.birth_traces import read_births
-from offload.world.mobility import Track
-from offload.world.traces import TraceError, read_tracks
-
-MOST_POINTS = 20_000_000
+from offload.scenario.tasks import SceneTable, Stage
 
 
 def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
@@ -25,6 +18,7 @@ def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
         *_wrong_models(file, catalogue),
         *_wrong_scenes(file),
         *_wrong_links(file),
+        *_cut_off(file),
     ]
 
 
@@ -120,86 +114,21 @@ def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
             yield ("links", name, "to"), "a wire must lead to another node"
 
 
-def find_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str, dict[str, Track]]:
-    """Read the traces of moving devices, adding to `faults` what is wrong with them."""
-    found: dict[str, dict[str, Track]] = {}
-    for group, table in file.devices.items():
-        if table.mobility is None:
-            continue
-        key = ("devices", group, "mobility", "trace")
-        try:
-            tracks = read_tracks(base / table.mobility.trace)
-        except TraceError as error:
-            faults += [(key, fault) for fault in str(error).splitlines()]
-            continue
-        if len(tracks) < table.count:
-            what = f"{len(tracks)} ids in the trace for {table.count} devices"
-            faults.append((("devices", group, "count"), what))
-        if table.mobility.loop:
-            end_s = file.duration + file.drain
-            if any(len(track.times_s) < 2 for track in tracks.values()):
-                faults.append((key, "an id with a single point cannot be looped"))
-                continue
-            open_ways = [name for name, track in tracks.items() if not track.closed]
-            if open_ways:
-                what = f"id {open_ways[0]} does not end where it began, so it cannot be looped"
-                faults.append((key, what))
-                continue
-            points = sum(track.points_looped(end_s) for track in tracks.values())
-            if points > MOST_POINTS:
-                faults.append((key, f"looping it would take {points:.3g} points; loop a longer trace"))
-                continue
-            tracks = {name: track.looped(end_s) for name, track in tracks.items()}
-        found[group] = tracks
-    return found
-
-
-Births = Mapping[str, "array[float]"]  # times by device
-
-
-def find_births(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[tuple[str, str], Births]:
-    """Read the traces of births by group and task, adding to `faults` what is wrong with them."""
-    found: dict[tuple[str, str], Births] = {}
-    for group, table in file.devices.items():
-        for name, task in table.tasks.items():
-            if task.births is None:
-                continue
-            key: Key = ("devices", group, "tasks", name)
-            try:
-                traces = read_births(base / task.births)
-            except TraceError as error:
-                faults += [((*key, "births"), fault) for fault in str(error).splitlines()]
-                continue
-            devices = [f"{group}-{number}" for number in range(table.count)]
-            known = {device: traces[device] for device in devices if device in traces}
-            if None in traces and len(devices) == 1:
-                known = {devices[0]: traces[None]}
-            wrong = list(_wrong_births(file, task, traces, devices))
-            faults += [((*key, where), what) for where, what in wrong]
-            if not wrong:
-                found[group, name] = known
-    return found
-
-
-def _wrong_births(
-    file: ScenarioFile, task: Task, traces: Mapping[str | None, "array[float]"], devices: list[str]
-) -> Iterator[tuple[str, str]]:
-    """Say what is wrong with traces of births for these devices: of which key, and what."""
-    if None in traces and len(devices) > 1:
-        what = f"no column device, but there are {len(devices)} devices; say whose each birth is"
-        yield "births", what
-    unknown = set(traces) - {None, *devices}
-    if unknown:
-        what = f'no device "{min(map(str, unknown)):.100}" here; there is {devices[0]} to {devices[-1]}'
-        yield "births", what
-    last_s = max(times[-1] for times in traces.values())
-    if task.repeat is not None and last_s >= task.repeat:
-        yield "repeat", f"the last birth is at {last_s:g} s; it must begin again later than that"
-    laps = max(1.0, file.duration / task.repeat) if task.repeat is not None else 1.0
-    births = sum(map(len, traces.values())) * laps * task.rows
-    if births > MOST_REQUESTS:
-        what = f"about {births:.3g} requests would be born; at most {MOST_REQUESTS:.0e} may be"
-        yield ("births" if task.repeat is None else "repeat"), what
+def _cut_off(file: ScenarioFile) -> Iterator[Fault]:
+    """Check that what a device hands over half-way can get from each site to each other."""
+    roaming = {name: link for name, link in file.links.items() if link.roams}
+    wires = [{str(link.from_), link.to} for link in file.links.values() if not link.is_cell]
+    for name, link in roaming.items():
+        reached = {next(iter(roaming.values())).to}
+        while new := {node for wire in wires if wire & reached for node in wire} - reached:
+            reached |= new
+        if link.to not in reached:
+            first = next(iter(roaming))
+            what = (
+                f'no wires lead from {link.to} to {file.links[first].to}, the site of "{first}", which'
+                " hands devices over too; add a link with a rate between them"
+            )
+            yield ("links", name, "radio" if link.radio else "handover"), what
 
 
 def check_plans(setting: Setting) -> list[Fault]:

@@ -2,34 +2,28 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from offload.networks import Known
-from offload.scenario.tables import (
+from offload.scenario.fields import (
+    Area,
     Frequency,
     LongTime,
     Name,
     Point,
     Power,
-    Range,
-    Rate,
     Size,
     Table,
     Time,
     Variation,
+    WarmUp,
 )
+from offload.scenario.links import Link
+from offload.scenario.mobility import Mobility
 from offload.scenario.tasks import Task
-from offload.units import Quantity
 
 MOST_REQUESTS = 50_000_000
 MOST_SOURCES = 1_000_000
-
-
-def _warm_up(text: object) -> object:
-    return text if text == "auto" else Quantity("time").parse(text)
-
-
-WarmUp = Annotated[Annotated[float, Field(ge=0, le=1e8)] | Literal["auto"], BeforeValidator(_warm_up)]
 
 
 class Value(Table):
@@ -120,17 +114,10 @@ class InlineModel(Table):
     variants: Annotated[dict[Name, InlineVariant], Field(min_length=1)]
 
 
-class Mobility(Table):
-    """Positions from a CSV file with the columns time, id, x and y, in seconds and metres."""
-
-    trace: str
-    loop: bool = False
-
-
 class DeviceGroup(Table):
-    """Devices of one kind."""
+    """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given."""
 
-    count: Annotated[int, Field(ge=1, le=100_000)] = 1
+    count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     hardware: Name
     radio_power: Power = 0.0
     at: Point | None = None
@@ -143,6 +130,11 @@ class DeviceGroup(Table):
             msg = "at and mobility exclude each other"
             raise ValueError(msg)
         return self
+
+    @property
+    def at_most(self) -> int:
+        """How many there may be; of a trace that is not bounded here, at least one."""
+        return 1 if self.count is None else self.count
 
 
 class Batch(Table):
@@ -169,46 +161,6 @@ class NodeTable(Table):
     reports: Reports = Reports.model_construct(every=0.1)
 
 
-class Link(Table):
-    """A cell (`up`, `down`) from devices to a node, or a wire (`rate`) between two nodes."""
-
-    from_: Annotated[str | list[str], Field(alias="from")]
-    to: str
-    up: Rate | None = None
-    down: Rate | None = None
-    range: Range | None = None
-    give_up: LongTime | None = None
-    shared: bool | None = None
-    handover: Time | None = None
-    rate: Rate | None = None
-    jitter: Time | None = None
-    delay: Time = 0.0
-
-    @property
-    def is_cell(self) -> bool:
-        """Whether devices use it."""
-        return self.rate is None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        cell = [
-            key
-            for key in ("up", "down", "range", "give_up", "shared", "handover")
-            if getattr(self, key) is not None
-        ]
-        wire = [key for key in ("rate", "jitter") if getattr(self, key) is not None]
-        if cell and wire:
-            msg = f"a cell has {', '.join(cell)} and a wire {', '.join(wire)}; a link is one of them"
-            raise ValueError(msg)
-        if self.is_cell and (self.up is None or self.down is None):
-            msg = "a cell needs up and down, a wire needs rate"
-            raise ValueError(msg)
-        if not self.is_cell and not isinstance(self.from_, str):
-            msg = "a wire leads from one node to one node"
-            raise ValueError(msg)
-        return self
-
-
 class Compare(Table):
     """Which policies to compare: whole policy tables; `label` tells two of one name apart."""
 
@@ -226,6 +178,7 @@ class ScenarioFile(Table):
     warm_up: WarmUp = 0.0
     drain: Time = 30.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    map: Area | None = None
     profiles: str | None = None
     shares: Literal["measured", "second-opinion"] = "measured"
     hardware: dict[Name, HardwareTable] = {}
@@ -244,7 +197,7 @@ class ScenarioFile(Table):
         births = 0.0
         for name, group in self.devices.items():
             for task_name, task in group.tasks.items():
-                sources = group.count * task.streams
+                sources = group.at_most * task.streams
                 if sources > MOST_SOURCES:
                     msg = f"devices.{name}.count: {sources:.3g} sources of requests; at most 1e6 may be"
                     raise ValueError(msg)

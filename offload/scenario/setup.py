@@ -1,44 +1,35 @@
 """From a checked scenario to what the world needs: devices with their facts, cells, wires, nodes."""
 
-from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from offload.entities import Cell, Facts, Node, Wire
 from offload.networks import Variant
+from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.mobility import Trace
 from offload.scenario.schema import DeviceGroup, ScenarioFile
-from offload.scenario.tasks import Crops, SceneTable, Stage, Task
+from offload.scenario.tasks import Stage, Task
+from offload.streams import Streams
 from offload.world.births import Births
-from offload.world.demand import Counts, Inputs, Scene, Sizes
-from offload.world.mobility import Track, nearest, presence
-from offload.world.rate import Rate
-from offload.world.reach import Place, Reach, attachments
-
-GIVE_UP_S = 1.0
+from offload.world.mobility import Track
+from offload.world.reach import Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Device:
-    """One device: its name, its kind and where it is."""
+    """One device: its name, its kind, where it is, and from when to when it exists."""
 
     name: str
     group: str
     place: Place
+    enters_s: float = field(init=False)
+    leaves_s: float = field(init=False)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """What a task asks of one network: for inputs of which sizes.
-
-    Of a frame that needs several: `after` which others, and for how many crops.
-    """
-
-    facts: Facts
-    inputs: Inputs
-    after: tuple[str, ...]
-    counts: Counts
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "enters_s", self.place.track.enters_s)
+        object.__setattr__(self, "leaves_s", self.place.track.leaves_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ class Source:
     """
 
     device: Device
-    parts: tuple[Part, ...]
+    parts: tuple[demand.Part, ...]
     births: Births
     stream: int
 
@@ -78,12 +69,15 @@ def setup(
     file: ScenarioFile,
     catalogue: Catalogue,
     tracks: Mapping[str, Mapping[str, Track]],
-    births: Mapping[tuple[str, str], Mapping[str, "array[float]"]],
+    traces: places.Traces,
+    births: demand.BirthTraces,
+    streams: Streams,
     overhead_s: float = 0.0,
 ) -> Setting:
     """Build a setting; names must be checked.
 
-    `tracks` holds the trace of each moving group by id, `births` those of births by group and task.
+    `tracks` holds those of each moving group, `traces` those of links, `births` those of births,
+    `streams` the chance of what is drawn again in each replication.
     """
     nodes = {
         name: Node(
@@ -98,7 +92,9 @@ def setup(
         )
         for name, table in file.nodes.items()
     }
-    cells = _cells(file)
+    cells = places.cells(file, traces)
+    centres_m = {name: nodes[cell.node].at_m for name, cell in cells.items()}
+    covers = places.coverage(file, cells, centres_m, traces, streams)
     wires = {
         name: Wire(name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0)
         for name, link in file.links.items()
@@ -110,25 +106,20 @@ def setup(
     all_facts: list[Facts] = []
     for group, table in file.devices.items():
         mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
-        made = [
-            Device(f"{group}-{number}", group, _place(track, mine, nodes))
-            for number, track in enumerate(_tracks(group, table, tracks))
-        ]
+        made = _devices(group, _tracks(group, table, tracks), mine, covers)
         devices += made
         for name, task in table.tasks.items():
             parts = []
             for stage, asked in task.networks:
-                inputs = _inputs(asked, group, file, tracks)
                 facts = _facts(
-                    group, table, name, task, stage, asked, inputs, catalogue, nodes, mine, wires,
-                    routes, overhead_s,
+                    group, table, name, task, stage, asked, catalogue, nodes, mine, wires, routes,
+                    overhead_s,
                 )  # fmt: skip
                 all_facts.append(facts)
-                counts = _counts(asked.count, group, file, tracks)
-                parts.append(Part(facts, inputs, tuple(asked.after), counts))
-            traces = births.get((group, name), {})
+                parts.append(demand.part(facts, asked))
+            known = births.get((group, name), {})
             sources += [
-                Source(device, tuple(parts), _births(task, traces.get(device.name)), stream)
+                Source(device, tuple(parts), demand.births(task, known.get(device.name)), stream)
                 for device in made
                 for stream in range(task.streams)
             ]
@@ -142,6 +133,44 @@ def setup(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays,
     )  # fmt: skip
+
+
+def drawn(
+    setting: Setting,
+    file: ScenarioFile,
+    tracks: Mapping[str, Mapping[str, Track]],
+    traces: places.Traces,
+    streams: Streams,
+) -> Setting:
+    """Return a setting in which all that depends on chance is drawn anew: ways, and what cells give."""
+    groups = [group for group in file.devices if _by_chance(file, group)]
+    if not groups:
+        return setting
+    cells = setting.cells
+    centres_m = {name: setting.nodes[cell.node].at_m for name, cell in cells.items()}
+    covers = places.coverage(file, cells, centres_m, traces, streams)
+    others = {
+        device.name: device
+        for group in groups
+        for mine in ({name: c for name, c in cells.items() if _open_to(file, name, group)},)
+        for device in _devices(group, _tracks(group, file.devices[group], tracks), mine, covers)
+    }
+    return replace(
+        setting,
+        devices=tuple(others.get(device.name, device) for device in setting.devices),
+        sources=tuple(
+            replace(source, device=others.get(source.device.name, source.device))
+            for source in setting.sources
+        ),
+    )
+
+
+def _by_chance(file: ScenarioFile, group: str) -> bool:
+    """Tell whether where devices are, or what cells give them, is drawn in each replication."""
+    mobility = file.devices[group].mobility
+    return (mobility is not None and not isinstance(mobility, Trace)) or any(
+        link.drawn for name, link in file.links.items() if link.is_cell and _open_to(file, name, group)
+    )
 
 
 def find_routes(
@@ -167,110 +196,37 @@ def find_routes(
     return routes, delays
 
 
-def _cells(file: ScenarioFile) -> dict[str, Cell]:
-    return {
-        name: Cell(
-            name=name,
-            node=link.to,
-            up_bps=link.up,
-            down_bps=link.down,
-            delay_s=link.delay,
-            range_m=link.range or float("inf"),
-            give_up_s=link.give_up or GIVE_UP_S,
-            shared=link.shared is not False,
-            interruption_s=link.handover,
-        )
-        for name, link in file.links.items()
-        if link.up is not None and link.down is not None
-    }
-
-
-def _place(track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -> Place:
-    """Find when a device on a track is in reach of which cells."""
-    centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
-    speeds = {
-        name: presence(track, centres[name], cell.range_m)
-        for name, cell in cells.items()
-        if cell.range_m < float("inf")
-    }
-    roaming = tuple(name for name, cell in cells.items() if cell.interruption_s is not None)
-    if roaming:
-        times, found = nearest(
-            track, [centres[name] for name in roaming], [cells[name].range_m for name in roaming]
-        )
-        serving = [roaming[index] if index >= 0 else None for index in found]
-        interruption_s = max(cells[name].interruption_s or 0.0 for name in roaming)
-        attached = attachments([0.0, *times[1:].tolist()], serving, interruption_s)
-        never = Rate.constant(0.0)
-        speeds |= {name: attached.get(name, never) for name in roaming}
-    reach = Reach(speeds, roaming)
-    return Place(track, cells, centres, reach, reach)
-
-
 def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:
     """Tell whether a group of devices may use a cell."""
     users = file.links[cell].from_
     return users in ("*", group) or (isinstance(users, list) and group in users)
 
 
-def _tracks(group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]) -> list[Track]:
+def _tracks(
+    group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]
+) -> Iterable[Track]:
     if table.mobility is not None:
-        return list(tracks[group].values())[: table.count]
-    return [Track.standing(table.at or (0.0, 0.0))] * table.count
+        return tracks[group].values()
+    return [Track.standing(table.at or (0.0, 0.0))] * table.at_most
 
 
-def _births(task: Task, trace: "array[float] | None") -> Births:
-    return Births(
-        task.arrivals,
-        task.every or 0.0,
-        task.jitter,
-        task.on or 0.0,
-        task.off or 0.0,
-        tuple((state.every, state.stay) for state in task.states or ()),
-        trace or array("d"),
-        task.repeat or float("inf"),
-    )
-
-
-def _inputs(
-    asked: Stage, group: str, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]
-) -> Inputs:
-    table, objects = asked.input, asked.scene
-    sizes = None
-    if table.distribution != "constant":
-        most = float("inf") if table.max is None else table.max
-        sizes = Sizes(table.min or 0.0, most, table.mean_bytes, table.cv)
-    if objects is None:
-        return Inputs(table.mean_bytes, sizes)
-    scene = _scene(objects, group, file, tracks)
-    return Inputs(table.mean_bytes, sizes, scene, objects.per_object)
-
-
-def _counts(
-    crops: Crops, group: str, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]
-) -> Counts:
-    if crops.mean is not None:
-        return Counts.poisson(crops.mean, crops.at_most)
-    every_time = Counts.exactly(crops.at_most)
-    if crops.scene is None:
-        return every_time
-    return Counts(every_time.cumulative, _scene(crops.scene, group, file, tracks))
-
-
-def _scene(
-    table: SceneTable, group: str, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]
-) -> Scene:
-    groups = dict.fromkeys(table.groups)
-    found = [track for each in groups for track in _tracks(each, file.devices[each], tracks)]
-    return Scene.of(found, table.within, itself=group in groups)
+def _devices(
+    group: str, tracks: Iterable[Track], cells: Iterable[str], covers: places.Coverage
+) -> list[Device]:
+    return [
+        Device(name, group, covers.place(name, track, cells))
+        for number, track in enumerate(tracks)
+        for name in (f"{group}-{number}",)
+    ]
 
 
 def _facts(
     group: str, table: DeviceGroup, name: str, task: Task, stage: str | None, asked: Stage,
-    inputs: Inputs, catalogue: Catalogue, nodes: Mapping[str, Node], cells: Mapping[str, Cell],
+    catalogue: Catalogue, nodes: Mapping[str, Node], cells: Mapping[str, Cell],
     wires: Mapping[str, Wire], routes: Mapping[tuple[str, str], tuple[str, ...]], overhead_s: float,
 ) -> Facts:  # fmt: skip
     variants = candidates(asked, catalogue)
+    inputs = demand.inputs(asked)
     places = {"device": table.hardware} | {node.name: node.hardware.name for node in nodes.values()}
     profiles = {
         place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from offload.scenario.tables import (
+from offload.scenario.fields import (
     Confidence,
     LongTime,
     Name,

@@ -1,7 +1,7 @@
 """Where requests come from: each source lets them be born, one after the other, and ask."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
@@ -9,12 +9,14 @@ import numpy as np
 from msgspec import Struct, field
 
 from offload.entities import Facts, Question, Request
-from offload.scenario.setup import Device, Part
+from offload.scenario.demand import Part
+from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.observing import Observer
 from offload.simulation.stations import InOrder
+from offload.world.demand import Scene, View
 
 AHEAD = 32  # births drawn at a time
 
@@ -29,8 +31,8 @@ class Arrivals(Struct):
     """One task of one device: draws the next birth, and asks about each request that is born.
 
     Compact, since there may be many thousands: the births and Fates that lie ready are arrays. `sizes`
-    are the quantiles of inputs that are not all of one size. Where a frame needs several networks,
-    `chances` has a generator for each of the parts.
+    are the quantiles of inputs that are not all of one size, `scenes` hold whom a view may show. Where
+    a frame needs several networks, `chances` has a generator for each of the parts.
     """
 
     clock: Clock
@@ -45,6 +47,7 @@ class Arrivals(Struct):
     chance: np.random.Generator
     sizes: Iterator[float] | None
     chances: Sequence[np.random.Generator]
+    scenes: Mapping[View, Scene]
     last_s: float
     next_id: int
     id_step: int
@@ -71,7 +74,7 @@ class Arrivals(Struct):
         facts = part.facts
         input_bytes = facts.input_bytes
         if self.sizes is not None:
-            input_bytes = part.inputs.at(next(self.sizes), now, device.place.track)
+            input_bytes = part.inputs.at(next(self.sizes), self._in_view(part.inputs.view))
         request = Request(
             self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes
         )
@@ -85,16 +88,17 @@ class Arrivals(Struct):
         They have their ids and their Fates now, whenever they will ask, and so under every policy.
         """
         now, device, facts = self.clock.now, self.device, self.parts[0].facts
-        number, track = self.next_id, device.place.track
+        number = self.next_id
         crops = []
         for part, chance in zip(self.parts, self.chances, strict=True):
-            count = part.counts.at(chance.random(), now, track)
+            count = part.counts.at(chance.random(), self._in_view(part.counts.view))
+            objects = self._in_view(part.inputs.view)
             fates = chance.random((count, FATE_NUMBERS + 1))
             ids = range(
                 self.next_id + self.id_step, self.next_id + self.id_step * (count + 1), self.id_step
             )
             crops.append([
-                Crop(each, part.inputs.at(float(fate[-1]), now, track), array("d", fate[:-1].tobytes()))
+                Crop(each, part.inputs.at(float(fate[-1]), objects), array("d", fate[:-1].tobytes()))
                 for each, fate in zip(ids, fates, strict=True)
             ])  # fmt: skip
             self.next_id += self.id_step * count
@@ -104,6 +108,14 @@ class Arrivals(Struct):
         root = Request(number, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes)
         Frame(root, self.parts, crops, self._ask_about).go_on()
         self.expect()
+
+    def _in_view(self, view: View | None) -> int:
+        """How many other devices a view shows now."""
+        if view is None:
+            return 0
+        now, device = self.clock.now, self.device
+        near = self.scenes[view].count(now, device.place.track.position(now), view.within_m)
+        return near - (device.group in view.groups)
 
     def _ask_about(self, frame: Frame, part: Part, crop: Crop) -> None:
         """Ask about a crop at this very moment, but behind those that do so already.

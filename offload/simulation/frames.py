@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from offload.entities import Outcome, Request
-from offload.scenario.setup import Part
+from offload.scenario.demand import Part
 
 
 class Crop(Struct):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
-from offload.scenario.setup import Setting, Source
+from offload.scenario.setup import Device, Setting, Source
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.batching import Batching
@@ -26,8 +26,9 @@ from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Fork, Servers, Stop, Trip, Ways, look_up
 from offload.streams import Streams, uniforms
 from offload.world import births
+from offload.world.demand import Scene, View
 
-UNFINISHED = "unfinished"
+LEFT, UNFINISHED = "left", "unfinished"
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
@@ -69,9 +70,13 @@ class World:
         )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
+        self.scenes = self._scenes()
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
+        for device in setting.devices:
+            if device.leaves_s <= self.end_s:
+                self._expect_leaving(device)
         for number, source in enumerate(setting.sources):
             self._bear(number, source)
 
@@ -123,11 +128,14 @@ class World:
             asked=self.asked,
             under_way=self.under_way,
             fail=self._fail,
-            births=births.times(source.births, chance("births", *name)),
+            births=births.times(
+                source.births, chance("births", *name), from_s=max(0.0, device.enters_s)
+            ),
             chance=chance("fate", *name),
             sizes=None if parts[0].inputs.equal else uniforms(chance("sizes", *name)),
             chances=[chance("fate", *name, stage) for stage in stages],
-            last_s=self.setting.duration_s,
+            scenes=self.scenes,
+            last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
             id_step=len(self.setting.sources),
         ).expect()
@@ -191,7 +199,7 @@ class World:
         # Only a policy that learns and a frame that goes on wait for the answer: else it needs no event.
         if done_s is None or self.learn is not None or journey.frame is not None:
             yield done_s
-        if done_s is not None and done_s <= self.end_s:
+        if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
             self._end(journey, "", done_s)
 
     def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
@@ -240,11 +248,26 @@ class World:
         if self.learn is not None:
             self.learn(outcome)
 
+    def _expect_leaving(self, device: Device) -> None:
+        """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
+
+        def leave(_event: object) -> None:
+            for air in [air for pair in self.airs.values() for air in pair]:
+                air.drop(device.name, self.clock.now, LEFT)
+            for journey in [each for each in self.under_way.values() if each.device is device]:
+                journey.wake(LEFT)
+
+        self.clock.at(max(0.0, device.leaves_s), leave)
+
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
+        if journey.request.id not in self.under_way:  # ended before, when its device left
+            return
         if air_s > 0.0:
             journey.share, journey.air_s = share, air_s
             journey.sent()
+        if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
+            cause = OUT_OF_RANGE
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
@@ -270,6 +293,13 @@ class World:
             roaming = cell.interruption_s is not None
             return Shared(self.clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
         return Dedicated(self.clock, cell.delay_s)
+
+    def _scenes(self) -> dict[View, Scene]:
+        views = {view for source in self.setting.sources for part in source.parts for view in part.views}
+        return {
+            view: Scene.of([d.place.track for d in self.setting.devices if d.group in view.groups])
+            for view in views
+        }
 
     def _servers(self, name: str) -> Servers:
         node = self.setting.nodes[name]

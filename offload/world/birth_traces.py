@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from offload.world.traces import MAX_BYTES, TraceError
+from offload.world.recording import TraceError
 
+MAX_BYTES = 200_000_000
 MOST_BIRTHS = 10_000_000
 
 

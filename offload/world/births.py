@@ -38,35 +38,44 @@ class Births:
     repeat_s: float = float("inf")
 
 
-def times(births: Births, generator: np.random.Generator, block: int = 32) -> Iterator[float]:
-    """Yield birth times in seconds, rising, without end; those of a trace may be equal, and end."""
+def times(
+    births: Births, generator: np.random.Generator, block: int = 32, from_s: float = 0.0
+) -> Iterator[float]:
+    """Yield birth times in seconds after `from_s`, rising, without end.
+
+    Those of a trace count from 0 and may be equal, and end; what was before `from_s` is left out.
+    """
     if births.arrivals == "poisson":
-        now = 0.0
+        now = from_s
         while True:
             for gap in generator.exponential(births.every_s, block).tolist():
                 now += gap
                 yield now
     elif births.arrivals == "periodic":
-        tick = generator.random() * births.every_s
+        tick = from_s + generator.random() * births.every_s
         number = 0
         while True:
             for late in generator.random(block).tolist():
                 yield tick + number * births.every_s + late * births.jitter_s
                 number += 1
     elif births.arrivals == "on-off":
-        yield from _on_off(births, generator)
+        yield from _on_off(births, generator, from_s)
     elif births.arrivals == "mmpp":
-        yield from _mmpp(births, uniforms(generator, block))
+        yield from _mmpp(births, uniforms(generator, block), from_s)
     else:
-        yield from births.trace_s
-        lap = 1
-        while births.trace_s and births.repeat_s < float("inf"):
-            yield from (lap * births.repeat_s + each for each in births.trace_s)
-            lap += 1
+        yield from (at for at in _trace(births) if at >= from_s)
 
 
-def _on_off(births: Births, generator: np.random.Generator) -> Iterator[float]:
-    now = 0.0
+def _trace(births: Births) -> Iterator[float]:
+    yield from births.trace_s
+    lap = 1
+    while births.trace_s and births.repeat_s < float("inf"):
+        yield from (lap * births.repeat_s + each for each in births.trace_s)
+        lap += 1
+
+
+def _on_off(births: Births, generator: np.random.Generator, from_s: float) -> Iterator[float]:
+    now = from_s
     on = generator.random() < births.on_s / (births.on_s + births.off_s)
     while True:
         mean = births.on_s if on else births.off_s
@@ -79,11 +88,11 @@ def _on_off(births: Births, generator: np.random.Generator) -> Iterator[float]:
         now, on = ends, not on
 
 
-def _mmpp(births: Births, chance: Iterator[float]) -> Iterator[float]:
+def _mmpp(births: Births, chance: Iterator[float], from_s: float) -> Iterator[float]:
     states = births.states
     stays_s = [stay_s for _, stay_s in states]
     state = int(np.searchsorted(np.cumsum(stays_s)[:-1], next(chance) * sum(stays_s), side="right"))
-    now = 0.0
+    now = from_s
     while True:
         every_s, stay_s = states[state]
         ends_s = now - log1p(-next(chance)) * stay_s

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 from offload.world.mobility import Floats, Track
+
+Indices = npt.NDArray[np.intp]
 
 INFINITE = float("inf")
 
@@ -36,82 +39,99 @@ class Sizes:
         return min(max(drawn, self.least_bytes), self.most_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Whom a camera on a device may see: other devices of these groups within a distance."""
+
+    groups: tuple[str, ...]
+    within_m: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """How many other devices are near one: what a camera on it may have in view.
+    """Where several devices are, all at once: the points of their tracks one after the other.
 
-    Column j of `x_m` and `y_m` is where the j-th is at `times_s`, straight from one time to the next,
-    as on its track. `itself` tells whether the device that looks is among them.
+    `first` and `last` are each one's first and last point, and `keys` its times, moved so far that they
+    lie behind those of all before it: one search finds where each of them is.
     """
 
-    times_s: Floats
-    x_m: Floats  # (times, devices)
+    times_s: Floats  # (points,), as are x, y and keys
+    x_m: Floats
     y_m: Floats
-    within_m: float
-    itself: bool
+    keys: Floats
+    first: Indices  # (devices,), as is all that follows
+    last: Indices
+    moved_s: Floats
+    enters_s: Floats
+    leaves_s: Floats
 
     @classmethod
-    def of(cls, tracks: Sequence[Track], within_m: float, *, itself: bool) -> "Scene":
-        """Put tracks on all their times together."""
-        times = np.unique(np.concatenate([track.times_s for track in tracks]))
-        x, y = (
-            np.stack([np.interp(times, track.times_s, getattr(track, axis)) for track in tracks], axis=1)
-            for axis in ("x_m", "y_m")
+    def of(cls, tracks: Sequence[Track]) -> "Scene":
+        """Put tracks together; one at least."""
+        sizes = np.array([len(track.times_s) for track in tracks])
+        times, x, y = (
+            np.concatenate([getattr(track, column) for track in tracks])
+            for column in ("times_s", "x_m", "y_m")
         )
-        return cls(times, x, y, within_m, itself)
+        last = np.cumsum(sizes) - 1
+        moved = np.arange(len(tracks)).astype(np.float64) * (float(np.ptp(times)) + 1.0)
+        enters, leaves = (
+            np.array([getattr(track, column) for track in tracks]) for column in ("enters_s", "leaves_s")
+        )
+        keys = times + np.repeat(moved, sizes)
+        return cls(times, x, y, keys, last - sizes + 1, last, moved, enters, leaves)
 
-    def count(self, now: float, at_m: tuple[float, float]) -> int:
-        """Return how many others are within reach of a place now."""
-        last = len(self.times_s) - 1
-        index = min(max(int(np.searchsorted(self.times_s, now, side="right")) - 1, 0), max(last - 1, 0))
-        after = min(index + 1, last)
-        length_s = float(self.times_s[after] - self.times_s[index])
-        share = min(max((now - float(self.times_s[index])) / length_s, 0.0), 1.0) if length_s else 0.0
-        x = self.x_m[index] + share * (self.x_m[after] - self.x_m[index])
-        y = self.y_m[index] + share * (self.y_m[after] - self.y_m[index])
-        near = int(np.count_nonzero(np.hypot(x - at_m[0], y - at_m[1]) <= self.within_m))
-        return near - self.itself
+    def count(self, now: float, at_m: tuple[float, float], within_m: float) -> int:
+        """Return how many devices are within a distance of a place now."""
+        then = np.clip(now, self.times_s[self.first], self.times_s[self.last])
+        before = np.searchsorted(self.keys, then + self.moved_s, side="right") - 1
+        before = np.clip(before, self.first, np.maximum(self.last - 1, self.first))
+        after = np.minimum(before + 1, self.last)
+        length_s = np.maximum(self.times_s[after] - self.times_s[before], 1e-300)
+        share = np.clip((then - self.times_s[before]) / length_s, 0.0, 1.0)
+        x = self.x_m[before] + share * (self.x_m[after] - self.x_m[before])
+        y = self.y_m[before] + share * (self.y_m[after] - self.y_m[before])
+        near = np.hypot(x - at_m[0], y - at_m[1]) <= within_m
+        return int(np.count_nonzero(near & (self.enters_s <= now) & (now < self.leaves_s)))
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """How large inputs are: `mean_bytes`, or drawn, and so many bytes for each object in the scene."""
+    """How large inputs are: `mean_bytes`, or drawn, and so many bytes for each object in view."""
 
     mean_bytes: float
     sizes: Sizes | None = None
-    scene: Scene | None = None
+    view: View | None = None
     per_object_bytes: float = 0.0
 
     @property
     def equal(self) -> bool:
         """Whether all are of one size."""
-        return self.sizes is None and self.scene is None
+        return self.sizes is None and self.view is None
 
     @property
     def most_bytes(self) -> float:
         """More than this none can have."""
-        most = self.mean_bytes if self.sizes is None else self.sizes.most_bytes
-        objects = 0 if self.scene is None else self.scene.x_m.shape[1]
-        return most + objects * self.per_object_bytes
+        if self.view is not None:
+            return INFINITE
+        return self.mean_bytes if self.sizes is None else self.sizes.most_bytes
 
-    def at(self, quantile: float, now: float, track: Track) -> float:
-        """Return the bytes of an input that a device on this track has now."""
+    def at(self, quantile: float, in_view: int) -> float:
+        """Return the bytes of an input that shows so many objects."""
         drawn = self.mean_bytes if self.sizes is None else self.sizes.at(quantile)
-        if self.scene is None:
-            return drawn
-        return drawn + self.per_object_bytes * self.scene.count(now, track.position(now))
+        return drawn + self.per_object_bytes * in_view
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many crops of a frame go to a stage.
 
-    `cumulative[n]` is the probability of at most n; or there is one for each object in the scene, at
-    most as many as probabilities tell of.
+    `cumulative[n]` is the probability of at most n; or there is one for each object in view, at most as
+    many as probabilities tell of.
     """
 
     cumulative: tuple[float, ...]
-    scene: Scene | None = None
+    view: View | None = None
 
     @classmethod
     def exactly(cls, number: int) -> "Counts":
@@ -133,8 +153,6 @@ class Counts:
         """The largest count."""
         return len(self.cumulative) - 1
 
-    def at(self, quantile: float, now: float, track: Track) -> int:
-        """Return the count for a frame that a device on this track takes now."""
-        if self.scene is not None:
-            return min(self.scene.count(now, track.position(now)), self.most)
-        return bisect_right(self.cumulative, quantile)
+    def at(self, quantile: float, in_view: int) -> int:
+        """Return the count for a frame that shows so many objects."""
+        return bisect_right(self.cumulative, quantile) if self.view is None else min(in_view, self.most)

@@ -38,24 +38,24 @@ class Rate:
         if fault:
             raise ValueError(fault)
         times, values = _merged(self.times_s, self.values)
-        edges = (*times, self.period_s)
         sums = [
             0.0,
-            *accumulate(v * (b - a) for v, a, b in zip(values, times, edges[1:-1], strict=False)),
+            *accumulate(v * (b - a) for v, (a, b) in zip(values, pairwise(times), strict=False)),
         ]
         sums.append(sums[-1] + values[-1] * (self.period_s - times[-1]) if values[-1] else sums[-1])
-        for name, found in (
-            ("times_s", times),
-            ("values", values),
-            ("edges_s", edges),
-            ("sums", tuple(sums)),
-        ):
-            object.__setattr__(self, name, found)
+        object.__setattr__(self, "times_s", times)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "edges_s", (*times, self.period_s))
+        object.__setattr__(self, "sums", tuple(sums))
 
     @classmethod
     def constant(cls, value: float) -> "Rate":
         """Return a rate that never changes."""
         return cls((0.0,), (value,))
+
+    def scaled(self, factor: float) -> "Rate":
+        """Return the rate times a number."""
+        return Rate(self.times_s, tuple(value * factor for value in self.values), self.period_s)
 
     def at(self, now: float) -> float:
         """Return the rate; at a change already the new one."""
@@ -95,7 +95,7 @@ class Rate:
             start = lap * self.period_s
         value = self.values[index]
         enough = amount * _DONE
-        # Zero for ever gives zero times infinity, which is less than nothing.
+        # Zero for ever gives zero times infinity, not a number, and so goes on below.
         if enough <= value * (start + self.edges_s[index + 1] - begin_s):
             return begin_s + amount / value
         before, total = self.sums[index] + value * (begin_s - start - self.times_s[index]), self.sums[-1]
@@ -155,11 +155,12 @@ def product(rates: Iterable[Rate], until_s: float = INFINITE) -> Rate:
 
 def _changes(rate: Rate, until_s: float) -> Floats:
     """Return 0 and all moments before `until_s` (seconds) at which a piece begins."""
-    times = np.array(rate.times_s)
+    times: Floats = np.array(rate.times_s)
     if rate.period_s < min(INFINITE, until_s):
         laps = math.ceil(until_s / rate.period_s)
         times = (np.arange(laps)[:, None] * rate.period_s + times).ravel()
-    return times[(times < until_s) | (times == 0.0)]
+    before: Floats = times[(times < until_s) | (times == 0.0)]
+    return before
 
 
 def _merged(

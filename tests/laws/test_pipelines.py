@@ -220,12 +220,16 @@ def drawn(world):
     for number, source in enumerate(world.setting.sources):
         name = (source.device.name, source.facts.task, str(source.stream))
         chances = [world.streams.generator("fate", *name, p.facts.stage) for p in source.parts]
+        track = source.device.place.track
         id_ = number
         births_s = [born_s for born_s, device, _ in expected_births(world) if device == name[0]]
         for born_s in births_s:
             mine = {}
             for part, chance in zip(source.parts, chances, strict=True):
-                n = part.counts.at(chance.random(), born_s, source.device.place.track)
+                view = part.counts.view
+                here = track.position(born_s)
+                others = world.scenes[view].count(born_s, here, view.within_m) - 1 if view else 0
+                n = part.counts.at(chance.random(), others)
                 mine[part.facts.stage] = n
                 chance.random(n * (FATE_NUMBERS + 1))
             counts[id_] = mine
