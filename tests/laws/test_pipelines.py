@@ -122,7 +122,19 @@ def frames(load_text, tmp_path):
         )  # fmt: skip
         return load_text(text, duration=8, drain=drain)
 
-    return {"one": one, "many": many}
+    def leaving():
+        lines = ["timestep_time;vehicle_id;vehicle_x;vehicle_y"]
+        for now in range(20):
+            cars = [car for car in range(14) if car <= now <= car + 4]
+            lines += [f"{now};{car};{30 * (now - car) - 60};{car % 3}" for car in cars]
+        (tmp_path / "pass.csv").write_text("\n".join(lines) + "\n")
+        text = TABLES.format(
+            count=14, every="150 ms", deadline="200 ms", stages=MANY,
+            service=', service = "exponential"', mobility='mobility = { trace = "pass.csv" }', cell="",
+        )  # fmt: skip
+        return load_text(text, duration=16, drain=1)
+
+    return {"one": one, "many": many, "leaving": leaving}
 
 
 def families(outcomes):
@@ -237,9 +249,10 @@ def drawn(world):
     return counts
 
 
+@pytest.mark.parametrize("how", ["many", "leaving"])
 @pytest.mark.parametrize("name", NAMED)
-def test_one_row_for_each_born_frame_and_each_request_of_its_stages(frames, name):
-    world, asked = play(frames["many"](), name)
+def test_one_row_for_each_born_frame_and_each_request_of_its_stages(frames, name, how):
+    world, asked = play(frames[how](), name)
     outcomes = world.outcomes
     ids = [each.request.id for each in outcomes]
     assert len(set(ids)) == len(ids)
@@ -254,7 +267,9 @@ def test_one_row_for_each_born_frame_and_each_request_of_its_stages(frames, name
         spent = [getattr(each, leg) for leg in LEGS]
         assert min(spent) >= 0
         assert fsum(spent) == pytest.approx(each.ended_s - each.request.born_s, rel=0, abs=1e-9)
-        assert each.ended_s <= world.end_s
+        leaves_s = next(d.leaves_s for d in world.setting.devices if d.name == each.request.device)
+        assert each.ended_s <= min(world.end_s, leaves_s)
+        assert (each.cause == "left") == (each.ended_s == leaves_s)
     for root, children in found:
         counts = expected[root.request.id]
         by_stage = {stage: [c for c in children if c.request.stage == stage] for stage in after}
@@ -280,7 +295,7 @@ def test_one_row_for_each_born_frame_and_each_request_of_its_stages(frames, name
             assert getattr(root, key) == pytest.approx(total, rel=1e-9, abs=1e-15)
     causes = Counter(root.cause for root, _ in found)
     assert causes[""] > 20
-    assert len(causes) > 1
+    assert causes["left" if how == "leaving" else "unfinished"] > 0
 
 
 def test_frames_are_the_same_under_opposite_policies(frames):
