@@ -237,16 +237,18 @@ class World:
                 correct = way.right[int(number * len(way.right))] == 1
         outcome = journey.outcome(ended_s, cause, correct)
         del self.under_way[journey.request.id]
-        self._tell(outcome)
-        if journey.frame is not None:
-            whole = journey.frame.take(outcome, journey.spent_s)
-            if whole is not None:
-                self._tell(whole)
-
-    def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         if self.learn is not None:
             self.learn(outcome)
+        if journey.frame is not None:
+            self._end_frame(journey.frame.take(outcome, journey.spent_s))
+
+    def _end_frame(self, outcome: Outcome | None) -> None:
+        """Write the row of a frame of several requests, if it is due."""
+        if outcome is not None:
+            self.outcomes.append(outcome)
+            if self.learn is not None:
+                self.learn(outcome)
 
     def _expect_leaving(self, device: Device) -> None:
         """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
