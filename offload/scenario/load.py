@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from offload.dnn.profiles import ProfileError
+from offload.entities import Facts
 from offload.policies import table as policies
 from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
