@@ -82,6 +82,8 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
         typer.echo(json.dumps(told | {"offers": offers, "remarks": remarked}))
         return
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
+    for remark in remarked:
+        typer.echo(f"note: {remark}")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
     for each in offers:
         codecs, exits, sure = (
@@ -91,8 +93,6 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
             f"{each['task']}, {each['variant']}: codecs {codecs}; exits after layers {exits};"
             f" confidences {sure}"
         )
-    for remark in remarked:
-        typer.echo(f"note: {remark}")
 
 
 def _offers(found: "Setting") -> list[dict[str, Any]]:
