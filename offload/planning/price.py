@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.networks import Profile
 from offload.planning import exits
-from offload.planning.columns import Columns, Flags, Floats, columns, tabulate
+from offload.planning.columns import Columns, Flags, Floats, Way, columns, tabulate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +89,15 @@ def price_at(seen: Observation, table: Columns | None = None) -> Prices:
         elapsed = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
         if way.edge is not None:
             elapsed = _over(here, way.edge, elapsed, table.up_bytes[rows], seen)
-            elapsed = _queued(way.edge, elapsed, seen) + edge_s[rows]
+            elapsed = (
+                _queued(way.edge, elapsed, seen) + edge_s[rows] + _load_s(table, way, way.edge, seen)
+            )
             here = way.edge
         if way.cloud is not None:
             elapsed = _over(here, way.cloud, elapsed, table.mid_bytes[rows], seen)
-            elapsed = _queued(way.cloud, elapsed, seen) + cloud_s[rows]
+            elapsed = (
+                _queued(way.cloud, elapsed, seen) + cloud_s[rows] + _load_s(table, way, way.cloud, seen)
+            )
             here = way.cloud
         elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
         latency_s[rows] = elapsed + down_s[rows]
@@ -148,6 +153,23 @@ def _queued(name: str, arrival: Floats, seen: Observation) -> Floats:
     if node.batch_max > 1:
         arrival = arrival + node.batch_wait_s
     return arrival if report is None else np.maximum(arrival, report.backlog_s)
+
+
+def _load_s(table: Columns, way: Way, name: str, seen: Observation) -> Floats | float:
+    """How long a node loads weights that are not there by its last report."""
+    report = seen.reports.get(name)
+    if report is None or report.resident is None:
+        return 0.0
+    return _loading(table, way, seen.facts, name, report.resident)
+
+
+@lru_cache(maxsize=1024)
+def _loading(table: Columns, way: Way, facts: Facts, name: str, resident: tuple[str, ...]) -> Floats:
+    load_bps = facts.nodes[name].load_bps or math.inf
+    variants = [row.variant for row in table.rows[way.rows]]
+    return np.array([
+        0.0 if v.label in resident else 8 * (v.weight_bytes or 0.0) / load_bps for v in variants
+    ])  # fmt: skip
 
 
 def _lucky(table: Columns, facts: Facts, luck: Luck) -> tuple[Floats, Floats, Floats, Floats]:

@@ -17,7 +17,7 @@ from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
-from offload.scenario.references import check_names, check_plans, find_tracks
+from offload.scenario.references import check_memory, check_names, check_plans, find_tracks
 from offload.scenario.schema import ScenarioFile
 from offload.scenario.setup import Setting, setup
 from offload.world.mobility import Track
@@ -56,6 +56,7 @@ class Scenario:
             for place, known in facts.profiles.items():
                 for variant, profile in known.items():
                     text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
+                    text += f"{variant.weight_bytes}"
                     text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
             for variant in facts.variants:
                 if variant.answers:  # measured
@@ -169,7 +170,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     if not faults:
         scenario = Scenario(path, base, file, raw, catalogue, tracks, policy, tuple(compared))
         try:
-            faults += check_plans(scenario.setting(0.0))
+            faults += [*check_plans(scenario.setting(0.0)), *check_memory(scenario.setting(0.0))]
         except ProfileError as error:
             raise ScenarioError(str(error).splitlines()) from error
     if faults:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from offload.entities import Cell, Facts, Node, Wire
+from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
-from offload.scenario.schema import DeviceGroup, ScenarioFile, Task
+from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile, Task
 from offload.world.births import Births
 from offload.world.mobility import Track, nearest, presence
 from offload.world.rate import Rate
@@ -57,19 +57,7 @@ def setup(
     overhead_s: float = 0.0,
 ) -> Setting:
     """Build a setting. `tracks` holds the trace of each moving group by id; names must be checked."""
-    nodes = {
-        name: Node(
-            name=name,
-            kind=table.kind,
-            hardware=catalogue.hardware(table.hardware),
-            servers=table.servers,
-            at_m=table.at,
-            report_every_s=table.reports.every,
-            batch_max=table.batch.max if table.batch else 1,
-            batch_wait_s=table.batch.wait if table.batch else 0.0,
-        )
-        for name, table in file.nodes.items()
-    }
+    nodes = {name: _node(name, table, catalogue) for name, table in file.nodes.items()}
     cells = _cells(file)
     wires = {
         name: Wire(name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0)
@@ -106,6 +94,27 @@ def setup(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays,
     )  # fmt: skip
+
+
+def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
+    hardware, scale = catalogue.hardware(table.hardware), table.scale
+    return Node(
+        name=name,
+        kind=table.kind,
+        hardware=hardware,
+        servers=scale.min if scale else table.servers,
+        at_m=table.at,
+        report_every_s=table.reports.every,
+        batch_max=table.batch.max if table.batch else 1,
+        batch_wait_s=table.batch.wait if table.batch else 0.0,
+        queue=table.queue,
+        memory_bytes=table.memory or hardware.memory_bytes,
+        load_bps=8 * table.load if table.load else None,
+        resident=tuple(dict.fromkeys(table.resident)),
+        admit=table.admit,
+        queue_limit=table.queue_limit,
+        scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
+    )
 
 
 def find_routes(
@@ -216,6 +225,8 @@ def _facts(
         routes=routes,
         codecs=tuple(dict.fromkeys(task.codecs)),
         confidences=tuple(dict.fromkeys(task.confidences)),
+        priority=task.priority,
+        fallback=task.fallback,
     )
 
 

@@ -9,10 +9,12 @@ from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Report, 
 from offload.scenario.setup import Device
 from offload.simulation.air import Air, Shared
 from offload.simulation.batching import Batching
+from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 
-# When a server falls free, seconds queued behind that, devices active up and down by cell.
-State = tuple[float, float, dict[str, int], dict[str, int]]
+# When a server falls free, seconds queued behind that, devices active up and down by cell, and whose
+# weights are there.
+State = tuple[float, float, dict[str, int], dict[str, int], tuple[str, ...] | None]
 
 
 class Book:
@@ -26,7 +28,7 @@ class Book:
         self,
         every_s: float,
         longest_s: float,
-        servers: InOrder | Batching,
+        servers: InOrder | Batching | Queueing,
         cells: Mapping[str, tuple[Air, Air]],
     ) -> None:
         """Keep reports every `every_s` that take up to `longest_s` to arrive."""
@@ -66,12 +68,13 @@ class Book:
     def _state(self) -> State:
         up = {name: air.active for name, air in self.up}
         down = {name: air.active for name, air in self.down}
-        return *self.servers.load(), up, down
+        resident = self.servers.resident() if isinstance(self.servers, Queueing) else None
+        return *self.servers.load(), up, down, resident
 
     def _told(self, at_s: float, state: State) -> Report:
         """Report a state that did not change until `at_s`; servers have worked on meanwhile."""
-        free_s, queued_s, up, down = state
-        return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down)
+        free_s, queued_s, up, down, resident = state
+        return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down, resident)
 
 
 class Observer:

@@ -1,8 +1,9 @@
 """The life of a request: born, asked about, served leg by leg, and written down as one row."""
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
-from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan, Question
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
 from offload.scenario.setup import Setting, Source
@@ -20,10 +21,12 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
+from offload.simulation.memory import Memory
 from offload.simulation.observing import Book, Observer
+from offload.simulation.queueing import Queueing
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
-from offload.simulation.trips import Fork, Servers, Stop, Trip, Ways, look_up
+from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams
 from offload.world import births
 
@@ -160,14 +163,17 @@ class World:
                 journey.leg = AT_EDGE
                 yield self._compute(journey, away.edge, EDGE, due_s)
 
-            if to_cloud:
+            if to_cloud and not journey.refused:
                 journey.leg = WAN
                 yield from self._forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
-            if away.cloud is not None:
+            if away.cloud is not None and not journey.refused:
                 journey.leg = IN_CLOUD
                 yield self._compute(journey, away.cloud, CLOUD, due_s)
 
-            if cell.interruption_s is None:
+            if journey.refused:
+                yield from self._refused(journey, away, cell)
+                done_s = self._at_home(journey, due_s)
+            elif cell.interruption_s is None:
                 if away.back:
                     journey.leg = WAN
                     yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
@@ -189,12 +195,15 @@ class World:
             self._end(journey, "", done_s)
 
     def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
-        """Wait for a server and compute; tell when that ends, or None if a batch will wake us."""
+        """Wait for a server and compute; tell when that ends, or None if the station will wake us."""
         now = self.clock.now
         servers = stop.servers or self.compute[journey.device.name]
         times = factor(stop.profile, journey.fate[place]) if stop.varies else 1.0
-        if isinstance(servers, Batching):
-            servers.join(journey.member(stop, times, due_s, place))
+        if not isinstance(servers, InOrder):
+            if isinstance(servers, Batching):
+                servers.join(journey.member(stop, times, due_s, place))
+            else:
+                servers.join(journey.job(stop, times, due_s, place))
             return None
         begins_s = servers.free[0]
         if begins_s < now:
@@ -205,6 +214,32 @@ class World:
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
         return servers.serve(now, seconds)
+
+    def _refused(self, journey: Journey, away: Away, cell: Cell) -> Steps:
+        """A node has turned a request away: word of that, which has no size, goes back to the device."""
+        plan = journey.plan
+        here = (plan.edge if journey.leg == AT_EDGE else plan.cloud) or cell.node
+        if cell.interruption_s is not None:
+            yield from self.roaming.down(journey, replace(away, result_bytes=0.0), here)
+        else:
+            journey.leg = WAN
+            back = ways(journey.facts, self.wires, here, cell.node)
+            yield from self._forward(back, 0.0, journey.fate[WIRE_BACK])
+            journey.leg = DOWNLINK
+            yield send(journey, away.downlink, 0.0, 0.0, cell.name, NEVER)
+
+    def _at_home(self, journey: Journey, due_s: float) -> float | None:
+        """Let the device compute the whole network instead; tell when that ends."""
+        facts, plan = journey.facts, journey.plan
+        last = plan.variant.last
+        home = Plan(plan.variant, last, last, exit=plan.exit, confidence=plan.confidence)
+        way = self.trips.get((facts, home)) or look_up(facts, home, self.airs, self.servers, self.wires)
+        self.trips[facts, home] = way
+        if isinstance(way, Fork):
+            way = way.trip(journey.fate[CORRECT])
+        journey.first_plan, journey.plan, journey.trip = plan, home, way
+        journey.leg = ON_DEVICE
+        return self._compute(journey, way.device, DEVICE, due_s)  # type: ignore[arg-type]  # it has all to do
 
     def _forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
@@ -260,9 +295,16 @@ class World:
 
     def _servers(self, name: str) -> Servers:
         node = self.setting.nodes[name]
-        if node.batch_max == 1:
+        if node.batch_max > 1:
+            return Batching(self.clock, node.servers, node.batch_max, node.batch_wait_s)
+        if node.in_order:
             return InOrder(node.servers)
-        return Batching(self.clock, node.servers, node.batch_max, node.batch_wait_s)
+        memory = None
+        if node.load_bps is not None:
+            here = [variant for facts in self.setting.facts for variant in facts.profiles[name]]
+            sizes = {variant.label: variant.weight_bytes or 0.0 for variant in here}
+            memory = Memory(node.memory_bytes, node.load_bps, sizes, node.resident)
+        return Queueing(self.clock, node, memory)
 
     def _books(self) -> dict[str, Book]:
         books = {}
