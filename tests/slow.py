@@ -99,6 +99,8 @@ class Slow:
             self.now += node.batch_wait_s
         if report is not None:
             self.now = max(self.now, report.backlog_s)
+            if report.resident is not None and self.plan.variant.label not in report.resident:
+                self.now += 8 * self.plan.variant.weight_bytes / node.load_bps
         taken_s = seconds(self.facts, name, self.plan.variant, first, min(last, self.end))
         if self.coded is not None and first == self.plan.device_cut:
             whole_s = seconds(self.facts, name, self.plan.variant, 0, self.plan.variant.last)

@@ -1,0 +1,66 @@
+"""A node's memory against a list that is searched from one end to the other."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offload.simulation.memory import Memory
+
+SIZES = {"a": 30.0, "b": 50.0, "c": 20.0, "d": 70.0, "e": 100.0}
+USES = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.floats(0, 2), st.booleans()), min_size=1, max_size=60
+)
+
+
+class ByHand:
+    """A list of (label, when it is there), the least recently used first; and who is used how often."""
+
+    def __init__(self, size, held):
+        self.size = size
+        self.held = [(label, 0.0) for label in held]
+        self.in_use = []
+        self.loading_until_s = 0.0
+
+    def take(self, label, now):
+        """Use a label; load it first if it is not there."""
+        there = [entry for entry in self.held if entry[0] == label]
+        if there:
+            self.held = [entry for entry in self.held if entry[0] != label] + there
+        else:
+            left = list(self.held)
+            while sum(SIZES[each] for each, _ in left) + SIZES[label] > self.size:
+                unused = [entry for entry in left if entry[0] not in self.in_use]
+                if not unused:
+                    return None
+                left.remove(unused[0])
+            begins_s = max(now, self.loading_until_s)
+            self.loading_until_s = begins_s + SIZES[label] / 100
+            self.held = [*left, (label, self.loading_until_s)]
+        self.in_use.append(label)
+        return max(now, self.held[-1][1])
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(uses=USES, size=st.sampled_from([100.0, 120.0, 180.0]), held=st.sets(st.sampled_from("abc")))
+def test_memory_is_the_list_searched_by_hand(uses, size, held):
+    held = sorted(held)
+    memory, brute = Memory(size, 800.0, SIZES, held), ByHand(size, held)
+    now = 0.0
+    for label, gap_s, ends in uses:
+        now += gap_s
+        assert (memory.seconds(label) == 0) == (label in [each for each, _ in brute.held])
+        assert memory.take(label, now) == brute.take(label, now)
+        assert list(memory.there_s.items()) == brute.held
+        assert memory.free_bytes == size - sum(SIZES[each] for each, _ in brute.held) >= 0
+        if ends and brute.in_use:
+            memory.release(brute.in_use.pop(0))
+
+
+def test_what_is_in_use_does_not_make_way():
+    memory = Memory(100, 8.0, SIZES)
+    assert memory.take("a", 0.0) == 30.0
+    assert memory.take("b", 0.0) == 80.0  # after the first
+    assert memory.take("d", 90.0) is None
+    assert set(memory.there_s) == {"a", "b"}  # nothing was forgotten in vain
+    memory.release("b")
+    assert memory.take("d", 90.0) == 160.0
+    assert set(memory.there_s) == {"a", "d"}
