@@ -12,6 +12,7 @@ UNITS: dict[str, dict[str, float]] = {
     "byte rate": {"B/s": 1.0, "kB/s": 1e3, "MB/s": 1e6, "GB/s": 1e9},
     "size": {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9},
     "length": {"m": 1.0, "km": 1e3},
+    "speed": {"m/s": 1.0, "km/h": 1 / 3.6},
     "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
     "frequency": {"1/s": 1.0, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6},
 }

@@ -201,6 +201,11 @@ def test_what_is_no_file_or_too_large_is_refused(
     with pytest.raises(TraceError, match="null"):
         read_bandwidth(Path("a\0b"))
     path = write(tmp_path, "1\n2\n3\n")
+    monkeypatch.setattr(bandwidth, "MAX_PIECES", 2)
+    assert read_bandwidth(path).rates_bps == (12e6,)
+    with pytest.raises(TraceError, match=":2: its rate changes more than 2 times; give a shorter"):
+        read_bandwidth(write(tmp_path, "2\n4\n"))
+    path = write(tmp_path, "1\n2\n3\n")
     monkeypatch.setattr(bandwidth, "MAX_LINES", 2)
     with pytest.raises(TraceError, match=":3: more than 2 lines"):
         read_bandwidth(path)

@@ -1,6 +1,7 @@
 """When tracks cross circles, against sampling; tracks that repeat; devices that stand."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -46,6 +47,32 @@ def test_presence_agrees_with_sampling(way: Track, centre: tuple[float, float], 
             assert found.at(now) == (gap < 0)
 
 
+@given(
+    tracks(), st.sampled_from([5.0, 7.3, INFINITE]), st.floats(-5, 30), st.floats(0, 20), st.booleans()
+)
+def test_a_device_is_nowhere_before_it_enters_and_after_it_leaves(
+    way: Track, radius: float, enters: float, stays: float, for_good: bool
+) -> None:
+    leaves = INFINITE if for_good else enters + stays
+    brief = replace(way, enters_s=enters, leaves_s=leaves)
+    found, always = (presence(each, (0.0, 0.0), radius) for each in (brief, way))
+    for now in [enters - 1e-6, enters, enters + 1e-6, enters + stays, *np.linspace(0, 60, 100)]:
+        if now >= 0:
+            exists = enters <= now < leaves
+            assert found.at(now) == (exists and always.at(now))
+
+
+def test_one_that_stands_may_leave_too() -> None:
+    way = replace(Track.standing((1.0, 0.0)), leaves_s=5.0)
+    near, far = presence(way, (0.0, 0.0), 2.0), presence(way, (9.0, 0.0), 2.0)
+    assert (near.times_s, near.values) == ((0.0, 5.0), (1.0, 0.0))
+    assert far.values == (0.0,)
+    assert way.present_s(3.0) == 3.0
+    assert way.present_s(8.0) == 5.0
+    assert replace(way, enters_s=4.0).present_s(8.0) == 1.0
+    assert replace(way, enters_s=9.0, leaves_s=12.0).present_s(8.0) == 0.0
+
+
 @given(tracks(), st.sampled_from([1.0, 5.0, 7.3]))
 def test_changes_lie_on_the_circle_and_rise(way: Track, radius: float) -> None:
     found = presence(way, (0.0, 0.0), radius)
@@ -77,7 +104,7 @@ def test_nearest_agrees_with_sampling(way: Track, circles: list[tuple[float, flo
     times, found = nearest(way, centres, radii)
     assert list(times) == sorted(set(times))
     assert all(a != b for a, b in pairwise(found))
-    for now in np.linspace(way.times_s[0], way.times_s[-1] + 1, 200):
+    for now in np.linspace(0.0, max(0.0, way.times_s[-1]) + 1, 200):
         gaps = [math.dist(way.position(now), centre) for centre in centres]
         inside = [gap for gap, radius in zip(gaps, radii, strict=True) if gap <= radius]
         if any(abs(g - r) < 1e-6 for g, r in zip(gaps, radii, strict=True)):

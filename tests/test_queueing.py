@@ -219,7 +219,7 @@ def test_the_first_in_line_waits_while_weights_in_use_leave_no_room():
     memory = Memory(10.0, 8.0, {"a": 6.0, "b": 5.0}, ["a"])
     jobs = [job(0.0, 3.0), job(1.0, 1.0), job(1.5, 1.0)]
     ended, begun, _ = serve(jobs, "aba", memory, servers=3)
-    # There is an idle server for the last, but it is not its turn; then there is no room for its weights.
+    # There is an idle server for the last, but it is not its turn; then no room for its weights.
     assert begun == {0: (0.0, 0.0), 1: (3.0, 5.0), 2: (9.0, 6.0)}
     assert ended[2] == (16.0, "")
 
@@ -245,8 +245,8 @@ SCALE = Scale(1, 3, 0.9, 0.5, 2.0)
 
 
 def test_servers_come_and_go_by_hand():
-    # At 0: one begins. At 0.1: 1 s waits for one server, over 0.9: a second starts, usable at 0.6. At 0.2:
-    # 2 s wait for two, over 0.9 each: a third, usable at 0.7. At 0.3: 3 s for three, but no more may be.
+    # At 0: one begins. At 0.1: 1 s waits for one server, over 0.9: a second starts, usable at 0.6. At
+    # 0.2: 2 s wait for two, over 0.9 each: a third, usable at 0.7. At 0.3: 3 s, but no more may be.
     # The second takes up at 0.6, the third at 0.7, the first again at 1. They end at 1.6, 1.7 and 2, and
     # stop when idle for 2 s but for the last: at 3.6 and 3.7.
     jobs = [job(number / 10, 1.0) for number in range(4)]

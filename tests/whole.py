@@ -43,8 +43,9 @@ def expected_births(world):
     found = []
     for source in world.setting.sources:
         name = (source.device.name, source.facts.task, str(source.stream))
-        for born_s in births.times(source.births, world.streams.generator("births", *name)):
-            if born_s >= world.setting.duration_s:
+        generator = world.streams.generator("births", *name)
+        for born_s in births.times(source.births, generator, from_s=max(0.0, source.device.enters_s)):
+            if born_s >= min(world.setting.duration_s, source.device.leaves_s):
                 break
             found.append((born_s, source.device.name, source.facts.task))
     return sorted(found)
@@ -53,6 +54,7 @@ def expected_births(world):
 def check_rows(world, asked):
     """Assert that every birth has one row that is whole."""
     outcomes = world.outcomes
+    devices = {device.name: device for device in world.setting.devices}
     ids = [outcome.request.id for outcome in outcomes]
     assert len(set(ids)) == len(ids)
     assert sorted(ids) == sorted(asked)
@@ -63,7 +65,10 @@ def check_rows(world, asked):
         legs = [getattr(outcome, leg) for leg in LEGS]
         assert min(legs) >= 0
         assert math.fsum(legs) == pytest.approx(stay_s, rel=0, abs=1e-9)
-        assert outcome.ended_s <= world.end_s
+        device = devices[outcome.request.device]
+        assert outcome.ended_s <= min(world.end_s, device.leaves_s)
+        assert outcome.request.born_s >= device.enters_s
+        assert (outcome.cause == "left") == (outcome.ended_s == device.leaves_s)
         assert isinstance(outcome.plan, Plan)
         assert (outcome.exit is None) == (bool(outcome.cause) or not outcome.plan.variant.exits)
         assert not (outcome.cause and outcome.correct)

@@ -35,6 +35,17 @@ def clear_errors() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def quantity(option: str, dimension: str, text: str) -> float:
+    """Read an option with a unit. Raises BadInputError."""
+    from offload.units import Quantity
+
+    try:
+        return Quantity(dimension).parse(text)
+    except ValueError as error:
+        msg = f"{option} {text:.40}: {error}"
+        raise BadInputError(msg) from None
+
+
 def writable(folder: Path) -> None:
     """Refuse a folder that nothing can be written to. Raises BadInputError."""
     try:

@@ -53,6 +53,7 @@ def policies(json_: Json = False) -> None:
 
 def check(file: File, settings: Set = None, json_: Json = False) -> None:
     """Check a scenario; show which variant can run where, and how each latency is known."""
+    from offload.scenario.coverage import remarks
     from offload.scenario.load import load
 
     with clear_errors():
@@ -74,10 +75,11 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
                         "error": profile.error if profile else "no profile: cannot run here",
                     }
         offers = _offers(found)
+        remarked = remarks(found, scenario.file.map)
     table = list(rows.values())
     if json_:
         told = {"scenario": scenario.file.name, "devices": len(found.devices), "profiles": table}
-        typer.echo(json.dumps(told | {"offers": offers}))
+        typer.echo(json.dumps(told | {"offers": offers, "remarks": remarked}))
         return
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
@@ -85,6 +87,8 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
         words = {"codecs": "codecs", "exits": "exits after layers", "confidences": "confidences"}
         offer = [f"{words[key]} {', '.join(map(str, each[key]))}" for key in words if each[key]]
         typer.echo(f"{each['task']}, {each['variant']}: {'; '.join(offer) or 'no codecs'}")
+    for remark in remarked:
+        typer.echo(f"note: {remark}")
 
 
 def _offers(found: "Setting") -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def _in_order(told: tuple[str, str, str]) -> tuple[str, int, str]:
 def explain(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Fault]:
     """Turn pydantic's faults into ours: which key, and what to write instead."""
     for fault in error.errors():
-        key: Key = tuple("from" if part == "from_" else part for part in fault["loc"] if part != "[key]")
+        place: Key = tuple("from" if part == "from_" else part for part in fault["loc"])
+        key: Key = tuple(part for part in place if not _is_tag(part))
         while key and not _exists(raw, key) and _exists(raw, key[:-2]) and fault["type"] != "missing":
             key = key[:-1]  # a branch of a union, no key
         what = fault["msg"].removeprefix("Value error, ")
@@ -70,7 +71,7 @@ def explain(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Fault]:
             inner = tuple(name.split("."))
             if colon and " " not in name:
                 key, what = (*key, *inner), rest
-        yield key, _WORDS[fault["type"]] if fault["type"] in _WORDS else _say(fault, key, what)
+        yield key, _WORDS[fault["type"]] if fault["type"] in _WORDS else _say(fault, place, what)
 
 
 # What pydantic says in its own words.
@@ -80,11 +81,16 @@ _WORDS = {
 }
 
 
-def _say(fault: Any, key: Key, what: str) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def _is_tag(part: str | int) -> bool:
+    """Tell what pydantic adds to a path from what the file says: [key], or the table of a union."""
+    return isinstance(part, str) and part.startswith("[")
+
+
+def _say(fault: Any, place: Key, what: str) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     given = f"{reprlib.repr(fault['input']):.60}"
     if fault["type"] == "extra_forbidden":
-        known = _fields(key[:-1])
-        alike = difflib.get_close_matches(str(key[-1]), known, 1)
+        known = _fields(place[:-1])
+        alike = difflib.get_close_matches(str(place[-1]), known, 1)
         if alike:
             return f'no such key; did you mean "{alike[0]}"?'
         return "no such key" + (f"; known here: {', '.join(known)}" if known else "")
@@ -107,27 +113,26 @@ def _exists(raw: Any, key: Key) -> bool:  # noqa: ANN401 - any nest of dicts and
     return True
 
 
-def _fields(key: Key) -> list[str]:
+def _fields(place: Key) -> list[str]:
     """The keys that the schema knows in the table at a path."""
-    here: Any = ScenarioFile
-    for part in key:
-        if not (isinstance(here, type) and issubclass(here, BaseModel)):
+    found: list[type[BaseModel]] = [ScenarioFile]
+    for part in place:
+        if isinstance(part, str) and _is_tag(part):
+            found = [table for table in found if table.__name__ == part[1:-1]]
+            continue
+        if not found:
             return []
-        names = {field.alias or name: field for name, field in here.model_fields.items()}
+        names = {field.alias or name: field for name, field in found[0].model_fields.items()}
         if part in names:
-            here = _table_type(names[part].annotation)
-        elif here is None:
-            return []
-    if isinstance(here, type) and issubclass(here, BaseModel):
-        return [field.alias or name for name, field in here.model_fields.items()]
-    return []
+            found = _tables(names[part].annotation)
+    return [field.alias or name for table in found[:1] for name, field in table.model_fields.items()]
 
 
-def _table_type(annotation: Any) -> Any:  # noqa: ANN401 - any annotation
-    """Find the table inside dict[Name, Table], list[Table], Table | None."""
+def _tables(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    """Find the tables inside dict[Name, Table], list[Table], Table | None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for each in get_args(annotation) if (found := _table_type(each))), None)
+        return [annotation]
+    return [table for each in get_args(annotation) for table in _tables(each)]
 
 
 def near(name: str, known: Iterable[str], noun: str) -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from offload.dnn.profiles import ProfileError
@@ -17,9 +18,11 @@ from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
-from offload.scenario.references import check_memory, check_names, check_plans, find_tracks
+from offload.scenario.references import check_memory, check_names, check_plans
 from offload.scenario.schema import ScenarioFile
-from offload.scenario.setup import Setting, setup
+from offload.scenario.setup import Setting, moved, setup
+from offload.scenario.ways import make_tracks, read_tracks
+from offload.streams import Streams
 from offload.world.mobility import Track
 
 MAX_BYTES = 1_000_000
@@ -47,10 +50,12 @@ class Scenario:
         """A hash of all that decides the rows but seed, replication and policy."""
         decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
         text = json.dumps(decides, sort_keys=True, default=str)
+        digest = hashlib.blake2b(digest_size=12)
         for group in sorted(self.tracks):
             for name, track in self.tracks[group].items():
-                text += f"{group}{name}{track.times_s.tobytes()!r}{track.x_m.tobytes()!r}"
-                text += f"{track.y_m.tobytes()!r}"
+                digest.update(f"{group}{name}{track.enters_s}{track.leaves_s}".encode())
+                for column in (track.times_s, track.x_m, track.y_m):
+                    digest.update(np.ascontiguousarray(column).data)
         for facts in self.setting(0.0).facts:
             text += f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
             for place, known in facts.profiles.items():
@@ -63,7 +68,8 @@ class Scenario:
                     text += f"{variant.exits}{variant.codecs}"
                     for coded, each in variant.answers.items():
                         text += f"{coded}{each.data}{each.right}{each.confidence}"
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        digest.update(text.encode())
+        return digest.hexdigest()
 
     @cached_property
     def known(self) -> str:
@@ -106,11 +112,17 @@ class Scenario:
         """Whether it is known of every variant how often it is right."""
         return all(v.accuracy is not None for facts in self.setting(0.0).facts for v in facts.variants)
 
-    def setting(self, overhead_s: float) -> Setting:
-        """Return what a world is made of; one for all replications, since it never changes."""
+    def setting(self, overhead_s: float, streams: Streams | None = None) -> Setting:
+        """Return what a world is made of: one for all replications, but for the ways made from chance.
+
+        Without streams these are the ones of replication 0.
+        """
         if overhead_s not in self._settings:
-            self._settings[overhead_s] = setup(self.file, self.catalogue, self.tracks, overhead_s)
-        return self._settings[overhead_s]
+            made = make_tracks(self.file, Streams(self.file.seed, 0))
+            tracks = {**self.tracks, **made}
+            self._settings[overhead_s] = setup(self.file, self.catalogue, tracks, overhead_s)
+        found = self._settings[overhead_s]
+        return found if streams is None else moved(found, self.file, make_tracks(self.file, streams))
 
 
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:
@@ -156,7 +168,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
         faults += check_names(file, catalogue)
     except ProfileError as error:
         raise ScenarioError(str(error).splitlines()) from error
-    tracks = find_tracks(file, base, faults)
+    tracks = read_tracks(file, base, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
     compared: list[Choice] = []
     for number, table in enumerate(file.compare.policies if file.compare else ()):

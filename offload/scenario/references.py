@@ -1,7 +1,6 @@
 """What a scenario's tables say of each other and of files: do the names stand for something?"""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from offload.networks import Variant
 from offload.planning.columns import columns
@@ -9,10 +8,6 @@ from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, near
 from offload.scenario.schema import ScenarioFile, Task
 from offload.scenario.setup import Setting, candidates
-from offload.world.mobility import Track
-from offload.world.traces import TraceError, read_tracks
-
-MOST_POINTS = 20_000_000
 
 
 def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
@@ -21,6 +16,7 @@ def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
         *_wrong_hardware(file, catalogue),
         *_wrong_models(file, catalogue),
         *_wrong_links(file),
+        *_cut_off(file),
     ]
 
 
@@ -99,38 +95,21 @@ def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
             yield ("links", name, "to"), "a wire must lead to another node"
 
 
-def find_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str, dict[str, Track]]:
-    """Read the traces of moving devices, adding to `faults` what is wrong with them."""
-    found: dict[str, dict[str, Track]] = {}
-    for group, table in file.devices.items():
-        if table.mobility is None:
-            continue
-        key = ("devices", group, "mobility", "trace")
-        try:
-            tracks = read_tracks(base / table.mobility.trace)
-        except TraceError as error:
-            faults += [(key, fault) for fault in str(error).splitlines()]
-            continue
-        if len(tracks) < table.count:
-            what = f"{len(tracks)} ids in the trace for {table.count} devices"
-            faults.append((("devices", group, "count"), what))
-        if table.mobility.loop:
-            end_s = file.duration + file.drain
-            if any(len(track.times_s) < 2 for track in tracks.values()):
-                faults.append((key, "an id with a single point cannot be looped"))
-                continue
-            open_ways = [name for name, track in tracks.items() if not track.closed]
-            if open_ways:
-                what = f"id {open_ways[0]} does not end where it began, so it cannot be looped"
-                faults.append((key, what))
-                continue
-            points = sum(track.points_looped(end_s) for track in tracks.values())
-            if points > MOST_POINTS:
-                faults.append((key, f"looping it would take {points:.3g} points; loop a longer trace"))
-                continue
-            tracks = {name: track.looped(end_s) for name, track in tracks.items()}
-        found[group] = tracks
-    return found
+def _cut_off(file: ScenarioFile) -> Iterator[Fault]:
+    """Check that what a device hands over half-way can get from each site to each other."""
+    roaming = {name: link for name, link in file.links.items() if link.handover is not None}
+    wires = [{str(link.from_), link.to} for link in file.links.values() if not link.is_cell]
+    for name, link in roaming.items():
+        reached = {next(iter(roaming.values())).to}
+        while new := {node for wire in wires if wire & reached for node in wire} - reached:
+            reached |= new
+        if link.to not in reached:
+            first = next(iter(roaming))
+            what = (
+                f'no wires lead from {link.to} to {file.links[first].to}, the site of "{first}", which'
+                " hands devices over too; add a link with a rate between them"
+            )
+            yield ("links", name, "handover"), what
 
 
 def check_plans(setting: Setting) -> list[Fault]:

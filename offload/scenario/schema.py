@@ -2,54 +2,30 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from offload.entities import NAME_RULE, is_name
 from offload.networks import Known
-from offload.units import Quantity
+from offload.scenario.fields import (
+    Area,
+    ByteRate,
+    Confidence,
+    Frequency,
+    LongTime,
+    Name,
+    Point,
+    Power,
+    Range,
+    Rate,
+    Size,
+    SomeSize,
+    Table,
+    Time,
+    WarmUp,
+)
+from offload.scenario.mobility import Mobility
 
 MOST_REQUESTS = 50_000_000
 MOST_SOURCES = 1_000_000
-
-
-def _unit(dimension: str) -> BeforeValidator:
-    return BeforeValidator(Quantity(dimension).parse)
-
-
-Time = Annotated[float, _unit("time"), Field(ge=0, le=1e8)]
-LongTime = Annotated[float, _unit("time"), Field(gt=0, le=1e8)]
-Rate = Annotated[float, _unit("rate"), Field(gt=0, le=1e15)]
-ByteRate = Annotated[float, _unit("byte rate"), Field(gt=0, le=1e15)]
-Size = Annotated[float, _unit("size"), Field(ge=0, le=1e12)]
-SomeSize = Annotated[float, _unit("size"), Field(gt=0, le=1e15)]
-Length = Annotated[float, _unit("length"), Field(ge=-1e7, le=1e7)]
-Range = Annotated[float, _unit("length"), Field(gt=0, le=1e7)]
-Power = Annotated[float, _unit("power"), Field(ge=0, le=1e6)]
-Frequency = Annotated[float, _unit("frequency"), Field(gt=0, le=1e12)]
-Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Point = Annotated[tuple[Length, Length], Field(strict=False)]
-
-
-def _warm_up(text: object) -> object:
-    return text if text == "auto" else Quantity("time").parse(text)
-
-
-WarmUp = Annotated[Annotated[float, Field(ge=0, le=1e8)] | Literal["auto"], BeforeValidator(_warm_up)]
-
-
-def _name(text: str) -> str:
-    if not is_name(text):
-        raise ValueError(NAME_RULE)
-    return text
-
-
-Name = Annotated[str, AfterValidator(_name)]
-
-
-class Table(BaseModel):
-    """A TOML table; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Value(Table):
@@ -141,13 +117,6 @@ class InlineModel(Table):
     variants: Annotated[dict[Name, InlineVariant], Field(min_length=1)]
 
 
-class Mobility(Table):
-    """Positions from a CSV file with the columns time, id, x and y, in seconds and metres."""
-
-    trace: str
-    loop: bool = False
-
-
 class Task(Table):
     """What a device wants answered again and again.
 
@@ -190,9 +159,9 @@ class Task(Table):
 
 
 class DeviceGroup(Table):
-    """Devices of one kind."""
+    """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given."""
 
-    count: Annotated[int, Field(ge=1, le=100_000)] = 1
+    count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     hardware: Name
     radio_power: Power = 0.0
     at: Point | None = None
@@ -205,6 +174,11 @@ class DeviceGroup(Table):
             msg = "at and mobility exclude each other"
             raise ValueError(msg)
         return self
+
+    @property
+    def at_most(self) -> int:
+        """How many there may be; of a trace that is not bounded here, at least one."""
+        return 1 if self.count is None else self.count
 
 
 class Batch(Table):
@@ -308,6 +282,9 @@ class Link(Table):
         if self.is_cell and (self.up is None or self.down is None):
             msg = "a cell needs up and down, a wire needs rate"
             raise ValueError(msg)
+        if self.handover is not None and self.shared is False:
+            msg = "handover: belongs to shared cells; leave out shared = false"
+            raise ValueError(msg)
         if not self.is_cell and not isinstance(self.from_, str):
             msg = "a wire leads from one node to one node"
             raise ValueError(msg)
@@ -331,6 +308,7 @@ class ScenarioFile(Table):
     warm_up: WarmUp = 0.0
     drain: Time = 30.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    map: Area | None = None
     profiles: str | None = None
     shares: Literal["measured", "second-opinion"] = "measured"
     hardware: dict[Name, HardwareTable] = {}
@@ -349,7 +327,7 @@ class ScenarioFile(Table):
         births = 0.0
         for name, group in self.devices.items():
             for task_name, task in group.tasks.items():
-                sources = group.count * task.streams
+                sources = group.at_most * task.streams
                 if sources > MOST_SOURCES:
                     msg = f"devices.{name}.count: {sources:.3g} sources of requests; at most 1e6 may be"
                     raise ValueError(msg)

@@ -1,7 +1,7 @@
 """From a checked scenario to what the world needs: devices with their facts, cells, wires, nodes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from offload.entities import Cell, Facts, Node, Scale, Wire
@@ -18,11 +18,17 @@ GIVE_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Device:
-    """One device: its name, its kind and where it is."""
+    """One device: its name, its kind, where it is, and from when to when it exists."""
 
     name: str
     group: str
     place: Place
+    enters_s: float = field(init=False)
+    leaves_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "enters_s", self.place.track.enters_s)
+        object.__setattr__(self, "leaves_s", self.place.track.leaves_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ def setup(
     tracks: Mapping[str, Mapping[str, Track]],
     overhead_s: float = 0.0,
 ) -> Setting:
-    """Build a setting. `tracks` holds the trace of each moving group by id; names must be checked."""
+    """Build a setting. `tracks` holds those of each moving group; names must be checked."""
     nodes = {name: _node(name, table, catalogue) for name, table in file.nodes.items()}
     cells = _cells(file)
     wires = {
@@ -70,10 +76,9 @@ def setup(
     all_facts: list[Facts] = []
     for group, table in file.devices.items():
         mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
-        made = [
-            Device(f"{group}-{number}", group, _place(track, mine, nodes))
-            for number, track in enumerate(_tracks(group, table, tracks))
-        ]
+        made = _devices(
+            group, tracks[group].values() if table.mobility else _standing(table), mine, nodes
+        )
         devices += made
         for name, task in table.tasks.items():
             facts = _facts(group, table, name, task, catalogue, nodes, mine, wires, routes, overhead_s)
@@ -114,6 +119,26 @@ def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
         admit=table.admit,
         queue_limit=table.queue_limit,
         scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
+    )
+
+
+def moved(setting: Setting, file: ScenarioFile, tracks: Mapping[str, Mapping[str, Track]]) -> Setting:
+    """Return a setting in which the devices of these groups, as many as before, take other ways."""
+    if not tracks:
+        return setting
+    others = {
+        device.name: device
+        for group in tracks
+        for mine in ({name: c for name, c in setting.cells.items() if _open_to(file, name, group)},)
+        for device in _devices(group, tracks[group].values(), mine, setting.nodes)
+    }
+    return replace(
+        setting,
+        devices=tuple(others.get(device.name, device) for device in setting.devices),
+        sources=tuple(
+            replace(source, device=others.get(source.device.name, source.device))
+            for source in setting.sources
+        ),
     )
 
 
@@ -161,11 +186,7 @@ def _cells(file: ScenarioFile) -> dict[str, Cell]:
 def _place(track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -> Place:
     """Find when a device on a track is in reach of which cells."""
     centres = {name: nodes[cell.node].at_m for name, cell in cells.items()}
-    speeds = {
-        name: presence(track, centres[name], cell.range_m)
-        for name, cell in cells.items()
-        if cell.range_m < float("inf")
-    }
+    speeds = {name: presence(track, centres[name], cell.range_m) for name, cell in cells.items()}
     roaming = tuple(name for name, cell in cells.items() if cell.interruption_s is not None)
     if roaming:
         times, found = nearest(
@@ -176,7 +197,7 @@ def _place(track: Track, cells: Mapping[str, Cell], nodes: Mapping[str, Node]) -
         attached = attachments([0.0, *times[1:].tolist()], serving, interruption_s)
         never = Rate.constant(0.0)
         speeds |= {name: attached.get(name, never) for name in roaming}
-    reach = Reach(speeds, roaming)
+    reach = Reach({name: speed for name, speed in speeds.items() if speed.values != (1.0,)}, roaming)
     return Place(track, cells, centres, reach, reach)
 
 
@@ -186,10 +207,17 @@ def _open_to(file: ScenarioFile, cell: str, group: str) -> bool:
     return users in ("*", group) or (isinstance(users, list) and group in users)
 
 
-def _tracks(group: str, table: DeviceGroup, tracks: Mapping[str, Mapping[str, Track]]) -> list[Track]:
-    if table.mobility is not None:
-        return list(tracks[group].values())[: table.count]
-    return [Track.standing(table.at or (0.0, 0.0))] * table.count
+def _standing(table: DeviceGroup) -> list[Track]:
+    return [Track.standing(table.at or (0.0, 0.0))] * table.at_most
+
+
+def _devices(
+    group: str, tracks: Iterable[Track], cells: Mapping[str, Cell], nodes: Mapping[str, Node]
+) -> list[Device]:
+    return [
+        Device(f"{group}-{number}", group, _place(track, cells, nodes))
+        for number, track in enumerate(tracks)
+    ]
 
 
 def _facts(

@@ -253,15 +253,23 @@ class Shared:
             self._forget(device)
         transfer.fail(cause)
 
+    def drop(self, device: str, now: float, cause: str) -> None:
+        """Let everything of a device fail that is not through."""
+        queue = self.queues.get(device)
+        if queue is None:
+            return
+        self._advance(now)
+        if self.speeds.get(device) != 0.0:
+            self._stop(device, queue[0])
+        self._forget(device)
+        self._arm(now)
+        for transfer in queue:
+            transfer.fail(cause)
+
     def close(self, now: float, cause: str) -> None:
         """Let everything fail that is not through."""
-        self._advance(now)
-        for device, queue in tuple(self.queues.items()):
-            if self.speeds.get(device) != 0.0:
-                self._stop(device, queue[0])
-            for transfer in queue:
-                transfer.fail(cause)
-        self.queues.clear()
+        for device in tuple(self.queues):
+            self.drop(device, now, cause)
 
 
 class Dedicated:
@@ -294,10 +302,11 @@ class Dedicated:
         if begins_s > due_s:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
-        ends_s: float = begins_s + air_s if speed is None else speed.ends(begins_s, air_s)
-        self.free_s[device] = ends_s
         if speed is None:
-            return ends_s + self.delay_s
+            self.free_s[device] = begins_s + air_s
+            return begins_s + air_s + self.delay_s
+        ends_s = speed.ends(begins_s, air_s) if begins_s < float("inf") else begins_s
+        self.free_s[device] = ends_s
         if ends_s < float("inf"):
             self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
         return None
@@ -311,8 +320,11 @@ class Dedicated:
         left_s: float = self.free_s.get(device, 0.0) - self.clock.now
         return left_s if left_s > 0.0 else 0.0
 
-    def close(self, now: float, cause: str) -> None:
+    def drop(self, device: str, now: float, cause: str) -> None:
         """Do nothing: what a hop will have sent was told when it was handed over."""
+
+    def close(self, now: float, cause: str) -> None:
+        """Do nothing, as above."""
 
 
 Air = Shared | Dedicated

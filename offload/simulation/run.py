@@ -22,7 +22,7 @@ class PolicyError(OffloadError):
 
 @dataclass(frozen=True, slots=True)
 class DeviceAccount:
-    """A device's energy over the whole run: idle watts all the time, and the marginal joules."""
+    """A device's energy: idle watts for as long as it exists in the run, and the marginal joules."""
 
     device: str
     group: str
@@ -58,7 +58,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
             when = f"in learn(outcome) for request {outcome.request.id}"
             _guard(choice, when, lambda: learner.learn(outcome))
 
-    world = World(scenario.setting(choice.overhead_s), streams, choice.knowledge, learn)
+    world = World(scenario.setting(choice.overhead_s, streams), streams, choice.knowledge, learn)
     with calm_collector():
         drive(world, policy, choice)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
@@ -135,7 +135,7 @@ def _blame(choice: Choice, when: str, error: Exception) -> PolicyError:
 
 
 def _accounts(world: World) -> list[DeviceAccount]:
-    seconds = max([world.setting.duration_s, *(outcome.ended_s for outcome in world.outcomes)])
+    until_s = max([world.setting.duration_s, *(outcome.ended_s for outcome in world.outcomes)])
     marginal_j = dict.fromkeys((device.name for device in world.setting.devices), 0.0)
     for outcome in world.outcomes:
         marginal_j[outcome.request.device] += outcome.energy_j
@@ -146,4 +146,5 @@ def _accounts(world: World) -> list[DeviceAccount]:
             idle_w[device.group] * seconds, marginal_j[device.name],
         )
         for device in world.setting.devices
+        for seconds in (device.place.track.present_s(until_s),)
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan, Question
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
-from offload.scenario.setup import Setting, Source
+from offload.scenario.setup import Device, Setting, Source
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.batching import Batching
@@ -30,7 +30,7 @@ from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look
 from offload.streams import Streams
 from offload.world import births
 
-UNFINISHED = "unfinished"
+LEFT, UNFINISHED = "left", "unfinished"
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
@@ -75,6 +75,9 @@ class World:
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
+        for device in setting.devices:
+            if device.leaves_s <= self.end_s:
+                self._expect_leaving(device)
         for number, source in enumerate(setting.sources):
             self._bear(number, source)
 
@@ -122,9 +125,11 @@ class World:
             asked=self.asked,
             under_way=self.under_way,
             fail=self._fail,
-            births=births.times(source.births, self.streams.generator("births", *name)),
+            births=births.times(
+                source.births, self.streams.generator("births", *name), from_s=max(0.0, device.enters_s)
+            ),
             chance=self.streams.generator("fate", *name),
-            last_s=self.setting.duration_s,
+            last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
             id_step=len(self.setting.sources),
         ).expect()
@@ -191,7 +196,7 @@ class World:
         # Nobody waits for the answer but a policy that learns from it: else it needs no event.
         if done_s is None or self.learn is not None:
             yield done_s
-        if done_s is not None and done_s <= self.end_s:
+        if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
             self._end(journey, "", done_s)
 
     def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
@@ -262,11 +267,26 @@ class World:
         if self.learn is not None:
             self.learn(outcome)
 
+    def _expect_leaving(self, device: Device) -> None:
+        """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
+
+        def leave(_event: object) -> None:
+            for air in [air for pair in self.airs.values() for air in pair]:
+                air.drop(device.name, self.clock.now, LEFT)
+            for journey in [each for each in self.under_way.values() if each.device is device]:
+                journey.wake(LEFT)
+
+        self.clock.at(max(0.0, device.leaves_s), leave)
+
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
+        if journey.request.id not in self.under_way:  # ended before, when its device left
+            return
         if air_s > 0.0:
             journey.share, journey.air_s = share, air_s
             journey.sent()
+        if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
+            cause = OUT_OF_RANGE
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:

@@ -1,1 +1,1 @@
-"""Physics as pure functions of time: where devices are, when requests are born."""
+"""Physics as pure functions of time: positions, births, what links carry, what is drawn, what breaks."""

@@ -14,14 +14,15 @@ from typing import Literal, NoReturn, TextIO
 import numpy as np
 
 from offload.world.rate import Floats, Rate
-from offload.world.traces import TraceError
+from offload.world.recording import TraceError
 
 Direction = Literal["up", "down"]
 Format = Literal["mahimahi", "pensieve", "oboe", "uccmisl", "plain"]
 
 HEADER = "seconds,bits/s"
 MAX_BYTES = 100_000_000
-MAX_LINES = 2_000_000
+MAX_LINES = 10_000_000
+MAX_PIECES = 1_000_000
 MAX_WIDTH = 4_000  # characters of a line; a row of uccmisl has some 300
 MAX_BPS = 1e13
 OPPORTUNITY_BITS = 12_000  # what one line of Mahimahi lets pass: 1500 bytes
@@ -71,12 +72,13 @@ class BandwidthTrace:
 def read_bandwidth(
     path: Path, direction: Direction = "down", form: Format | None = None
 ) -> BandwidthTrace:
-    """Read a trace of any of the formats; `form` names it where a file could be of two.
+    """Read a trace of any of the formats, told apart by their first lines unless `form` names one.
 
     - mahimahi: a line is a moment, in milliseconds, at which 1500 bytes may pass; here they pass evenly
       during the millisecond that ends then. It is repeated from its last line on.
     - pensieve: `seconds Mbit/s`, the rate since the line before, as in Pensieve's own simulator, which
-      never uses the rate of the first line, and repeats the trace.
+      never uses the rate of the first line, and repeats the trace. Two columns with blanks between are
+      these if their lines are typically less than 20 apart, else Oboe's.
     - oboe: `milliseconds kbit/s`, the rate from then on; the last line ends it. (Between two chunks,
       where its authors would interpolate, the last rate is held.)
     - uccmisl: a row a second with DL_bitrate in kbit/s; where that is `-`, the last rate is held.
@@ -270,6 +272,8 @@ def _trace(
         raise TraceError(msg)
     new = np.append(True, rates[1:] != rates[:-1])
     begins, rates = begins[new], rates[new]
+    if len(rates) > MAX_PIECES:
+        lines.refuse(f"its rate changes more than {MAX_PIECES:,} times; give a shorter or coarser one")
     edges_s = (*begins.tolist(), length_s)
     mean_mbps = float(rates @ np.diff(edges_s)) / length_s / 1e6
     told = f"{lines.path.name}: {told}; {length_s:g} s, mean {mean_mbps:.3g} Mbit/s"

@@ -26,23 +26,25 @@ class Births:
     off_s: float = 0.0
 
 
-def times(births: Births, generator: np.random.Generator, block: int = 32) -> Iterator[float]:
-    """Yield birth times in seconds, rising, without end."""
+def times(
+    births: Births, generator: np.random.Generator, block: int = 32, from_s: float = 0.0
+) -> Iterator[float]:
+    """Yield birth times in seconds after `from_s`, rising, without end."""
     if births.arrivals == "poisson":
-        now = 0.0
+        now = from_s
         while True:
             for gap in generator.exponential(births.every_s, block).tolist():
                 now += gap
                 yield now
     elif births.arrivals == "periodic":
-        tick = generator.random() * births.every_s
+        tick = from_s + generator.random() * births.every_s
         number = 0
         while True:
             for late in generator.random(block).tolist():
                 yield tick + number * births.every_s + late * births.jitter_s
                 number += 1
     else:
-        now = 0.0
+        now = from_s
         on = generator.random() < births.on_s / (births.on_s + births.off_s)
         while True:
             mean = births.on_s if on else births.off_s

@@ -10,18 +10,22 @@ import numpy.typing as npt
 from offload.world.rate import Rate
 
 Floats = npt.NDArray[np.float64]
+FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """A way through the plane: straight at constant speed from point to point.
 
-    `times_s` rise strictly. Before the first point and after the last, the device stands there.
+    `times_s` rise strictly. Before the first point and after the last, the device stands there. It
+    exists from `enters_s` until `leaves_s`.
     """
 
     times_s: Floats
     x_m: Floats
     y_m: Floats
+    enters_s: float = -FOREVER
+    leaves_s: float = FOREVER
 
     @classmethod
     def standing(cls, at_m: tuple[float, float]) -> "Track":
@@ -33,6 +37,10 @@ class Track:
         x = np.interp(now, self.times_s, self.x_m)
         y = np.interp(now, self.times_s, self.y_m)
         return float(x), float(y)
+
+    def present_s(self, until_s: float) -> float:
+        """Return for how long it exists between time 0 and `until_s`."""
+        return max(0.0, min(until_s, self.leaves_s) - max(0.0, self.enters_s))
 
     @property
     def closed(self) -> bool:
@@ -64,24 +72,20 @@ class Track:
 
 
 def presence(track: Track, centre_m: tuple[float, float], radius_m: float) -> Rate:
-    """Find when a track is within a circle: 1 within, 0 without.
-
-    It crosses at the roots of |p + s d - c|^2 = r^2 on every piece.
-    """
-    edges = _crossings(track, centre_m, radius_m)
+    """Find when a device is within a circle: 1 within, 0 without, and while it does not exist."""
+    edges = _edges(track, [_crossings(track, centre_m, radius_m)])
     # Between these times a device is inside or outside throughout: ask at two moments of each, for at
     # one it may just touch the circle. (A track may turn on the circle, so counting would not do.)
-    inside = np.ones(len(edges), dtype=bool)
+    inside = (track.enters_s <= edges) & (edges < track.leaves_s)
     for share in (0.4, 0.7):
-        away_m = _away_m(track, _moments(edges, share), centre_m)
-        inside &= away_m <= radius_m
+        inside &= _away_m(track, _moments(edges, share), centre_m) <= radius_m
     return stepwise(edges, inside.astype(np.float64))
 
 
 def nearest(
     track: Track, centres_m: Sequence[tuple[float, float]], radii_m: Sequence[float]
 ) -> tuple[Floats, npt.NDArray[np.intp]]:
-    """Find which of some circles a track is in, of several that of the nearest centre.
+    """Find which of some circles a device is in, of several that of the nearest centre.
 
     Returns times (seconds), and from each time on the index of the circle, -1 for none. Two centres are
     equally far where (c2 - c1) . (2 p - c1 - c2) = 0, which is linear on every piece.
@@ -93,30 +97,40 @@ def nearest(
         turns = np.flatnonzero(side[:-1] * side[1:] < 0)
         share = side[turns] / (side[turns] - side[turns + 1])
         times.append(track.times_s[turns] + share * np.diff(track.times_s)[turns])
-    edges = np.unique(np.concatenate(times))
+    edges = _edges(track, times)
     moments = _moments(edges, 0.55)
     away_m = np.array([_away_m(track, moments, centre) for centre in centres_m])
     away_m[away_m > np.array(radii_m)[:, None]] = np.inf
     found = np.where(np.isfinite(away_m).any(0), away_m.argmin(0), -1)
+    found[(edges < track.enters_s) | (edges >= track.leaves_s)] = -1
     new = np.append(True, found[1:] != found[:-1])
     return edges[new], found[new]
 
 
 def _crossings(track: Track, centre_m: tuple[float, float], radius_m: float) -> Floats:
-    """The points of a track, and when it crosses a circle (seconds)."""
+    """When a track crosses a circle (seconds): the roots of |p + s d - c|^2 = r^2 on every piece."""
     x, y = track.x_m - centre_m[0], track.y_m - centre_m[1]
+    far = x.min() > radius_m or x.max() < -radius_m or y.min() > radius_m or y.max() < -radius_m
+    if far or radius_m == FOREVER:
+        return np.empty(0)
     dx, dy, dt = np.diff(x), np.diff(y), np.diff(track.times_s)
     a = dx**2 + dy**2
     b = x[:-1] * dx + y[:-1] * dy
     c = x[:-1] ** 2 + y[:-1] ** 2 - radius_m**2
     discriminant = b**2 - a * c
     moves = (a > 0) & (discriminant > 0)
-    times = [track.times_s]
+    times = [track.times_s]  # one may turn on the very edge
     for sign in (-1.0, 1.0):
         at = (-b[moves] + sign * np.sqrt(discriminant[moves])) / a[moves]
         hit = (at > 0) & (at < 1)
         times.append(track.times_s[:-1][moves][hit] + at[hit] * dt[moves][hit])
-    return np.unique(np.concatenate(times))
+    return np.concatenate(times)
+
+
+def _edges(track: Track, times_s: Sequence[Floats]) -> Floats:
+    """Sort some times, with 0 and those at which a device enters and leaves."""
+    exists = [time_s for time_s in (track.enters_s, track.leaves_s) if abs(time_s) < FOREVER]
+    return np.unique(np.concatenate([*times_s, np.zeros(1), np.array(exists)]))
 
 
 def _moments(edges: Floats, share: float) -> Floats:

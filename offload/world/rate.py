@@ -155,11 +155,12 @@ def product(rates: Iterable[Rate], until_s: float = INFINITE) -> Rate:
 
 def _changes(rate: Rate, until_s: float) -> Floats:
     """Return 0 and all moments before `until_s` (seconds) at which a piece begins."""
-    times = np.array(rate.times_s)
+    times: Floats = np.array(rate.times_s)
     if rate.period_s < min(INFINITE, until_s):
         laps = math.ceil(until_s / rate.period_s)
         times = (np.arange(laps)[:, None] * rate.period_s + times).ravel()
-    return times[(times < until_s) | (times == 0.0)]
+    before: Floats = times[(times < until_s) | (times == 0.0)]
+    return before
 
 
 def _merged(

@@ -10,6 +10,7 @@ from offload.world.mobility import Track
 from offload.world.rate import Rate
 
 INFINITE = float("inf")
+ALWAYS = Rate.constant(1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +30,7 @@ class Reach:
         found = sorted(
             (begin_s, end_s, name)
             for name in self.roaming
-            for begin_s, end_s in _above_zero(self.speeds[name])
+            for begin_s, end_s in _above_zero(self.speeds.get(name, ALWAYS))
         )
         object.__setattr__(self, "stretches", tuple(found))
         object.__setattr__(self, "_ends_s", tuple(end_s for _, end_s, _ in found))

@@ -1,4 +1,4 @@
-"""What a wire adds to a message: the delay of its length, and what losses cost before all has arrived."""
+"""What a wire adds to a message: the delay of its length, and what losses cost."""
 
 import math
 from typing import NamedTuple
@@ -73,5 +73,5 @@ def packets_of(size_bytes: float) -> int:
 
 
 def bytes_sent(size_bytes: float, loss: float) -> float:
-    """Return the bytes sent, on average, until a message of many packets has arrived: size / (1 - loss)."""
+    """Return the bytes sent, on average, until all packets have arrived: size / (1 - loss)."""
     return size_bytes / (1.0 - loss)

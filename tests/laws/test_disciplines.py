@@ -1,6 +1,7 @@
 """Priorities, limits and servers that come and go, against theory and against sums by hand."""
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
@@ -49,10 +50,7 @@ def cobham(loads, service_s=SERVICE_S):
     """Mean waits of M/M/1 with non-preemptive priorities, the first class first (Cobham 1954)."""
     remaining_s = sum(loads) * service_s
     before = [sum(loads[:number]) for number in range(len(loads) + 1)]
-    return [
-        remaining_s / ((1 - ahead) * (1 - own))
-        for ahead, own in zip(before[:-1], before[1:], strict=True)
-    ]
+    return [remaining_s / ((1 - ahead) * (1 - own)) for ahead, own in pairwise(before)]
 
 
 def test_cobham_itself():
@@ -119,7 +117,7 @@ def test_who_is_admitted_by_deadline_begins_before_it(load_text):
     served = sorted(
         (outcome.ended_s, outcome.request.born_s) for outcome in outcomes if not outcome.cause
     )
-    for (before_s, _), (_, born_s) in zip(served, served[1:], strict=False):
+    for (before_s, _), (_, born_s) in pairwise(served):
         assert max(before_s, born_s) <= born_s + 0.050 + 1e-12
 
 
@@ -220,7 +218,8 @@ def test_who_is_turned_away_goes_on_at_home(load_text, policy, handover):
     assert len(gone_home) > 50
     for outcome in gone_home:
         first, last = outcome.first_plan, outcome.plan
-        assert (first.edge or first.cloud, first.device_cut) == ("site" if policy == "edge" else "region", 0)
+        node = "site" if policy == "edge" else "region"
+        assert (first.edge or first.cloud, first.device_cut) == (node, 0)
         assert (last.uplinks, last.device_cut, last.variant) == (None, 1, first.variant)
         assert outcome.edge_s == outcome.cloud_s == 0.0  # turned away on arrival
         assert outcome.device_s > 0
@@ -249,4 +248,3 @@ def test_no_more_than_the_deadline_allows_with_less_memory(load_text):
     loads_s = {round(outcome.load_s, 9) for outcome in world.outcomes}
     assert 0.0 in loads_s
     assert {seconds for seconds in loads_s if seconds} >= {0.03}
-
