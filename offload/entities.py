@@ -109,7 +109,8 @@ class Node:
     """An edge server or a cloud: servers that take up work in some order, or gather batches.
 
     Where weights are loaded, at `load_bps`, no more than `memory_bytes` of them are there at once;
-    `resident` from the start. Where servers come and go, `servers` run at first.
+    `resident` from the start. Where servers come and go, `servers` run at first. An edge node may have a
+    policy of its own that decides where an arriving request goes on, and takes `decides_s` for it.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Node:
     admit: Literal["all", "deadline"] = "all"
     queue_limit: int | None = None
     scale: Scale | None = None
+    decides_s: float | None = None
 
     @property
     def in_order(self) -> bool:
@@ -273,7 +275,11 @@ class Luck(Struct, frozen=True, gc=False):
 
 
 class Observation(Struct, frozen=True, gc=False):
-    """What a device knows when it must decide."""
+    """What a device knows when it must decide.
+
+    Or what an edge node knows of a request that has begun and come to it by a plan: its own true state,
+    the last reports of the others, and by which cell the result returns.
+    """
 
     now_s: float
     backlog_s: float
@@ -283,6 +289,7 @@ class Observation(Struct, frozen=True, gc=False):
     facts: Facts
     battery_j: float | None = None
     luck: Luck | None = None
+    begun: Plan | None = None
 
 
 class Question(Struct, frozen=True, gc=False):

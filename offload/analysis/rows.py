@@ -126,7 +126,7 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
         "seed": str(seed),
         "replication": str(replication),
         "policy": choice.name,
-        "policy_code": _policy_digest(choice),
+        "policy_code": " ".join(map(_policy_digest, (choice, *scenario.forwarders.values()))).strip(),
         "label": choice.label,
         "knowledge": choice.knowledge,
         "overhead_s": repr(choice.overhead_s),

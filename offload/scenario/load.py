@@ -43,6 +43,7 @@ class Scenario:
     tracks: Mapping[str, Mapping[str, Track]]
     policy: Choice | None
     compared: tuple[Choice, ...]
+    forwarders: Mapping[str, Choice]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -179,8 +180,11 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             key = ("compare", "policies", number)
             faults.append((key, f'label "{choice.label}" is taken; add another label'))
         compared.append(choice)
+    forwarders = _forwarders(file, faults)
     if not faults:
-        scenario = Scenario(path, base, file, raw, catalogue, tracks, policy, tuple(compared))
+        scenario = Scenario(
+            path, base, file, raw, catalogue, tracks, policy, tuple(compared), forwarders
+        )
         try:
             faults += [*check_plans(scenario.setting(0.0)), *check_memory(scenario.setting(0.0))]
         except ProfileError as error:
@@ -256,3 +260,16 @@ def _choose(table: Mapping[str, Any], key: Key, faults: list[Fault]) -> Choice |
     except policies.PolicyTableError as error:
         faults += [((*key, name) if name else key, what) for name, what in error.faults]
         return None
+
+
+def _forwarders(file: ScenarioFile, faults: list[Fault]) -> dict[str, Choice]:
+    """The policies of edge nodes that have their own."""
+    found = {}
+    for name, node in file.nodes.items():
+        key: Key = ("nodes", name, "policy")
+        choice = _choose(node.policy, key, faults) if node.policy else None
+        if choice is not None and choice.knowledge != "reported":
+            faults.append((key, f"no node is {choice.knowledge}; choose a policy that knows reports"))
+        elif choice is not None:
+            found[name] = choice
+    return found

@@ -216,6 +216,7 @@ class NodeTable(Table):
 
     Servers take up work first come first served, by priority, or earliest deadline first; or they gather
     batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
+    An edge node may have a `policy` of its own, which decides where an arriving request goes on.
     """
 
     kind: Literal["edge", "cloud"]
@@ -231,6 +232,7 @@ class NodeTable(Table):
     queue_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     scale: ScaleTable | None = None
     reports: Reports = Reports.model_construct(every=0.1)
+    policy: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -241,6 +243,9 @@ class NodeTable(Table):
             raise ValueError(msg)
         if self.scale is not None and "servers" in self.model_fields_set:
             msg = "servers: scale says how many there are; leave one of them out"
+            raise ValueError(msg)
+        if self.policy and self.kind == "cloud":
+            msg = "policy: only an edge node decides where a request goes on; leave it out"
             raise ValueError(msg)
         if self.resident and self.load is None:
             msg = "resident: without load, everything is; leave it out, or say how quickly weights load"

@@ -8,6 +8,7 @@ from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile, Task
+from offload.units import Quantity
 from offload.world.births import Births
 from offload.world.mobility import Track, nearest, presence
 from offload.world.rate import Rate
@@ -43,7 +44,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All that a world is made of. `delays` are seconds from a node to a device over a cell."""
+    """All that a world is made of.
+
+    `delays` are seconds from a node to a device over a cell, `between` those from node to node.
+    """
 
     duration_s: float
     drain_s: float
@@ -54,6 +58,7 @@ class Setting:
     wires: Mapping[str, Wire]
     nodes: Mapping[str, Node]
     delays: Mapping[tuple[str, str], float]
+    between: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 def setup(
@@ -97,7 +102,7 @@ def setup(
     }
     return Setting(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
-        nodes, delays,
+        nodes, delays, delays_s,
     )  # fmt: skip
 
 
@@ -119,6 +124,7 @@ def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
         admit=table.admit,
         queue_limit=table.queue_limit,
         scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
+        decides_s=Quantity("time").parse(table.policy.get("overhead", "0 s")) if table.policy else None,
     )
 
 

@@ -49,6 +49,7 @@ class Journey(Struct):
     trip: Trip = None  # type: ignore[assignment]  # as above
     steps: Steps = None  # type: ignore[assignment]  # so does its life
     first_plan: Plan | None = None  # where another has taken its place
+    attempts: int = 1
     refused: bool = False  # by a node, but it may go on at home
 
     def go_on(self, _event: object = None) -> None:
@@ -115,7 +116,7 @@ class Journey(Struct):
             self.request,
             self.plan if self.first_plan is None else self.first_plan,
             self.plan,
-            1 if self.first_plan is None else 2,
+            self.attempts,
             ended_s,
             cause,
             correct,

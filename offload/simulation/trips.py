@@ -52,6 +52,7 @@ class Away:
     result_bytes: float
     down_air_s: float
     radio_w: float
+    asks: bool = False  # the edge node decides where it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def trip(
             result_bytes=result_bytes,
             down_air_s=down_air_s,
             radio_w=facts.radio_w,
+            asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)
     return Trip(

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
+from msgspec.structs import replace as with_changes
+
 from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
 from offload.scenario.setup import Device, Setting, Source
@@ -68,8 +71,9 @@ class World:
         self.wires = {(w.name, end): InOrder() for w in setting.wires.values() for end in w.ends}
         self.servers = {name: self._servers(name) for name in setting.nodes}
         self.observer = Observer(
-            knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays
-        )
+            knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays,
+            setting.between,
+        )  # fmt: skip
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.asked: list[Question] = []
@@ -104,8 +108,11 @@ class World:
                 journey = self.under_way[question.request.id]
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT])
+                if journey.steps is not None:
+                    self._check_onward(question, plan)
+                    journey.first_plan = journey.first_plan or journey.plan
                 journey.plan, journey.trip = plan, way
-                journey.steps = self._live(journey, way)
+                journey.steps = journey.steps or self._live(journey, way)
                 journey.go_on()
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
@@ -164,6 +171,11 @@ class World:
             if to_edge:
                 journey.leg = WAN
                 yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
+            if away.asks:
+                away, to_edge, to_cloud = yield from self._ask(journey)
+                if to_edge:
+                    journey.leg = WAN
+                    yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
             if away.edge is not None:
                 journey.leg = AT_EDGE
                 yield self._compute(journey, away.edge, EDGE, due_s)
@@ -220,6 +232,26 @@ class World:
         journey.joules[place] += stop.marginal_w * seconds
         return servers.serve(now, seconds)
 
+    def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways, Ways]]:
+        """Let the edge node at which a request is decide how it goes on; return the ways from there.
+
+        It is asked once, so that nodes do not send requests round and round.
+        """
+        journey.leg = AT_EDGE
+        now, facts, here = self.clock.now, journey.facts, journey.plan.edge or ""
+        left_s = journey.request.born_s + journey.request.deadline_s - now
+        seen = self.observer.observe_at(here, now, facts, journey.plan)
+        self.asked.append(Question(here, with_changes(journey.request, deadline_s=left_s), seen))
+        yield None
+        if decides_s := facts.nodes[here].decides_s:
+            yield self.clock.now + decides_s
+        plan, away = journey.plan, journey.trip.away
+        to_edge = ways(facts, self.wires, here, plan.edge)
+        if away is None:  # no plan that goes on from a node lacks it
+            msg = f"{plan} ends before it comes to {here}"
+            raise InvalidPlanError(msg)
+        return away, to_edge, ways(facts, self.wires, plan.edge or here, plan.cloud)
+
     def _refused(self, journey: Journey, away: Away, cell: Cell) -> Steps:
         """A node has turned a request away: word of that, which has no size, goes back to the device."""
         plan = journey.plan
@@ -242,7 +274,8 @@ class World:
         self.trips[facts, home] = way
         if isinstance(way, Fork):
             way = way.trip(journey.fate[CORRECT])
-        journey.first_plan, journey.plan, journey.trip = plan, home, way
+        journey.first_plan = journey.first_plan or plan
+        journey.plan, journey.trip, journey.attempts = home, way, journey.attempts + 1
         journey.leg = ON_DEVICE
         return self._compute(journey, way.device, DEVICE, due_s)  # type: ignore[arg-type]  # it has all to do
 
@@ -289,22 +322,31 @@ class World:
             cause = OUT_OF_RANGE
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
+    def _check_onward(self, question: Question, plan: Plan) -> None:
+        """Refuse a plan by which a request that has begun cannot go on."""
+        begun = question.observation.begun
+        reason = None if begun is None else why_not_onward(begun, plan)
+        if reason is not None:
+            raise self._invalid(question, plan, reason)
+
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
         facts = question.observation.facts
         reason = why_invalid(facts, plan)
         if reason is not None:
-            request = question.request
-            choices = ", ".join([v.label for v in facts.variants])
-            msg = (
-                f"the plan for request {request.id} (task {request.task} of {request.device}, at"
-                f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
-                f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
-                f" {', '.join(facts.cells) or 'none'}"
-            )
-            raise InvalidPlanError(msg)
+            raise self._invalid(question, plan, reason)
         found = self.trips[facts, plan] = look_up(facts, plan, self.airs, self.servers, self.wires)
         return found
+
+    def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
+        request, facts = question.request, question.observation.facts
+        choices = ", ".join([v.label for v in facts.variants])
+        return InvalidPlanError(
+            f"the plan for request {request.id} (task {request.task} of {request.device}, at"
+            f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
+            f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
+            f" {', '.join(facts.cells) or 'none'}"
+        )
 
     def _air(self, name: str, unreachable: str) -> Air:
         cell = self.setting.cells[name]
@@ -330,7 +372,8 @@ class World:
         books = {}
         for name, node in self.setting.nodes.items():
             mine = {c: air for c, air in self.airs.items() if self.setting.cells[c].node == name}
-            delays = [s for (_, to), s in self.setting.delays.items() if to == name]
+            ways_there = (*self.setting.delays.items(), *self.setting.between.items())
+            delays = [s for (_, to), s in ways_there if to == name]
             book = books[name] = Book(
                 node.report_every_s, max(delays, default=0.0), self.servers[name], mine
             )
