@@ -1,9 +1,13 @@
 """A node's memory against a list that is searched from one end to the other."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from offload.scenario.catalogue import Catalogue
 from offload.simulation.memory import Memory
+from tests import hand_made
 
 SIZES = {"a": 30.0, "b": 50.0, "c": 20.0, "d": 70.0, "e": 100.0}
 USES = st.lists(
@@ -53,6 +57,28 @@ def test_memory_is_the_list_searched_by_hand(uses, size, held):
         assert memory.free_bytes == size - sum(SIZES[each] for each, _ in brute.held) >= 0
         if ends and brute.in_use:
             memory.release(brute.in_use.pop(0))
+
+
+def test_weights_are_parameters_in_the_type_of_their_precision():
+    known = {
+        v.label: v.weight_bytes
+        for name in ("resnet50", "fashion-cnn")
+        for v in Catalogue().variants(name)
+    }
+    assert known["resnet50:fp32"] == 4 * 25_557_032
+    assert known["resnet50:int8"] == 25_530_472
+    assert known["fashion-cnn:bf16"] == 2 * 170_298
+    # The peak of the whole network holds them, and values besides.
+    for variant in Catalogue().variants("fashion-cnn"):
+        assert 0 < variant.weight_bytes < variant.cuts[-1].before_bytes
+
+
+def test_weights_that_a_scenario_states_or_that_nobody_knows():
+    assert hand_made.variant([1, 2], stated_bytes=5.0).weight_bytes == 5.0
+    assert hand_made.variant([1, 2]).weight_bytes is None  # no parameters are known
+    layers = (hand_made.layer(parameters=10),)
+    assert replace(hand_made.variant([1, 2]), layers=layers).weight_bytes == 40
+    assert replace(hand_made.variant([1, 2], "odd"), layers=layers).weight_bytes is None
 
 
 def test_what_is_in_use_does_not_make_way():

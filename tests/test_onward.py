@@ -11,6 +11,7 @@ from offload.planning.onward import why_not_onward
 from offload.planning.price import price
 from offload.policies.table import choose
 from offload.scenario.load import load
+from offload.simulation.check import check_policy
 from offload.simulation.run import PolicyError, drive, run
 from offload.simulation.world import World
 from offload.streams import Streams
@@ -158,6 +159,10 @@ class Wrong:
         """Start anew."""
         variant = seen.facts.variants[0]
         return Plan(variant, 1, 1, None, "region", ("cell",))
+
+
+def test_a_policy_is_checked_where_nodes_have_their_own(street):
+    assert check_policy(choose({"name": "quickest"}).make, street()) == []
 
 
 def test_a_plan_that_does_not_go_on_is_refused(street):

@@ -10,7 +10,8 @@ from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
 from offload.scenario.setup import Device, Setting, Source
-from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
+from offload.simulation import stage
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
@@ -24,12 +25,10 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.memory import Memory
-from offload.simulation.observing import Book, Observer
-from offload.simulation.queueing import Queueing
+from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
-from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look_up, ways
+from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams
 from offload.world import births
 
@@ -64,16 +63,13 @@ class World:
         self.clock = Clock()
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
-        # A request that cannot reach a cell has no route; an answer that cannot, missed its device.
-        self.airs = {
-            name: (self._air(name, NO_ROUTE), self._air(name, OUT_OF_RANGE)) for name in setting.cells
-        }
+        self.airs = stage.airs(self.clock, setting.cells)
         self.wires = {(w.name, end): InOrder() for w in setting.wires.values() for end in w.ends}
-        self.servers = {name: self._servers(name) for name in setting.nodes}
+        self.servers = stage.servers(self.clock, setting)
+        books = stage.books(setting, self.servers, self.airs)
         self.observer = Observer(
-            knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays,
-            setting.between,
-        )  # fmt: skip
+            knowledge, books, self.airs, setting.cells, self.wires, setting.delays, setting.between
+        )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.asked: list[Question] = []
@@ -108,11 +104,12 @@ class World:
                 journey = self.under_way[question.request.id]
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT])
-                if journey.steps is not None:
+                if journey.steps is None:
+                    journey.steps = self._live(journey, way)
+                else:  # it has come to a node that decides where it goes on
                     self._check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
                 journey.plan, journey.trip = plan, way
-                journey.steps = journey.steps or self._live(journey, way)
                 journey.go_on()
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
@@ -172,10 +169,7 @@ class World:
                 journey.leg = WAN
                 yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
             if away.asks:
-                away, to_edge, to_cloud = yield from self._ask(journey)
-                if to_edge:
-                    journey.leg = WAN
-                    yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
+                away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
                 journey.leg = AT_EDGE
                 yield self._compute(journey, away.edge, EDGE, due_s)
@@ -232,10 +226,11 @@ class World:
         journey.joules[place] += stop.marginal_w * seconds
         return servers.serve(now, seconds)
 
-    def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways, Ways]]:
-        """Let the edge node at which a request is decide how it goes on; return the ways from there.
+    def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways]]:
+        """Let the edge node to which a request has come decide where it goes on, and bring it there.
 
-        It is asked once, so that nodes do not send requests round and round.
+        Only the first such node is asked, so that none goes round and round. Returns what is asked of
+        others now, and the way to the cloud.
         """
         journey.leg = AT_EDGE
         now, facts, here = self.clock.now, journey.facts, journey.plan.edge or ""
@@ -245,12 +240,12 @@ class World:
         yield None
         if decides_s := facts.nodes[here].decides_s:
             yield self.clock.now + decides_s
-        plan, away = journey.plan, journey.trip.away
-        to_edge = ways(facts, self.wires, here, plan.edge)
-        if away is None:  # no plan that goes on from a node lacks it
-            msg = f"{plan} ends before it comes to {here}"
-            raise InvalidPlanError(msg)
-        return away, to_edge, ways(facts, self.wires, plan.edge or here, plan.cloud)
+        plan = journey.plan
+        away: Away = journey.trip.away  # type: ignore[assignment]  # it is away
+        if to_edge := ways(facts, self.wires, here, plan.edge):
+            journey.leg = WAN
+            yield from self._forward(to_edge, away.up_bytes, journey.fate[WIRE_OUT])
+        return away, ways(facts, self.wires, plan.edge or here, plan.cloud)
 
     def _refused(self, journey: Journey, away: Away, cell: Cell) -> Steps:
         """A node has turned a request away: word of that, which has no size, goes back to the device."""
@@ -341,42 +336,10 @@ class World:
     def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
         request, facts = question.request, question.observation.facts
         choices = ", ".join([v.label for v in facts.variants])
+        whose = "" if question.observation.begun is None else f" of node {question.asker}"
         return InvalidPlanError(
-            f"the plan for request {request.id} (task {request.task} of {request.device}, at"
+            f"the plan{whose} for request {request.id} (task {request.task} of {request.device}, at"
             f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
             f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
             f" {', '.join(facts.cells) or 'none'}"
         )
-
-    def _air(self, name: str, unreachable: str) -> Air:
-        cell = self.setting.cells[name]
-        if cell.shared:
-            roaming = cell.interruption_s is not None
-            return Shared(self.clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
-        return Dedicated(self.clock, cell.delay_s)
-
-    def _servers(self, name: str) -> Servers:
-        node = self.setting.nodes[name]
-        if node.batch_max > 1:
-            return Batching(self.clock, node.servers, node.batch_max, node.batch_wait_s)
-        if node.in_order:
-            return InOrder(node.servers)
-        memory = None
-        if node.load_bps is not None:
-            here = [variant for facts in self.setting.facts for variant in facts.profiles[name]]
-            sizes = {variant.label: variant.weight_bytes or 0.0 for variant in here}
-            memory = Memory(node.memory_bytes, node.load_bps, sizes, node.resident)
-        return Queueing(self.clock, node, memory)
-
-    def _books(self) -> dict[str, Book]:
-        books = {}
-        for name, node in self.setting.nodes.items():
-            mine = {c: air for c, air in self.airs.items() if self.setting.cells[c].node == name}
-            ways_there = (*self.setting.delays.items(), *self.setting.between.items())
-            delays = [s for (_, to), s in ways_there if to == name]
-            book = books[name] = Book(
-                node.report_every_s, max(delays, default=0.0), self.servers[name], mine
-            )
-            for station in (self.servers[name], *(air for pair in mine.values() for air in pair)):
-                station.note = book.note
-        return books
