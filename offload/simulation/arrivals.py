@@ -61,8 +61,9 @@ class Arrivals(Struct):
         del self.fates[-FATE_NUMBERS:]
         now, device, facts = self.clock.now, self.device, self.facts
         request = Request(
-            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, facts.input_bytes
-        )
+            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s,
+            facts.input_bytes, facts.priority,
+        )  # fmt: skip
         self.under_way[self.next_id] = Journey(
             self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
         )

@@ -9,10 +9,11 @@ from offload.planning import exits
 from offload.planning.cost import Work, cost, works
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching
+from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 
 Ways = tuple[tuple[Wire, InOrder], ...]
-Servers = InOrder | Batching
+Servers = InOrder | Batching | Queueing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Away:
     result_bytes: float
     down_air_s: float
     radio_w: float
+    asks: bool = False  # the edge node decides where it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Trip:
     """A plan looked up: what it asks of the device and of others, and whether its answer is right.
 
     `right[image]` tells it of the test image that a Fate chooses; else `accuracy` is the probability;
-    with neither nobody can say. `exit` is where it leaves a network that has several exits.
+    with neither nobody can say. `exit` is where it leaves a network that has several exits. If it
+    `falls_back`, the device runs the whole network when a node turns the request away.
     """
 
     overhead_s: float
@@ -68,6 +71,7 @@ class Trip:
     exit: int | None
     right: bytes | None
     accuracy: float | None
+    falls_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def trip(
             result_bytes=result_bytes,
             down_air_s=down_air_s,
             radio_w=facts.radio_w,
+            asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)
     return Trip(
@@ -139,6 +144,7 @@ def trip(
         exit=last if len(plan.variant.exits) > 1 else None,
         right=None if answers is None else answers.right[last],
         accuracy=exits.accuracy(plan),
+        falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
     )
 
 
