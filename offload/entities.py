@@ -91,8 +91,27 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """How many servers run: another starts while more than `up_s` of work waits for each.
+
+    It is usable `start_s` later, and stops after being idle for `idle_s`.
+    """
+
+    min: int
+    max: int
+    up_s: float
+    start_s: float
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
-    """An edge server or a cloud: in-order servers, or one that gathers batches."""
+    """An edge server or a cloud: servers that take up work in some order, or gather batches.
+
+    Where weights are loaded, at `load_bps`, no more than `memory_bytes` of them are there at once;
+    `resident` from the start. Where servers come and go, `servers` run at first. An edge node may have a
+    policy of its own that decides where an arriving request goes on, and takes `decides_s` for it.
+    """
 
     name: str
     kind: Literal["edge", "cloud"]
@@ -102,6 +121,20 @@ class Node:
     report_every_s: float
     batch_max: int = 1
     batch_wait_s: float = 0.0
+    queue: Literal["fifo", "priority", "edf"] = "fifo"
+    memory_bytes: float = float("inf")
+    load_bps: float | None = None
+    resident: tuple[str, ...] = ()
+    admit: Literal["all", "deadline"] = "all"
+    queue_limit: int | None = None
+    scale: Scale | None = None
+    decides_s: float | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether it serves whoever comes, one by one, in the order in which they come."""
+        plain = self.batch_max == 1 and self.queue == "fifo" and self.admit == "all"
+        return plain and self.load_bps is None and self.queue_limit is None and self.scale is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +169,8 @@ class Facts:
     routes: Mapping[tuple[str, str], tuple[str, ...]]
     codecs: tuple[str, ...] = ()
     confidences: tuple[float, ...] = ()
+    priority: int = 0
+    fallback: Literal["device"] | None = None
     stage: str | None = None
     most_input_bytes: float | None = None
 
@@ -146,6 +181,8 @@ class Facts:
 
 class Request(Struct, frozen=True, gc=False):
     """One frame that wants an answer. `deadline_s` is the time left when it is asked about.
+
+    Of a higher `priority`, it goes first where a node serves by that.
 
     Where a frame needs several networks, each asks by a request of its own: the `parent` is the frame's
     id, `stage` names what it asks for, and it is born when what it needs has reached the device.
@@ -158,6 +195,7 @@ class Request(Struct, frozen=True, gc=False):
     born_s: float
     deadline_s: float
     input_bytes: float
+    priority: int = 0
     parent: int | None = None
     stage: str | None = None
 
@@ -203,12 +241,17 @@ class Plan(Struct, frozen=True, gc=False):
 
 
 class Report(Struct, frozen=True, gc=False):
-    """What a node said about itself: seconds of queued work, devices active in its cells."""
+    """What a node said about itself: seconds of queued work, devices active in its cells.
+
+    `backlog_s` is how long whoever came last would wait for a server, if nobody else came. `resident`
+    are the variants whose weights are there or on their way, None where none need be loaded.
+    """
 
     sent_s: float
     backlog_s: float
     active_up: Mapping[str, int]
     active_down: Mapping[str, int]
+    resident: tuple[str, ...] | None = None
 
 
 class Uplink(Struct, frozen=True, gc=False):
@@ -243,7 +286,11 @@ class Luck(Struct, frozen=True, gc=False):
 
 
 class Observation(Struct, frozen=True, gc=False):
-    """What a device knows when it must decide."""
+    """What a device knows when it must decide.
+
+    Or what an edge node knows of a request that has begun and come to it by a plan: its own true state,
+    the last reports of the others, and by which cell the result returns.
+    """
 
     now_s: float
     backlog_s: float
@@ -253,6 +300,7 @@ class Observation(Struct, frozen=True, gc=False):
     facts: Facts
     battery_j: float | None = None
     luck: Luck | None = None
+    begun: Plan | None = None
 
 
 class Question(Struct, frozen=True, gc=False):
@@ -269,7 +317,8 @@ class Outcome(Struct, frozen=True, gc=False):
     The legs (`decide_s` to `downlink_s`) are consecutive, waiting included, and sum to the latency.
     `cause` is empty for a finished request; `correct` is None where nobody can say. `energy_j` is the
     device's marginal energy, `edge_j` and `cloud_j` that of the servers. `exit` is the one that was
-    taken, None where the network has but one, or nobody was answered.
+    taken, None where the network has but one, or nobody was answered. Of the time at edge and cloud,
+    `load_s` was spent waiting for weights to be loaded.
 
     A frame that needs several networks has no plan: its stages, which have rows of their own, do. Its
     legs are theirs along the critical path, its bytes and joules the sums of all of theirs.
@@ -296,3 +345,4 @@ class Outcome(Struct, frozen=True, gc=False):
     cloud_j: float
     batch: int
     exit: int | None = None
+    load_s: float = 0.0

@@ -6,6 +6,8 @@ from typing import Literal
 
 Known = Literal["measured", "rescaled", "published", "assumed"]
 
+TYPE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -92,7 +94,8 @@ class Variant:
     layers of the one before it and more, so any two of them nest. `exits` are the cuts at which its
     answers are known, the last of all included; none are listed where that is the only one.
     `codecs[name, cut]` tell what a codec makes of what crosses, `answers[codec, cut]` who is right then;
-    (None, 0) for raw values at any cut. Compared by identity.
+    (None, 0) for raw values at any cut. `stated_bytes` are those of its weights where somebody states
+    them. Compared by identity.
     """
 
     model: str
@@ -107,6 +110,20 @@ class Variant:
     exits: tuple[int, ...] = field(default=(), repr=False)
     codecs: Mapping[tuple[str, int], Coded] = field(default_factory=dict, repr=False)
     answers: Mapping[tuple[str | None, int], Answers] = field(default_factory=dict, repr=False)
+    stated_bytes: float | None = field(default=None, repr=False)
+
+    @property
+    def weight_bytes(self) -> float | None:
+        """How much memory its weights take; None if nobody knows.
+
+        As stated, else its parameters in the type of its precision. That leaves out the few that an
+        int8 network keeps in fp32 (biases, scales), and all values that are computed.
+        """
+        if self.stated_bytes is not None:
+            return self.stated_bytes
+        parameters = sum(layer.parameters for layer in self.layers)
+        known = parameters and self.precision in TYPE_BYTES
+        return parameters * TYPE_BYTES[self.precision] if known else None
 
     @property
     def label(self) -> str:

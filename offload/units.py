@@ -9,6 +9,7 @@ from typing import Annotated
 UNITS: dict[str, dict[str, float]] = {
     "time": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0},
     "rate": {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9},
+    "byte rate": {"B/s": 1.0, "kB/s": 1e3, "MB/s": 1e6, "GB/s": 1e9},
     "size": {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9},
     "length": {"m": 1.0, "km": 1e3},
     "speed": {"m/s": 1.0, "km/h": 1 / 3.6},

@@ -23,10 +23,12 @@ def observations(draw: st.DrawFn, facts: Facts) -> Observation:
         )
         for c in facts.cells.values()
     }  # fmt: skip
-    reports: dict[str, Report | None] = {
-        name: draw(st.one_of(st.none(), WAITS.map(lambda wait: Report(0.0, wait, {}, {}))))
-        for name in facts.nodes
-    }
+    labels = sorted(variant.label for variant in facts.variants)
+    reports: dict[str, Report | None] = {}
+    for name, node in facts.nodes.items():
+        resident = None if node.load_bps is None else draw(st.sets(st.sampled_from(labels)).map(tuple))
+        report = Report(0.0, draw(WAITS), {}, {}, resident)
+        reports[name] = draw(st.sampled_from([None, report]))
     luck = None
     if draw(st.booleans()):
         free_s = {(w.name, end): now + draw(WAITS) for w in facts.wires.values() for end in w.ends}
@@ -60,7 +62,10 @@ def networks(draw: st.DrawFn, *, early: bool, codecs: bool) -> Variant:
         }
         # What a codec loses may be nothing.
         known |= {key: draw(st.sampled_from([known[None, 0], answers()])) for key in coded}
-    return hand_made.variant(payloads, exits=tuple(exits), codecs=coded, answers=known)
+    size = float(draw(st.integers(1, 10_000)))
+    return hand_made.variant(
+        payloads, exits=tuple(exits), codecs=coded, answers=known, stated_bytes=size
+    )
 
 
 @st.composite
@@ -75,7 +80,10 @@ def worlds(
     cloud = [each * draw(st.floats(0.1, 1)) for each in edge]
     return hand_made.facts(
         {net: {"device": device, "edge": edge, "cloud": cloud}},
-        nodes=[hand_made.node("edge", "edge"), hand_made.node("cloud", "cloud")],
+        nodes=[
+            hand_made.node("edge", "edge", load_bps=draw(st.sampled_from([None, 1e5]))),
+            hand_made.node("cloud", "cloud"),
+        ],
         cells=[hand_made.cell()],
         wires=[Wire("wan", ("edge", "cloud"), draw(st.floats(1e5, 1e9)), draw(st.floats(0, 0.05)), 0.0)],
         input_bytes=float(draw(st.integers(1, 3000))),

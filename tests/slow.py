@@ -99,6 +99,8 @@ class Slow:
             self.now += node.batch_wait_s
         if report is not None:
             self.now = max(self.now, report.backlog_s)
+            if report.resident is not None and self.plan.variant.label not in report.resident:
+                self.now += 8 * self.plan.variant.weight_bytes / node.load_bps
         taken_s = seconds(self.facts, name, self.plan.variant, first, min(last, self.end))
         if self.coded is not None and first == self.plan.device_cut:
             whole_s = seconds(self.facts, name, self.plan.variant, 0, self.plan.variant.last)
@@ -116,7 +118,12 @@ class Slow:
         payload = self.bytes_at(plan.device_cut)
         self.now = max(self.now, 8 * uplink.queued_bytes / uplink.rate_bps)
         self.now += 8 * payload / uplink.rate_bps + cell.delay_s
-        here = cell.node
+        return self.from_node(cell.node)
+
+    def from_node(self, here: str) -> float:
+        plan, facts = self.plan, self.facts
+        cell, uplink = facts.cells[plan.uplinks[0]], self.seen.uplinks[plan.uplinks[0]]
+        payload = self.bytes_at(plan.device_cut)
         if plan.edge is not None:
             self.over_wires(here, plan.edge, payload, back=False)
             self.compute("edge", plan.edge, plan.device_cut, plan.edge_cut)
@@ -150,6 +157,20 @@ def prices(seen: Observation, plan: Plan) -> tuple[float, float]:
     latencies = [Slow(seen, plan, image).latency_s() for image in images]
     energies = [Slow(seen, plan, image).energy_j() for image in images]
     return math.fsum(latencies) / len(images), math.fsum(energies) / len(images)
+
+
+def onward_s(seen: Observation, plan: Plan) -> float | None:
+    """Return how long a plan still takes from the edge: the mean over the images that come there."""
+    images: list[int | None] = [None]
+    if plan.confidence is not None:
+        every = range(len(known(plan).right[0]))
+        images = [image for image in every if plan.variant.exits[exit_of(plan, image)] > plan.device_cut]
+    latencies = []
+    for image in images:
+        follow = Slow(seen, plan, image)
+        follow.now = 0.0
+        latencies.append(follow.from_node(seen.begun.edge))
+    return math.fsum(latencies) / len(images) if images else None
 
 
 def all_plans(facts: Facts) -> Iterator[Plan]:

@@ -152,6 +152,11 @@ NUMBERS = "time, x and y must be numbers, in seconds and metres"
         (xml({5.0: {}, 4.0: {"a": (0, 0)}}), "{path}:8: time 4 does not follow 5; sort by time"),
         (xml({0.0: {"a" * 300: (0, 0)}}), "{path}:5: an id of 300 characters; at most 200 may be"),
         (b"<fcd-export " + b"a" * 3_000_000, "{path}:1: a tag of more than 1000000 bytes"),
+        (b"<fcd-export>" + b"<a>" * 50, "{path}:1: more than 20 tags within each other"),
+        (
+            b"<fcd-export>" + b"".join(b"<a%d/>" % k for k in range(2000)) + b"</fcd-export>",
+            "{path}:1: more than 1000 names of tags and attributes",
+        ),
         (gzip.compress(xml())[:-30], "{path}: not a whole gzip file (Compressed file ended before"),
         (gzip.compress(xml())[:40] + b"\xff" * 40, "{path}: not a whole gzip file ("),
         (CSV, "{path}: holds no vehicles"),

@@ -100,3 +100,26 @@ def stands(track: Track) -> list[bool]:
 def test_too_many_turns_are_refused(mobility: str) -> None:
     with pytest.raises(ScenarioError, match=r"devices.car.mobility: about .* points on the ways"):
         load(SMALL, [f"devices.car.mobility={mobility}", 'duration="9000 s"', "devices.car.count=500"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('every="1 us"', "about 9e[+]07 requests or bursts"),
+        ("streams=1000", "2e[+]06 sources of requests"),
+        ('arrivals="on-off",on="1 us",off="0.1 us"', "about 8.18e[+]07 requests or bursts"),
+    ],
+)
+def test_what_a_file_without_a_count_asks_for_is_bounded(
+    setting: str, message: str, tmp_path: Path
+) -> None:
+    many = 2000 if "streams" in setting else 9
+    trace = tmp_path / "cars.csv"
+    trace.write_text("time,id,x,y\n" + "".join(f"0,{car},0,0\n" for car in range(many)))
+    text = SMALL.read_text().replace("count = 2\n", f'mobility = {{ trace = "{trace}" }}\n')
+    path = tmp_path / "many.toml"
+    path.write_text(text)
+    assert len(load(path).setting(0.0).devices) == many
+    settings = [f"devices.car.tasks.objects.{each}" for each in setting.split(",")]
+    with pytest.raises(ScenarioError, match=message):
+        load(path, [*settings, 'devices.car.tasks.objects.jitter="0 s"'])

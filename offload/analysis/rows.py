@@ -27,8 +27,9 @@ LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downl
 # The columns of the rows, in order. `latency_s` and `correct` are null for what did not finish, and
 # `correct` where nobody can say; plans are written out once, the last one column by column too. `exit`
 # is the one that was taken, null where the network has but one; `share_gap_s` is null but where a
-# network is divided on hardware on whose layers two opinions differ. A frame that needs several networks
-# is a row without a plan, and `parent` of those of its stages; its gap is the largest of theirs.
+# network is divided on hardware on whose layers two opinions differ. `load_s` is the share of `edge_s`
+# and `cloud_s` that was spent waiting for weights to be loaded. A frame that needs several networks is a
+# row without a plan, and `parent` of those of its stages; its gap is the largest of theirs.
 SCHEMA = pl.Schema({
     "request": pl.Int64, "parent": pl.Int64, "device": pl.String, "group": pl.String,
     "task": pl.String, "stage": pl.String, "input_bytes": pl.Float64,
@@ -40,7 +41,7 @@ SCHEMA = pl.Schema({
     "split": pl.Boolean, "share_gap_s": pl.Float64, "batch": pl.Int32,
     **dict.fromkeys(LEGS, pl.Float64),
     "up_bytes": pl.Float64, "down_bytes": pl.Float64,
-    "energy_j": pl.Float64, "edge_j": pl.Float64, "cloud_j": pl.Float64,
+    "energy_j": pl.Float64, "edge_j": pl.Float64, "cloud_j": pl.Float64, "load_s": pl.Float64,
 })  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
         "seed": str(seed),
         "replication": str(replication),
         "policy": choice.name,
-        "policy_code": _policy_digest(choice),
+        "policy_code": " ".join(map(_policy_digest, (choice, *scenario.forwarders.values()))).strip(),
         "label": choice.label,
         "knowledge": choice.knowledge,
         "overhead_s": repr(choice.overhead_s),

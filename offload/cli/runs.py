@@ -82,13 +82,13 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
         typer.echo(json.dumps(told | {"offers": offers, "remarks": remarked}))
         return
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
+    for remark in remarked:
+        typer.echo(f"note: {remark}")
     show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
     for each in offers:
         words = {"codecs": "codecs", "exits": "exits after layers", "confidences": "confidences"}
         offer = [f"{words[key]} {', '.join(map(str, each[key]))}" for key in words if each[key]]
         typer.echo(f"{each['task']}, {each['variant']}: {'; '.join(offer) or 'no codecs'}")
-    for remark in remarked:
-        typer.echo(f"note: {remark}")
 
 
 def _offers(found: "Setting") -> list[dict[str, Any]]:

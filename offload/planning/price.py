@@ -3,14 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 
-from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
+from offload.entities import Cell, Facts, Luck, Observation, Plan, Request, Uplink
 from offload.networks import Profile
 from offload.planning import exits
-from offload.planning.columns import Columns, Flags, Floats, columns, tabulate
+from offload.planning.columns import Columns, Flags, Floats, Way, columns, tabulate
+from offload.planning.onward import onward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +64,8 @@ def price_at(
     the bytes of an input that is not of the mean size.
     """
     facts, serving = seen.facts, seen.serving
+    if seen.begun is not None:
+        return _price_onward(seen, seen.begun, input_bytes)
     if table is None:
         table = columns(facts, serving)
         if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
@@ -76,31 +80,74 @@ def price_at(
         return _mixed(table, latency_s, energy_j, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
-    up_bytes = table.up_bytes
-    if input_bytes is not None and input_bytes != facts.input_bytes:
-        up_bytes = np.where(table.raw, input_bytes, up_bytes)
-        energy_j = energy_j + (up_bytes - table.up_bytes) * (8 * facts.radio_w / cell.up_bps)
+    up_bytes, energy_j = _sized(table, cell, facts, energy_j, input_bytes)
     up_s = up_bytes * (8 / uplink.rate_bps)
-    down_s = table.result_bytes * (8 / uplink.down_bps) + cell.delay_s
     own_queue_s = 8 * uplink.queued_bytes / uplink.rate_bps
     for way in table.ways:
         if way.edge is None and way.cloud is None:
             continue
         rows = way.rows
-        here = cell.node
-        elapsed = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
-        if way.edge is not None:
-            elapsed = _over(here, way.edge, elapsed, up_bytes[rows], seen)
-            elapsed = _queued(way.edge, elapsed, seen) + edge_s[rows]
-            here = way.edge
-        if way.cloud is not None:
-            sent = up_bytes if way.edge is None else table.mid_bytes
-            elapsed = _over(here, way.cloud, elapsed, sent[rows], seen)
-            elapsed = _queued(way.cloud, elapsed, seen) + cloud_s[rows]
-            here = way.cloud
-        elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
-        latency_s[rows] = elapsed + down_s[rows]
+        sent_s = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
+        latency_s[rows] = _served(
+            table, way, cell.node, sent_s, edge_s[rows], cloud_s[rows], up_bytes[rows], seen, cell
+        )
     return _mixed(table, latency_s, energy_j, seen.luck)
+
+
+def _price_onward(seen: Observation, begun: Plan, input_bytes: float | None) -> Prices:
+    """Follow the rest of each plan from the edge node at which a request is.
+
+    `energy_j` is that of the whole plan: what the device has spent already is the same for all.
+    """
+    facts, here = seen.facts, begun.edge or ""
+    table, cell = onward(facts, begun), facts.cells[seen.serving or ""]
+    up_bytes, energy_j = _sized(table, cell, facts, table.energy_j, input_bytes)
+    latency_s = np.full(len(table.rows), facts.nodes[here].decides_s or 0.0)
+    for way in table.ways:
+        if way.edge is not None or way.cloud is not None:
+            rows = way.rows
+            edge_s, cloud_s = table.edge_s[rows], table.cloud_s[rows]
+            latency_s[rows] = _served(
+                table, way, here, latency_s[rows], edge_s, cloud_s, up_bytes[rows], seen, cell
+            )
+    return _mixed(table, latency_s, energy_j, seen.luck)
+
+
+def _sized(
+    table: Columns, cell: Cell, facts: Facts, energy_j: Floats, input_bytes: float | None
+) -> tuple[Floats, Floats]:
+    """Return the bytes up, and the joules, for an input that may not be of the mean size."""
+    if input_bytes is None or input_bytes == facts.input_bytes:
+        return table.up_bytes, energy_j
+    up_bytes = np.where(table.raw, input_bytes, table.up_bytes)
+    return up_bytes, energy_j + (up_bytes - table.up_bytes) * (8 * facts.radio_w / cell.up_bps)
+
+
+def _served(
+    table: Columns,
+    way: Way,
+    here: str,
+    elapsed: Floats,
+    edge_s: Floats,
+    cloud_s: Floats,
+    up_bytes: Floats,
+    seen: Observation,
+    cell: Cell,
+) -> Floats:
+    """Go on from a node to those that compute, and bring the result back over a cell."""
+    rows = way.rows
+    if way.edge is not None:
+        elapsed = _over(here, way.edge, elapsed, up_bytes, seen)
+        elapsed = _queued(way.edge, elapsed, seen) + _load_s(table, way, way.edge, seen) + edge_s
+        here = way.edge
+    if way.cloud is not None:
+        sent_bytes = up_bytes if way.edge is None else table.mid_bytes[rows]
+        elapsed = _over(here, way.cloud, elapsed, sent_bytes, seen)
+        elapsed = _queued(way.cloud, elapsed, seen) + _load_s(table, way, way.cloud, seen) + cloud_s
+        here = way.cloud
+    elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
+    down_bps = seen.uplinks[cell.name].down_bps
+    return elapsed + (table.result_bytes[rows] * (8 / down_bps) + cell.delay_s)
 
 
 def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:
@@ -152,6 +199,23 @@ def _queued(name: str, arrival: Floats, seen: Observation) -> Floats:
     if node.batch_max > 1:
         arrival = arrival + node.batch_wait_s
     return arrival if report is None else np.maximum(arrival, report.backlog_s)
+
+
+def _load_s(table: Columns, way: Way, name: str, seen: Observation) -> Floats | float:
+    """How long a node loads weights that are not there by its last report."""
+    report = seen.reports.get(name)
+    if report is None or report.resident is None:
+        return 0.0
+    return _loading(table, way, seen.facts, name, report.resident)
+
+
+@lru_cache(maxsize=1024)
+def _loading(table: Columns, way: Way, facts: Facts, name: str, resident: tuple[str, ...]) -> Floats:
+    load_bps = facts.nodes[name].load_bps or math.inf
+    variants = [row.variant for row in table.rows[way.rows]]
+    return np.array([
+        0.0 if v.label in resident else 8 * (v.weight_bytes or 0.0) / load_bps for v in variants
+    ])  # fmt: skip
 
 
 def _lucky(table: Columns, facts: Facts, luck: Luck) -> tuple[Floats, Floats, Floats, Floats]:

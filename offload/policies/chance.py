@@ -6,6 +6,7 @@ import numpy as np
 
 from offload.entities import Observation, Plan, Request
 from offload.planning.columns import columns
+from offload.planning.onward import onward
 
 
 @dataclass
@@ -19,8 +20,11 @@ class Random:
         self.rng = rng
 
     def decide(self, request: Request, seen: Observation) -> Plan:
-        """Return any unsplit plan."""
+        """Return any unsplit plan; for a request that has begun, any way to go on."""
         del request
+        if seen.begun is not None:
+            plans = onward(seen.facts, seen.begun).plans
+            return plans[int(self.rng.random() * len(plans))]
         table = columns(seen.facts, seen.serving)
         if not table.plans:  # nothing runs on the device alone: wait for the nearest cell
             table = columns(seen.facts, next(iter(seen.uplinks)))

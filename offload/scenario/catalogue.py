@@ -252,6 +252,7 @@ def _inline(model: str, table: InlineModel) -> dict[str, list[Profile]]:
         variant = Variant(
             model, name, given.precision, table.task, (), layers,
             tuple(Cut(after, size, 1) for after, size in enumerate(sizes)), accuracy,
+            stated_bytes=given.weights,
         )  # fmt: skip
         found[name] = [_inline_profile(variant, *cost) for cost in given.costs.items()]
     return found

@@ -21,7 +21,7 @@ from offload.scenario.catalogue import Catalogue
 from offload.scenario.demand import BirthTraces, read_births
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
 from offload.scenario.places import Traces, read_bandwidths
-from offload.scenario.references import check_names, check_plans
+from offload.scenario.references import check_memory, check_names, check_plans
 from offload.scenario.schema import ScenarioFile
 from offload.scenario.setup import Setting, drawn, setup
 from offload.scenario.ways import make_tracks, read_tracks
@@ -48,6 +48,7 @@ class Scenario:
     births: BirthTraces
     policy: Choice | None
     compared: tuple[Choice, ...]
+    forwarders: Mapping[str, Choice]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -136,6 +137,7 @@ def _told(facts: Facts) -> str:
         for variant, profile in known.items():
             text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
             text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
+            text += f"{variant.weight_bytes}"
     for variant in facts.variants:
         if variant.answers:  # measured
             text += f"{variant.exits}{variant.codecs}"
@@ -200,12 +202,23 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             key = ("compare", "policies", number)
             faults.append((key, f'label "{choice.label}" is taken; add another label'))
         compared.append(choice)
+    forwarders = _forwarders(file, faults)
     if not faults:
         scenario = Scenario(
-            path, base, file, raw, catalogue, tracks, bandwidths, births, policy, tuple(compared)
+            path,
+            base,
+            file,
+            raw,
+            catalogue,
+            tracks,
+            bandwidths,
+            births,
+            policy,
+            tuple(compared),
+            forwarders,
         )
         try:
-            faults += check_plans(scenario.setting(0.0))
+            faults += [*check_plans(scenario.setting(0.0)), *check_memory(scenario.setting(0.0))]
         except ProfileError as error:
             raise ScenarioError(str(error).splitlines()) from error
     if faults:
@@ -279,3 +292,16 @@ def _choose(table: Mapping[str, Any], key: Key, faults: list[Fault]) -> Choice |
     except policies.PolicyTableError as error:
         faults += [((*key, name) if name else key, what) for name, what in error.faults]
         return None
+
+
+def _forwarders(file: ScenarioFile, faults: list[Fault]) -> dict[str, Choice]:
+    """The policies of edge nodes that have their own."""
+    found = {}
+    for name, node in file.nodes.items():
+        key: Key = ("nodes", name, "policy")
+        choice = _choose(node.policy, key, faults) if node.policy else None
+        if choice is not None and choice.knowledge != "reported":
+            faults.append((key, f"no node is {choice.knowledge}; choose a policy that knows reports"))
+        elif choice is not None:
+            found[name] = choice
+    return found

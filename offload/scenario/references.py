@@ -146,4 +146,28 @@ def check_plans(setting: Setting) -> list[Fault]:
                 f" ({', '.join(f'{place}: {name}' for place, name in places.items())})"
             )
             faults.append((key, what))
+        elif facts.fallback is not None and not facts.profiles["device"]:
+            what = f"none of its networks has a profile on {facts.hardware.name}"
+            faults.append((("devices", facts.group, "tasks", facts.task, "fallback"), what))
     return faults
+
+
+def check_memory(setting: Setting) -> Iterator[Fault]:
+    """Refuse what does not fit into a node's memory, and loading what nobody knows the size of."""
+    for name, node in setting.nodes.items():
+        sizes = {v.label: v.weight_bytes for facts in setting.facts for v in facts.profiles[name]}
+        memory = f"its memory of {node.memory_bytes / 1e6:.4g} MB"
+        for label, size in sizes.items():
+            if size is not None and size > node.memory_bytes:
+                what = f"the weights of {label}, {size / 1e6:.4g} MB, do not fit into {memory}"
+                yield ("nodes", name, "memory"), what
+            elif size is None and node.load_bps is not None:
+                what = f"nobody knows the size of the weights of {label}; give weights beside its layers"
+                yield ("nodes", name, "load"), what
+        for number, label in enumerate(node.resident):
+            if label not in sizes:
+                yield ("nodes", name, "resident", number), near(label, sizes, "variant")
+        held_bytes = sum(sizes.get(label) or 0.0 for label in node.resident)
+        if held_bytes > node.memory_bytes:
+            what = f"these take {held_bytes / 1e6:.4g} MB, which do not fit into {memory}"
+            yield ("nodes", name, "resident"), what

@@ -7,12 +7,14 @@ from pydantic import Field, model_validator
 from offload.networks import Known
 from offload.scenario.fields import (
     Area,
+    ByteRate,
     Frequency,
     LongTime,
     Name,
     Point,
     Power,
     Size,
+    SomeSize,
     Table,
     Time,
     Variation,
@@ -88,9 +90,10 @@ class CostTable(Table):
 
 
 class InlineVariant(Table):
-    """A form of a network that a scenario defines."""
+    """A form of a network that a scenario defines; `weights` is what a node must load to run it."""
 
     precision: str = "fp32"
+    weights: SomeSize | None = None
     accuracy: AccuracyTable | None = None
     layers: Annotated[list[LayerTable], Field(min_length=1, max_length=10_000)]
     costs: Annotated[dict[Name, CostTable], Field(min_length=1)]
@@ -150,15 +153,63 @@ class Reports(Table):
     every: LongTime
 
 
+class ScaleTable(Table):
+    """How servers come and go: when another starts, and after how much idleness one stops."""
+
+    min: Annotated[int, Field(ge=1, le=10_000)] = 1
+    max: Annotated[int, Field(ge=1, le=10_000)]
+    up: Time
+    start: Time
+    idle: LongTime
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max < self.min:
+            msg = f"max: is less than min, {self.min}"
+            raise ValueError(msg)
+        return self
+
+
 class NodeTable(Table):
-    """An edge server or a cloud."""
+    """An edge server or a cloud.
+
+    Servers take up work first come first served, by priority, or earliest deadline first; or they gather
+    batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
+    An edge node may have a `policy` of its own, which decides where an arriving request goes on.
+    """
 
     kind: Literal["edge", "cloud"]
     at: Point = (0.0, 0.0)
     hardware: Name
     servers: Annotated[int, Field(ge=1, le=10_000)] = 1
     batch: Batch | None = None
+    queue: Literal["fifo", "priority", "edf"] = "fifo"
+    memory: SomeSize | None = None
+    load: ByteRate | None = None
+    resident: Annotated[list[str], Field(max_length=100)] = []
+    admit: Literal["all", "deadline"] = "all"
+    queue_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    scale: ScaleTable | None = None
     reports: Reports = Reports.model_construct(every=0.1)
+    policy: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        others = ("queue", "load", "admit", "queue_limit", "scale")
+        given = [key for key in others if key in self.model_fields_set]
+        if self.batch is not None and given:
+            msg = f"{given[0]}: servers that gather batches do so in order, and take all; leave it out"
+            raise ValueError(msg)
+        if self.scale is not None and "servers" in self.model_fields_set:
+            msg = "servers: scale says how many there are; leave one of them out"
+            raise ValueError(msg)
+        if self.policy and self.kind == "cloud":
+            msg = "policy: only an edge node decides where a request goes on; leave it out"
+            raise ValueError(msg)
+        if self.resident and self.load is None:
+            msg = "resident: without load, everything is; leave it out, or say how quickly weights load"
+            raise ValueError(msg)
+        return self
 
 
 class Compare(Table):

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
-from offload.entities import Cell, Facts, Node, Wire
+from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
 from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.mobility import Trace
-from offload.scenario.schema import DeviceGroup, ScenarioFile
+from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
 from offload.scenario.tasks import Stage, Task
 from offload.streams import Streams
+from offload.units import Quantity
 from offload.world.births import Births
 from offload.world.mobility import Track
 from offload.world.reach import Place
@@ -52,7 +53,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All that a world is made of. `delays` are seconds from a node to a device over a cell."""
+    """All that a world is made of.
+
+    `delays` are seconds from a node to a device over a cell, `between` those from node to node.
+    """
 
     duration_s: float
     drain_s: float
@@ -63,6 +67,7 @@ class Setting:
     wires: Mapping[str, Wire]
     nodes: Mapping[str, Node]
     delays: Mapping[tuple[str, str], float]
+    between: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 def setup(
@@ -79,19 +84,7 @@ def setup(
     `tracks` holds those of each moving group, `traces` those of links, `births` those of births,
     `streams` the chance of what is drawn again in each replication.
     """
-    nodes = {
-        name: Node(
-            name=name,
-            kind=table.kind,
-            hardware=catalogue.hardware(table.hardware),
-            servers=table.servers,
-            at_m=table.at,
-            report_every_s=table.reports.every,
-            batch_max=table.batch.max if table.batch else 1,
-            batch_wait_s=table.batch.wait if table.batch else 0.0,
-        )
-        for name, table in file.nodes.items()
-    }
+    nodes = {name: _node(name, table, catalogue) for name, table in file.nodes.items()}
     cells = places.cells(file, traces)
     centres_m = {name: nodes[cell.node].at_m for name, cell in cells.items()}
     covers = places.coverage(file, cells, centres_m, traces, streams)
@@ -131,8 +124,30 @@ def setup(
     }
     return Setting(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
-        nodes, delays,
+        nodes, delays, delays_s,
     )  # fmt: skip
+
+
+def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
+    hardware, scale = catalogue.hardware(table.hardware), table.scale
+    return Node(
+        name=name,
+        kind=table.kind,
+        hardware=hardware,
+        servers=scale.min if scale else table.servers,
+        at_m=table.at,
+        report_every_s=table.reports.every,
+        batch_max=table.batch.max if table.batch else 1,
+        batch_wait_s=table.batch.wait if table.batch else 0.0,
+        queue=table.queue,
+        memory_bytes=table.memory or hardware.memory_bytes,
+        load_bps=8 * table.load if table.load else None,
+        resident=tuple(dict.fromkeys(table.resident)),
+        admit=table.admit,
+        queue_limit=table.queue_limit,
+        scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
+        decides_s=Quantity("time").parse(table.policy.get("overhead", "0 s")) if table.policy else None,
+    )
 
 
 def drawn(
@@ -254,6 +269,8 @@ def _facts(
         routes=routes,
         codecs=tuple(dict.fromkeys(asked.codecs)),
         confidences=tuple(dict.fromkeys(asked.confidences)),
+        priority=task.priority,
+        fallback=task.fallback,
         stage=stage,
         most_input_bytes=None if inputs.equal else inputs.most_bytes,
     )

@@ -154,6 +154,8 @@ class Task(Inference):
     streams: Annotated[int, Field(ge=1, le=1000)] = 1
     deadline: LongTime
     late: Literal["drop", "finish"] = "drop"
+    priority: Annotated[int, Field(ge=0, le=9)] = 0
+    fallback: Literal["device"] | None = None
     stages: Annotated[dict[Name, Stage], Field(min_length=1, max_length=MOST_STAGES)] = {}
 
     @model_validator(mode="before")

@@ -1,5 +1,6 @@
 """From what a scenario says of mobility to tracks: read from files, or made from chance."""
 
+from collections.abc import Iterator
 from itertools import islice, pairwise
 from math import dist
 from pathlib import Path
@@ -33,9 +34,11 @@ def read_tracks(file: ScenarioFile, base: Path, faults: list[Fault]) -> dict[str
                 faults += [(key, fault) for fault in str(error).splitlines()]
                 continue
             if trace.recording:
-                found[group] = _of_recording(group, table, table.mobility, trace, file.duration, faults)
+                tracks = _of_recording(group, table, table.mobility, trace, file.duration, faults)
             else:
-                found[group] = _of_points(group, table, table.mobility, trace, file, faults)
+                tracks = _of_points(group, table, table.mobility, trace, file, faults)
+            faults += _too_much(group, table, tracks, file.duration)
+            found[group] = tracks
         elif table.mobility is not None:
             what = _too_many_points(table.mobility, table.at_most, file.duration + file.drain)
             if what is not None:
@@ -60,20 +63,20 @@ def _of_recording(
             " or record for longer"
         )
         faults.append((key, what))
-    tracks = dict(islice(there.items(), table.count))
+    return dict(islice(there.items(), table.count))
+
+
+def _too_much(group: str, table: DeviceGroup, tracks: Tracks, duration_s: float) -> Iterator[Fault]:
+    """Bound what a file asks for where the scenario gives no count."""
+    present_s = sum(track.present_s(duration_s) for track in tracks.values())
     for name, task in table.tasks.items():
         place: Key = ("devices", group, "tasks", name, "every")
         sources = len(tracks) * task.streams
         if sources > MOST_SOURCES:
-            faults.append(
-                (place, f"{sources:.3g} sources of requests; at most {MOST_SOURCES:.0e} may be")
-            )
-        present_s = sum(track.present_s(duration_s) for track in tracks.values())
+            yield place, f"{sources:.3g} sources of requests; at most {MOST_SOURCES:.0e} may be"
         births = present_s * task.streams * max(task.rate_hz * task.rows, task.spells_hz)
         if births > MOST_REQUESTS:
-            what = f"about {births:.3g} requests would be born; at most {MOST_REQUESTS:.0e} may be"
-            faults.append((place, what))
-    return tracks
+            yield place, f"about {births:.3g} requests or bursts; at most {MOST_REQUESTS:.0e} may be"
 
 
 def _of_points(

@@ -78,8 +78,9 @@ class Arrivals(Struct):
         if self.sizes is not None:
             input_bytes = part.inputs.at(next(self.sizes), self._in_view(part.inputs.view))
         request = Request(
-            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes
-        )
+            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes,
+            facts.priority,
+        )  # fmt: skip
         self.under_way[self.next_id] = Journey(
             self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
         )
@@ -108,7 +109,9 @@ class Arrivals(Struct):
         self.next_id += self.id_step
         first = [each for part, each in zip(self.parts, crops, strict=True) if not part.after]
         total = sum(crop.input_bytes for each in first for crop in each)
-        root = Request(number, device.name, device.group, facts.task, now, facts.deadline_s, total)
+        root = Request(
+            number, device.name, device.group, facts.task, now, facts.deadline_s, total, facts.priority
+        )
         Frame(root, self.parts, crops, self._ask_about).go_on()
         self.expect()
 
@@ -131,8 +134,9 @@ class Arrivals(Struct):
         root, now, stage = frame.root, self.clock.now, part.facts.stage
         left_s = root.born_s + root.deadline_s - now
         request = Request(
-            crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes, root.id, stage
-        )
+            crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes, root.priority,
+            root.id, stage,
+        )  # fmt: skip
         self.under_way[crop.id] = Journey(
             self.clock, request, self.device, part.facts, crop.fate, self.fail, now, [0.0] * 7,
             [0.0] * 3, frame,

@@ -146,6 +146,10 @@ def _try(pair: tuple[Policy, Policy], scenario: Scenario, knowledge: Knowledge) 
 
 
 def _answer(policy: Policy, questions: Sequence[Question]) -> list[Plan]:
+    kept = [question.observation.begun for question in questions]
+    if any(kept):  # a node decides by a policy of its own: let it keep what has come
+        others = iter(_answer(policy, [q for q in questions if q.observation.begun is None]))
+        return [begun or next(others) for begun in kept]
     if isinstance(policy, Joint):
-        return list(policy.decide_all(questions))
+        return list(policy.decide_all(questions)) if questions else []
     return [policy.decide(question.request, question.observation) for question in questions]

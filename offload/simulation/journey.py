@@ -10,6 +10,8 @@ from offload.simulation.air import HANDOVER
 from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
+from offload.simulation.queueing import Job
+from offload.simulation.stations import SHED
 from offload.simulation.trips import Stop, Trip
 
 # The legs, in the order of an Outcome's columns. Joules are spent in three places.
@@ -41,12 +43,16 @@ class Journey(Struct):
     up_bytes: float = 0.0
     down_bytes: float = 0.0
     batch: int = 0
+    load_s: float = 0.0
     message_bytes: float = 0.0  # what is being sent, what share of it was, and in what air time
     share: float = 1.0
     air_s: float = 0.0
     plan: Plan = None  # type: ignore[assignment]  # comes with the answer, before it lives
     trip: Trip = None  # type: ignore[assignment]  # as above
     steps: Steps = None  # type: ignore[assignment]  # so does its life
+    first_plan: Plan | None = None  # where another has taken its place
+    attempts: int = 1
+    refused: bool = False  # by a node, but it may go on at home
 
     def go_on(self, _event: object = None) -> None:
         """Book the time of the leg that ends now, and live on to the end of the next."""
@@ -62,12 +68,15 @@ class Journey(Struct):
 
         Of a message they tell what share of it was sent, and in what air time.
         """
-        if cause and cause != HANDOVER:
-            self.steps.close()
-            self.fail(self, cause, share, air_s)
-        else:
+        if not cause or cause == HANDOVER:
             self.share, self.air_s = share, air_s
             self.go_on()
+        elif cause == SHED and self.trip.falls_back:
+            self.refused = True
+            self.go_on()
+        else:
+            self.steps.close()
+            self.fail(self, cause, share, air_s)
 
     def sent(self) -> None:
         """Book what has been sent of a message, and what that took."""
@@ -90,14 +99,26 @@ class Journey(Struct):
 
         return Member((profile, first, last), seconds, times, due_s, done, self.wake, stop.coding_s)
 
+    def job(self, stop: Stop, times: float, due_s: float, place: int) -> Job:
+        """Return what may wait by rank; loading weights costs time, and is not counted as computing."""
+        seconds, request = stop.seconds * times, self.request
+        deadline_s = request.born_s + request.deadline_s
+
+        def begun(load_s: float) -> None:
+            self.joules[place] += stop.marginal_w * seconds
+            self.load_s += load_s
+
+        label = stop.profile.variant.label
+        return Job(seconds, due_s, deadline_s, request.priority, label, begun, self.wake)
+
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""
         self.spent_s[self.leg] += ended_s - self.mark_s
         return Outcome(  # by position: it is made once a request
             self.request,
+            self.plan if self.first_plan is None else self.first_plan,
             self.plan,
-            self.plan,
-            1,
+            self.attempts,
             ended_s,
             cause,
             correct,
@@ -107,4 +128,5 @@ class Journey(Struct):
             *self.joules,
             self.batch,
             None if cause else self.trip.exit,
+            self.load_s,
         )

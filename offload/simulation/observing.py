@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Report, Uplink
+from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
 from offload.scenario.setup import Device
 from offload.simulation.air import Air, Shared
 from offload.simulation.batching import Batching
+from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 
-# When a server falls free, seconds queued behind that, devices active up and down by cell.
-State = tuple[float, float, dict[str, int], dict[str, int]]
+# When a server falls free, seconds queued behind that, devices active up and down by cell, and whose
+# weights are there.
+State = tuple[float, float, dict[str, int], dict[str, int], tuple[str, ...] | None]
 
 
 class Book:
@@ -26,7 +28,7 @@ class Book:
         self,
         every_s: float,
         longest_s: float,
-        servers: InOrder | Batching,
+        servers: InOrder | Batching | Queueing,
         cells: Mapping[str, tuple[Air, Air]],
     ) -> None:
         """Keep reports every `every_s` that take up to `longest_s` to arrive."""
@@ -66,12 +68,13 @@ class Book:
     def _state(self) -> State:
         up = {name: air.active for name, air in self.up}
         down = {name: air.active for name, air in self.down}
-        return *self.servers.load(), up, down
+        resident = self.servers.resident() if isinstance(self.servers, Queueing) else None
+        return *self.servers.load(), up, down, resident
 
     def _told(self, at_s: float, state: State) -> Report:
         """Report a state that did not change until `at_s`; servers have worked on meanwhile."""
-        free_s, queued_s, up, down = state
-        return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down)
+        free_s, queued_s, up, down, resident = state
+        return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down, resident)
 
 
 class Observer:
@@ -85,6 +88,7 @@ class Observer:
         cells: Mapping[str, Cell],
         wires: Mapping[tuple[str, str], InOrder],
         delays: Mapping[tuple[str, str], float],
+        between: Mapping[tuple[str, str], float],
     ) -> None:
         self.knowledge = knowledge
         self.books = books
@@ -92,6 +96,7 @@ class Observer:
         self.cells = cells
         self.wires = wires
         self.delays = delays
+        self.between = between
         self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
         self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
@@ -105,7 +110,8 @@ class Observer:
         if self.knowledge == "reported":
             kept_until_s, reports = self.arrived.get(serving, (0.0, {}))
             if serving is not None and now >= kept_until_s:
-                reports = self._reports(serving, now)
+                until_s, reports = self._reports(serving, self.delays, now)
+                self.arrived[serving] = (until_s, reports)
         else:
             reports = {name: book.fresh(now) for name, book in self.books.items()}
             if self.knowledge == "clairvoyant":
@@ -122,25 +128,39 @@ class Observer:
             )
         return Observation(now, backlog_s, serving, uplinks, reports, facts, None, luck)
 
+    def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
+        """Return what an edge node knows of a request that has come to it."""
+        _, reports = self._reports(node, self.between, now)
+        own = self.books[node].fresh(now)
+        reports = {**reports, node: own}
+        cell = self.cells[(begun.uplinks or ("",))[0]]
+        site = reports.get(cell.node)
+        others = site.active_down.get(cell.name, 0) if site is not None else 0
+        uplink = Uplink(cell.name, True, cell.up_bps, cell.down_bps / (1 + others), 0.0)
+        return Observation(
+            now, own.backlog_s, cell.name, {cell.name: uplink}, reports, facts, begun=begun
+        )
+
     def sent(self, device: str, cell: Cell, payload_bytes: float, begun_s: float, now: float) -> None:
         """Remember what rate a device's own transfer got, its wait behind others of its own included."""
         took_s = now - cell.delay_s - begun_s
         if took_s > 0:
             self.own_rates[device, cell.name] = (8 * payload_bytes / took_s, now - cell.delay_s)
 
-    def _reports(self, serving: str, now: float) -> Mapping[str, Report | None]:
-        """Return the last reports that have arrived over a cell; the same to all whom it serves."""
+    def _reports(
+        self, here: str, delays: Mapping[tuple[str, str], float], now: float
+    ) -> tuple[float, Mapping[str, Report | None]]:
+        """Return until when what reports are the last to have come, over a cell or to a node."""
         until_s = float("inf")
         reports = {}
         for name, book in self.books.items():
-            delay_s = self.delays.get((serving, name))
+            delay_s = delays.get((here, name))
             if delay_s is None:  # no route leads there
                 continue
             index = int((now - delay_s) / book.every_s) if now >= delay_s else -1
             reports[name] = book.report(index)
             until_s = min(until_s, (index + 1) * book.every_s + delay_s)
-        self.arrived[serving] = (until_s, reports)
-        return reports
+        return until_s, reports
 
     def _own(self, device: Device, name: str) -> Uplink:
         """A hop of one's own always gets its full rate."""

@@ -59,13 +59,15 @@ class Roaming:
             due_s = NEVER if journey.share else due_s  # what has begun is finished
         if cell is away.cell:
             return cell, away.to_edge, away.to_cloud
-        edge, cloud = journey.plan.edge, journey.plan.cloud
+        edge, cloud = _stops(journey, away)
         return cell, self._ways(journey, cell.node, edge), self._ways(journey, edge or cell.node, cloud)
 
-    def down(self, journey: Journey, away: Away) -> Steps:
-        """Bring a result to its device."""
+    def down(self, journey: Journey, away: Away, here: str | None = None) -> Steps:
+        """Bring a result to its device, from here or else from the last node that computed."""
         left_bytes = away.result_bytes
-        here = journey.plan.cloud or journey.plan.edge or away.cell.node
+        if here is None:
+            edge, cloud = _stops(journey, away)
+            here = cloud or edge or away.cell.node
         journey.share = 0.0
         while journey.share < 1.0:
             cell = self._serving(journey.device.place.down, away)
@@ -88,3 +90,9 @@ class Roaming:
 
     def _ways(self, journey: Journey, here: str, there: str | None) -> Ways:
         return ways(journey.facts, self.wires, here, there)
+
+
+def _stops(journey: Journey, away: Away) -> tuple[str | None, str | None]:
+    """The edge node and the cloud that compute; what has left a network early visits no more of them."""
+    plan = journey.plan
+    return plan.edge if away.edge else None, plan.cloud if away.cloud else None

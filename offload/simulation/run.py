@@ -1,7 +1,7 @@
 """One policy in one world, once: the policy decides, the world enacts."""
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +14,7 @@ from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
 T = TypeVar("T")
+Nodes = Mapping[str, tuple[Policy, Choice]]  # the policies of nodes that have their own
 
 
 class PolicyError(OffloadError):
@@ -47,9 +48,8 @@ class Run:
 def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
-    policy = _guard(choice, "when it was made", choice.make)
-    if isinstance(policy, Starts):
-        _guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy")))
+    policy = _fresh(choice, streams)
+    nodes = {name: (_fresh(own, streams, name), own) for name, own in scenario.forwarders.items()}
     learn = None
     if isinstance(policy, Learns):
         learner = policy
@@ -60,7 +60,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
 
     world = World(scenario.setting(choice.overhead_s, streams), streams, choice.knowledge, learn)
     with calm_collector():
-        drive(world, policy, choice)
+        drive(world, policy, choice, nodes)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
 
 
@@ -81,12 +81,22 @@ def calm_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def drive(world: World, policy: Policy, choice: Choice) -> None:
-    """Answer a world's questions with a policy until it ends."""
+def _fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
+    """Make a policy; the chance that it may draw is its own."""
+    policy = _guard(choice, "when it was made", choice.make)
+    if isinstance(policy, Starts):
+        _guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy", *owner)))
+    return policy
+
+
+def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None) -> None:
+    """Answer a world's questions with a policy until it ends; those of nodes with their own."""
     game = world.play()
     decide = policy.decide
     try:
         questions = next(game)
+        while nodes:
+            questions = game.send(_ask_each(choice, policy, questions, nodes))
         if isinstance(policy, Joint):
             while True:
                 questions = game.send(_ask_all(choice, policy, questions))
@@ -103,6 +113,28 @@ def drive(world: World, policy: Policy, choice: Choice) -> None:
     except InvalidPlanError as error:
         msg = f"policy {choice.label}: {error}"
         raise PolicyError(msg) from error
+
+
+def _ask_each(
+    choice: Choice, policy: Policy, questions: tuple[Question, ...], nodes: Nodes
+) -> Sequence[Plan]:
+    """Put each question to whom it is for."""
+    devices = tuple(question for question in questions if question.observation.begun is None)
+    if isinstance(policy, Joint):
+        plans = iter(_ask_all(choice, policy, devices) if devices else ())
+    else:
+        plans = iter([_ask(choice, policy, question) for question in devices])
+    return [
+        next(plans)
+        if question.observation.begun is None
+        else _ask(nodes[question.asker][1], nodes[question.asker][0], question)
+        for question in questions
+    ]
+
+
+def _ask(choice: Choice, policy: Policy, question: Question) -> Plan:
+    when = f"for {_which([question])}"
+    return _guard(choice, when, lambda: policy.decide(question.request, question.observation))
 
 
 def _ask_all(choice: Choice, policy: Joint, questions: tuple[Question, ...]) -> Sequence[Plan]:

@@ -9,6 +9,7 @@ from heapq import heapreplace
 from typing import Protocol
 
 LATE = "late"
+SHED = "shed"
 
 Note = Callable[[float], object]  # is told the time before a station's state changes
 

@@ -9,10 +9,11 @@ from offload.planning import exits
 from offload.planning.cost import Work, cost, sends_input, works
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching
+from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 
 Ways = tuple[tuple[Wire, InOrder], ...]
-Servers = InOrder | Batching
+Servers = InOrder | Batching | Queueing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Away:
     result_bytes: float
     down_air_s: float
     radio_w: float
+    asks: bool = False  # the edge node decides where it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ class Trip:
     """A plan looked up: what it asks of the device and of others, and whether its answer is right.
 
     `right[image]` tells it of the test image that a Fate chooses; else `accuracy` is the probability;
-    with neither nobody can say. `exit` is where it leaves a network that has several exits. Trips that
-    are `sized` send inputs of several sizes, and this one those of the mean.
+    with neither nobody can say. `exit` is where it leaves a network that has several exits. If it
+    `falls_back`, the device runs the whole network when a node turns the request away. Trips that are
+    `sized` send inputs of several sizes, and this one those of the mean.
     """
 
     overhead_s: float
@@ -69,6 +72,7 @@ class Trip:
     exit: int | None
     right: bytes | None
     accuracy: float | None
+    falls_back: bool = False
     sized: bool = False
 
     def carrying(self, input_bytes: float) -> "Trip":
@@ -82,14 +86,18 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A plan looked up that may leave early: the exit of each test image, and the trip of each exit."""
+    """A plan looked up that is another trip for another request: by its size, or where it may leave.
+
+    `taken` tells the exit of each test image, and `trips` the trip of each exit.
+    """
 
     taken: bytes
     trips: Mapping[int, Trip]
 
-    def trip(self, number: float) -> Trip:
-        """Return the trip of a request whose Fate holds this number."""
-        return self.trips[self.taken[int(number * len(self.taken))]]
+    def trip(self, number: float, input_bytes: float) -> Trip:
+        """Return the trip of a request with so large an input, whose Fate holds this number."""
+        found = self.trips[self.taken[int(number * len(self.taken))]]
+        return found.carrying(input_bytes) if found.sized else found
 
 
 def look_up(
@@ -101,7 +109,8 @@ def look_up(
 ) -> Trip | Fork:
     """Look up everything that a plan needs. The plan must be valid."""
     if plan.confidence is None:
-        return trip(facts, plan, airs, servers, wires)
+        only = trip(facts, plan, airs, servers, wires)
+        return Fork(bytes(1), {0: only}) if only.sized else only
     branches = [branch for _, branch in exits.branches(plan)]
     trips = {b.exit: trip(facts, b, airs, servers, wires) for b in branches if b.exit is not None}
     return Fork(exits.exits_taken(plan), trips)
@@ -139,6 +148,7 @@ def trip(
             result_bytes=result_bytes,
             down_air_s=down_air_s,
             radio_w=facts.radio_w,
+            asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)
     return Trip(
@@ -149,6 +159,7 @@ def trip(
         exit=last if len(plan.variant.exits) > 1 else None,
         right=None if answers is None else answers.right[last],
         accuracy=exits.accuracy(plan),
+        falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
         sized=facts.most_input_bytes is not None and sends_input(plan),
     )
 

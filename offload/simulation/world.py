@@ -1,12 +1,17 @@
 """The life of a request: born, asked about, served leg by leg, and written down as one row."""
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
-from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from msgspec.structs import replace as with_changes
+
+from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
 from offload.scenario.setup import Device, Setting, Source
-from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
+from offload.simulation import stage
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
@@ -20,13 +25,12 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.observing import Book, Observer
+from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
-from offload.simulation.trips import Fork, Servers, Stop, Trip, Ways, look_up
+from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
-from offload.world.demand import Scene, View
 
 LEFT, UNFINISHED = "left", "unfinished"
 NEVER = float("inf")
@@ -59,18 +63,16 @@ class World:
         self.clock = Clock()
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
-        # A request that cannot reach a cell has no route; an answer that cannot, missed its device.
-        self.airs = {
-            name: (self._air(name, NO_ROUTE), self._air(name, OUT_OF_RANGE)) for name in setting.cells
-        }
+        self.airs = stage.airs(self.clock, setting.cells)
         self.wires = {(w.name, end): InOrder() for w in setting.wires.values() for end in w.ends}
-        self.servers = {name: self._servers(name) for name in setting.nodes}
+        self.servers = stage.servers(self.clock, setting)
+        books = stage.books(setting, self.servers, self.airs)
         self.observer = Observer(
-            knowledge, self._books(), self.airs, setting.cells, self.wires, setting.delays
+            knowledge, books, self.airs, setting.cells, self.wires, setting.delays, setting.between
         )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
-        self.scenes = self._scenes()
+        self.scenes = stage.scenes(setting)
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
@@ -102,11 +104,13 @@ class World:
                     way = self._look_up(question, plan)
                 journey = self.under_way[question.request.id]
                 if isinstance(way, Fork):
-                    way = way.trip(journey.fate[CORRECT])
-                if way.sized:
-                    way = way.carrying(question.request.input_bytes)
+                    way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
+                if journey.steps is None:
+                    journey.steps = self._live(journey, way)
+                else:  # it has come to a node that decides where it goes on
+                    self._check_onward(question, plan)
+                    journey.first_plan = journey.first_plan or journey.plan
                 journey.plan, journey.trip = plan, way
-                journey.steps = self._live(journey, way)
                 journey.go_on()
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
@@ -133,7 +137,7 @@ class World:
             ),
             chance=chance("fate", *name),
             sizes=None if parts[0].inputs.equal else uniforms(chance("sizes", *name)),
-            chances=[chance("fate", *name, stage) for stage in stages],
+            chances=[chance("fate", *name, stage_) for stage_ in stages],
             scenes=self.scenes,
             last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
@@ -170,18 +174,23 @@ class World:
             if to_edge:
                 journey.leg = WAN
                 yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
+            if away.asks:
+                away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
                 journey.leg = AT_EDGE
                 yield self._compute(journey, away.edge, EDGE, due_s)
 
-            if to_cloud:
+            if to_cloud and not journey.refused:
                 journey.leg = WAN
                 yield from self._forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
-            if away.cloud is not None:
+            if away.cloud is not None and not journey.refused:
                 journey.leg = IN_CLOUD
                 yield self._compute(journey, away.cloud, CLOUD, due_s)
 
-            if cell.interruption_s is None:
+            if journey.refused:
+                yield from self._refused(journey, away, cell)
+                done_s = self._at_home(journey, due_s)
+            elif cell.interruption_s is None:
                 if away.back:
                     journey.leg = WAN
                     yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
@@ -203,12 +212,15 @@ class World:
             self._end(journey, "", done_s)
 
     def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
-        """Wait for a server and compute; tell when that ends, or None if a batch will wake us."""
+        """Wait for a server and compute; tell when that ends, or None if the station will wake us."""
         now = self.clock.now
         servers = stop.servers or self.compute[journey.device.name]
         times = factor(stop.profile, journey.fate[place]) if stop.varies else 1.0
-        if isinstance(servers, Batching):
-            servers.join(journey.member(stop, times, due_s, place))
+        if not isinstance(servers, InOrder):
+            if isinstance(servers, Batching):
+                servers.join(journey.member(stop, times, due_s, place))
+            else:
+                servers.join(journey.job(stop, times, due_s, place))
             return None
         begins_s = servers.free[0]
         if begins_s < now:
@@ -219,6 +231,54 @@ class World:
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
         return servers.serve(now, seconds)
+
+    def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways]]:
+        """Let the edge node to which a request has come decide where it goes on, and bring it there.
+
+        Only the first such node is asked, so that none goes round and round. Returns what is asked of
+        others now, and the way to the cloud.
+        """
+        journey.leg = AT_EDGE
+        now, facts, here = self.clock.now, journey.facts, journey.plan.edge or ""
+        left_s = journey.request.born_s + journey.request.deadline_s - now
+        seen = self.observer.observe_at(here, now, facts, journey.plan)
+        self.asked.append(Question(here, with_changes(journey.request, deadline_s=left_s), seen))
+        yield None
+        if decides_s := facts.nodes[here].decides_s:
+            yield self.clock.now + decides_s
+        plan = journey.plan
+        away: Away = journey.trip.away  # type: ignore[assignment]  # it is away
+        if to_edge := ways(facts, self.wires, here, plan.edge):
+            journey.leg = WAN
+            yield from self._forward(to_edge, away.up_bytes, journey.fate[WIRE_OUT])
+        return away, ways(facts, self.wires, plan.edge or here, plan.cloud)
+
+    def _refused(self, journey: Journey, away: Away, cell: Cell) -> Steps:
+        """A node has turned a request away: word of that, which has no size, goes back to the device."""
+        plan = journey.plan
+        here = (plan.edge if journey.leg == AT_EDGE else plan.cloud) or cell.node
+        if cell.interruption_s is not None:
+            yield from self.roaming.down(journey, replace(away, result_bytes=0.0), here)
+        else:
+            journey.leg = WAN
+            back = ways(journey.facts, self.wires, here, cell.node)
+            yield from self._forward(back, 0.0, journey.fate[WIRE_BACK])
+            journey.leg = DOWNLINK
+            yield send(journey, away.downlink, 0.0, 0.0, cell.name, NEVER)
+
+    def _at_home(self, journey: Journey, due_s: float) -> float | None:
+        """Let the device compute the whole network instead; tell when that ends."""
+        facts, plan = journey.facts, journey.plan
+        last = plan.variant.last
+        home = Plan(plan.variant, last, last, exit=plan.exit, confidence=plan.confidence)
+        way = self.trips.get((facts, home)) or look_up(facts, home, self.airs, self.servers, self.wires)
+        self.trips[facts, home] = way
+        if isinstance(way, Fork):
+            way = way.trip(journey.fate[CORRECT], journey.request.input_bytes)
+        journey.first_plan = journey.first_plan or plan
+        journey.plan, journey.trip, journey.attempts = home, way, journey.attempts + 1
+        journey.leg = ON_DEVICE
+        return self._compute(journey, way.device, DEVICE, due_s)  # type: ignore[arg-type]  # it has all to do
 
     def _forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
@@ -272,51 +332,29 @@ class World:
             cause = OUT_OF_RANGE
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
+    def _check_onward(self, question: Question, plan: Plan) -> None:
+        """Refuse a plan by which a request that has begun cannot go on."""
+        begun = question.observation.begun
+        reason = None if begun is None else why_not_onward(begun, plan)
+        if reason is not None:
+            raise self._invalid(question, plan, reason)
+
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
         facts = question.observation.facts
         reason = why_invalid(facts, plan)
         if reason is not None:
-            request = question.request
-            choices = ", ".join([v.label for v in facts.variants])
-            msg = (
-                f"the plan for request {request.id} (task {request.task} of {request.device}, at"
-                f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
-                f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
-                f" {', '.join(facts.cells) or 'none'}"
-            )
-            raise InvalidPlanError(msg)
+            raise self._invalid(question, plan, reason)
         found = self.trips[facts, plan] = look_up(facts, plan, self.airs, self.servers, self.wires)
         return found
 
-    def _air(self, name: str, unreachable: str) -> Air:
-        cell = self.setting.cells[name]
-        if cell.shared:
-            roaming = cell.interruption_s is not None
-            return Shared(self.clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
-        return Dedicated(self.clock, cell.delay_s)
-
-    def _scenes(self) -> dict[View, Scene]:
-        views = {view for source in self.setting.sources for part in source.parts for view in part.views}
-        return {
-            view: Scene.of([d.place.track for d in self.setting.devices if d.group in view.groups])
-            for view in views
-        }
-
-    def _servers(self, name: str) -> Servers:
-        node = self.setting.nodes[name]
-        if node.batch_max == 1:
-            return InOrder(node.servers)
-        return Batching(self.clock, node.servers, node.batch_max, node.batch_wait_s)
-
-    def _books(self) -> dict[str, Book]:
-        books = {}
-        for name, node in self.setting.nodes.items():
-            mine = {c: air for c, air in self.airs.items() if self.setting.cells[c].node == name}
-            delays = [s for (_, to), s in self.setting.delays.items() if to == name]
-            book = books[name] = Book(
-                node.report_every_s, max(delays, default=0.0), self.servers[name], mine
-            )
-            for station in (self.servers[name], *(air for pair in mine.values() for air in pair)):
-                station.note = book.note
-        return books
+    def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
+        request, facts = question.request, question.observation.facts
+        choices = ", ".join([v.label for v in facts.variants])
+        whose = "" if question.observation.begun is None else f" of node {question.asker}"
+        return InvalidPlanError(
+            f"the plan{whose} for request {request.id} (task {request.task} of {request.device}, at"
+            f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
+            f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
+            f" {', '.join(facts.cells) or 'none'}"
+        )

@@ -14,6 +14,8 @@ from offload.world.recording import Recording, TraceError
 CHUNK = 1 << 18  # bytes of XML, or rows of Parquet, taken in at a time
 LONGEST = 1_000_000  # bytes of one tag
 LONGEST_ID = 200
+DEEPEST = 20  # tags within tags
+MOST_NAMES = 1000  # of tags and attributes; the parser remembers each
 COLUMNS = ("timestep_time", "vehicle_id", "vehicle_x", "vehicle_y")
 COMPACT = ("time", "id", "x", "y")
 
@@ -74,6 +76,8 @@ def xml_rows(path: Path, stream: BufferedIOBase, most_bytes: int) -> Iterator[Ro
                 xml.refuse(f"larger than {most_bytes // 10**6} MB")
             if taken - xml.parser.CurrentByteIndex > LONGEST:
                 xml.refuse(f"a tag of more than {LONGEST} bytes")
+            if len(xml.names) > MOST_NAMES:
+                xml.refuse(f"more than {MOST_NAMES} names of tags and attributes")
         xml.parser.Parse(b"", True)
     except KeyError as error:
         xml.refuse(f"no attribute {error.args[0]}")
@@ -90,7 +94,8 @@ class _Xml:
         self.found: list[Row] = []
         self.depth = 0
         self.time = ""
-        self.parser = expat.ParserCreate()
+        self.names: dict[str, str] = {}
+        self.parser = expat.ParserCreate(intern=self.names)
         self.parser.StartElementHandler = self.begin
         self.parser.EndElementHandler = self.end
         self.parser.StartDoctypeDeclHandler = self.document_type
@@ -103,6 +108,8 @@ class _Xml:
         elif tag == "timestep" and self.depth == 2:
             self.time = given["time"]
             self.found.append((self.parser.CurrentLineNumber, self.time, None, None, None))
+        elif self.depth > DEEPEST:
+            self.refuse(f"more than {DEEPEST} tags within each other")
         elif self.depth == 1 and tag != "fcd-export":
             self.refuse(f"<{tag:.40}> is not SUMO's floating-car data, whose root is <fcd-export>")
 

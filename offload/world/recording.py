@@ -15,9 +15,10 @@ FARTHEST_M = 1e7
 TOLERANCE_M = 0.01  # positions are usually written with two decimals
 TOP_SPEED_MPS = 100.0
 
-# What is known of each vehicle: the last point kept, the last point seen, and between which speeds
-# along x and y a straight line from the former passes all since within the tolerance.
-KEPT_T, KEPT_X, KEPT_Y, T, X, Y, X_LOW, X_HIGH, Y_LOW, Y_HIGH = range(10)
+# What is known of each vehicle: the last point kept (x, y and time) and the last point seen, and between
+# which speeds along x and y a straight line from the former passes all since within the tolerance.
+KEPT, SEEN, LOW, HIGH = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)
+KEPT_T, SEEN_T = 8, 9
 
 
 class TraceError(OffloadError):
@@ -59,52 +60,49 @@ class Recording:
         self.ends_s, self.starts_s = time_s, min(self.starts_s, time_s)
         if len(codes):
             self.rows += len(codes)
-            self._move(
-                time_s, np.asarray(codes, dtype=np.int64), np.asarray(x, float), np.asarray(y, float)
-            )
+            self._move(time_s, np.asarray(codes, dtype=np.int64), np.array([x, y], dtype=float))
 
-    def _move(self, time_s: float, codes: npt.NDArray[np.int64], x: Floats, y: Floats) -> None:
-        wrong = ~((np.abs(x) <= FARTHEST_M) & (np.abs(y) <= FARTHEST_M))  # or not a number
+    def _move(self, time_s: float, codes: npt.NDArray[np.int64], at: Floats) -> None:
+        """Take in vehicles at these places, of shape (2, vehicles)."""
+        self._check(time_s, codes, at)
+        self._make_room()
+        fresh = codes >= self._known
+        self._known = max(self._known, int(codes.max()) + 1)
+        self._keep(codes[fresh], np.full(fresh.sum(), time_s, dtype=float), at[:, fresh])
+        codes, at = codes[~fresh], at[:, ~fresh]
+        state = self._state[:, codes]
+        self._check_speed(time_s, codes, at, state)
+        speeds = (at - state[KEPT]) / (time_s - state[KEPT_T])
+        turns = ~((state[LOW] <= speeds) & (speeds <= state[HIGH])).all(axis=0)
+        self._keep(codes[turns], state[SEEN_T, turns], state[SEEN, turns])
+        state = self._state[:, codes]
+        since_s = time_s - state[KEPT_T]
+        speeds, slack = (at - state[KEPT]) / since_s, self.tolerance_m / since_s
+        state[SEEN], state[SEEN_T] = at, time_s
+        state[LOW] = np.maximum(state[LOW], speeds - slack)
+        state[HIGH] = np.minimum(state[HIGH], speeds + slack)
+        self._state[:, codes] = state
+
+    def _check(self, time_s: float, codes: npt.NDArray[np.int64], at: Floats) -> None:
+        wrong = ~(np.abs(at) <= FARTHEST_M).all(axis=0)  # or not a number
         if wrong.any():
-            self._blame(codes[wrong][0], time_s, f"lies at {x[wrong][0]:g}, {y[wrong][0]:g}")
+            x, y = at[:, wrong][:, 0]
+            self._blame(codes[wrong][0], time_s, f"lies at {x:g}, {y:g}")
         ordered = np.sort(codes)
         twice = ordered[1:][ordered[1:] == ordered[:-1]]
         if len(twice):
             self._blame(twice[0], time_s, "is at two places")
-        self._make_room()
-        fresh = codes >= self._known
-        self._known = max(self._known, int(ordered[-1]) + 1)
-        self._keep(codes[fresh], time_s, x[fresh], y[fresh])
-        codes, x, y = codes[~fresh], x[~fresh], y[~fresh]
-        state = self._state[:, codes]
-        moved_m = np.hypot(x - state[X], y - state[Y])
+
+    def _check_speed(
+        self, time_s: float, codes: npt.NDArray[np.int64], at: Floats, state: Floats
+    ) -> None:
+        moved_m, took_s = np.hypot(*(at - state[SEEN])), time_s - state[SEEN_T]
         # Two positions that were rounded may seem two centimetres farther apart than they are.
-        jump = moved_m > self.top_speed_mps * (time_s - state[T]) + 0.02
+        jump = moved_m > self.top_speed_mps * took_s + 0.02
         if jump.any():
-            speed = (moved_m[jump] / (time_s - state[T][jump]))[0]
+            speed = (moved_m[jump] / took_s[jump])[0]
             bound = f"top_speed, {self.top_speed_mps:g} m/s"
             self._blame(codes[jump][0], time_s, f"jumps: {speed:.4g} m/s is more than {bound}")
-        since_s = time_s - state[KEPT_T]
-        speed_x, speed_y = (x - state[KEPT_X]) / since_s, (y - state[KEPT_Y]) / since_s
-        turns = ~(
-            (state[X_LOW] <= speed_x)
-            & (speed_x <= state[X_HIGH])
-            & (state[Y_LOW] <= speed_y)
-            & (speed_y <= state[Y_HIGH])
-        )
-        self._keep(codes[turns], *state[T : Y + 1, turns])
-        state = self._state[:, codes]
-        since_s = time_s - state[KEPT_T]
-        slack = self.tolerance_m / since_s
-        speed_x, speed_y = (x - state[KEPT_X]) / since_s, (y - state[KEPT_Y]) / since_s
-        state[T], state[X], state[Y] = time_s, x, y
-        state[X_LOW], state[X_HIGH] = (
-            np.maximum(state[X_LOW], speed_x - slack), np.minimum(state[X_HIGH], speed_x + slack),
-        )  # fmt: skip
-        state[Y_LOW], state[Y_HIGH] = (
-            np.maximum(state[Y_LOW], speed_y - slack), np.minimum(state[Y_HIGH], speed_y + slack),
-        )  # fmt: skip
-        self._state[:, codes] = state
 
     def _make_room(self) -> None:
         if len(self.codes) > MOST_VEHICLES:
@@ -115,20 +113,20 @@ class Recording:
             more[:, : self._known] = self._state[:, : self._known]
             self._state = more
 
-    def _keep(self, codes: npt.NDArray[np.int64], times_s: Floats | float, x: Floats, y: Floats) -> None:
+    def _keep(self, codes: npt.NDArray[np.int64], times_s: Floats, at: Floats) -> None:
         """Keep a point of each of these vehicles; lines to later ones start there."""
         if len(self._of) + len(codes) > MOST_POINTS:
             msg = f"more than {MOST_POINTS} points where vehicles turn; use a shorter recording"
             raise TraceError(msg)
-        times_s = np.broadcast_to(np.asarray(times_s, float), codes.shape)
-        for column, values in zip(self._points, (times_s, x, y), strict=True):
-            column.frombytes(np.ascontiguousarray(values).tobytes())
+        for column, values in zip(self._points, (times_s, *at), strict=True):
+            column.frombytes(values.tobytes())
         self._of.frombytes(codes.astype(np.int32).tobytes())
-        # The last point seen is kept now; of those that turn, the newest is not taken in yet.
-        self._state[:, codes] = np.stack([
-            times_s, x, y, times_s, x, y,
-            *(np.full(codes.shape, sign * FOREVER) for sign in (-1, 1, -1, 1)),
-        ])  # fmt: skip
+        state = np.empty((10, len(codes)))
+        # What was seen last is kept now; of those that turn, the newest is not taken in yet.
+        state[KEPT] = state[SEEN] = at
+        state[KEPT_T] = state[SEEN_T] = times_s
+        state[LOW], state[HIGH] = -FOREVER, FOREVER
+        self._state[:, codes] = state
 
     def _blame(self, code: int, time_s: float, what: str) -> None:
         name = next(name for name, each in self.codes.items() if each == code)
@@ -141,16 +139,16 @@ class Recording:
         Each exists from its first point to its last. One that is there when the recording ends has not
         left: it stands.
         """
-        codes = np.arange(self._known)
-        times_s = self._state[T, : self._known]
-        moved = times_s > self._state[KEPT_T, : self._known]
-        self._keep(codes[moved], *self._state[T : Y + 1, : self._known][:, moved])
+        state = self._state[:, : self._known]
+        codes = np.flatnonzero(state[SEEN_T] > state[KEPT_T])
+        self._keep(codes, state[SEEN_T, codes], state[SEEN, codes])
         of = np.frombuffer(self._of, dtype=np.int32)
         order = np.argsort(of, kind="stable")
         times_s, x, y = (np.frombuffer(column)[order] for column in self._points)
         times_s -= from_s
-        ends = np.cumsum(np.bincount(of, minlength=self._known))
-        begins = ends - np.bincount(of, minlength=self._known)
+        lengths = np.bincount(of, minlength=self._known)
+        ends = np.cumsum(lengths)
+        begins = ends - lengths
         last_s = self.ends_s - from_s
         return {
             name: Track(

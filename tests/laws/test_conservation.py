@@ -101,11 +101,16 @@ def test_every_birth_has_one_row_at_the_intersection(urban, name):
 
 
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("batch", ["", 'batch = { max = 3, wait = "10 ms" }'])
+@pytest.mark.parametrize(
+    "batch",
+    ["", 'batch = { max = 3, wait = "10 ms" }', 'queue = "edf"\nadmit = "deadline"\nqueue_limit = 1'],
+)
 def test_every_birth_has_one_row_when_devices_leave_and_the_end_comes(crossing, name, batch):
     world, asked = play(crossing(batch), name)
     check_rows(world, asked)
     causes = Counter(outcome.cause for outcome in world.outcomes)
+    if "queue" in batch and name == "edge":
+        assert causes.pop("shed") > 1
     if name in ("edge", "cloud"):  # these run into all that can go wrong
         assert set(causes) == {"", "late", "out-of-range", "no-route", "unfinished"}
     if name == "local":

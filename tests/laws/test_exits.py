@@ -6,8 +6,11 @@ from statistics import fmean
 
 import pytest
 
+from offload.entities import Plan
 from offload.policies.table import choose
-from offload.simulation.run import run
+from offload.simulation.run import drive, run
+from offload.simulation.world import World
+from offload.streams import Streams
 from tests import hand_made
 from tests.whole import check_rows, play
 
@@ -69,9 +72,9 @@ def line(load_text, tmp_path):
     """Return a function that loads the scenario."""
     hand_made.write_pictures(tmp_path / "profiles", scale=10.0, core=1.0)
 
-    def loaded(batch="", late="drop", private="", duration=3):
+    def loaded(batch="", late="drop", private="", duration=3, settings=()):
         tables = LINE.format(batch=batch, late=late, private=private)
-        return load_text(tables, duration, 5, 'profiles="profiles"')
+        return load_text(tables, duration, 5, 'profiles="profiles"', *settings)
 
     return loaded
 
@@ -100,6 +103,26 @@ def test_every_birth_has_one_row(line, label, batch):
         if plan.codec is not None:
             sent = plan.variant.codecs[plan.codec, plan.device_cut].payload_bytes
         assert outcome.up_bytes == (sent if plan.device_cut < end else 0)
+
+
+class ThroughSite:
+    """The first layers at the site, whose exits it may take, and the rest in the region."""
+
+    def decide(self, request, seen):
+        """Divide it after the second exit."""
+        (variant,) = [each for each in seen.facts.variants if each.exits]
+        return Plan(variant, 0, 6, "site", "region", ("cell",), confidence=0.7)
+
+
+@pytest.mark.parametrize("settings", [(), ('links.cell.handover="5 ms"',)])
+def test_what_has_left_early_crosses_no_wire(line, settings):
+    world = World(line(late="finish", settings=settings).setting(0.0), Streams(1, 0))
+    drive(world, ThroughSite(), choose({"name": "local"}))
+    left = [outcome for outcome in world.outcomes if not outcome.cause and outcome.exit < 2]
+    gone_on = [outcome for outcome in world.outcomes if not outcome.cause and outcome.exit == 2]
+    assert min(len(left), len(gone_on)) > 50
+    assert {outcome.wan_s for outcome in left} == {0.0}
+    assert min(outcome.wan_s for outcome in gone_on) > 0.010
 
 
 def test_all_policies_meet_the_same_births(line):

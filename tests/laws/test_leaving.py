@@ -80,9 +80,10 @@ def cars(load_text, tmp_path):
         {},
         {"LATE": "drop", "ARRIVALS": "periodic"},
         {"BATCH": 'batch = { max = 4, wait = "100 ms" }'},
+        {"BATCH": 'queue = "edf"\nqueue_limit = 3'},
         {"RANGE": "shared = false"},
     ],
-    ids=["shared", "drop", "batch", "dedicated"],
+    ids=["shared", "drop", "batch", "edf", "dedicated"],
 )
 @pytest.mark.parametrize("name", NAMED)
 def test_every_birth_has_one_row(cars, name, words):

@@ -1,0 +1,213 @@
+"""Waiting by rank: servers that choose what to take up next, what to turn away, how many they are."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import count
+
+from offload.entities import Node, Scale
+from offload.simulation.clock import Clock
+from offload.simulation.memory import Memory
+from offload.simulation.stations import LATE, SHED, Note, Wake
+
+
+class Job:
+    """One piece of work: how long it takes, how urgent it is, and whose weights it needs.
+
+    It is dropped if it would be taken up after `due_s`; its answer is wanted by `deadline_s`, dropped
+    or not. `begun(load_s)` is told when a server takes it up, and how long that waits for the weights.
+    """
+
+    __slots__ = ("begun", "deadline_s", "due_s", "label", "priority", "seconds", "wake")
+
+    def __init__(
+        self,
+        seconds: float,
+        due_s: float,
+        deadline_s: float,
+        priority: int,
+        label: str,
+        begun: Callable[[float], object],
+        wake: Wake,
+    ) -> None:
+        self.seconds = seconds
+        self.due_s = due_s
+        self.deadline_s = deadline_s
+        self.priority = priority
+        self.label = label
+        self.begun = begun
+        self.wake = wake
+
+
+# The least rank is taken up first, and of equals who came first.
+RANKS: Mapping[str, Callable[[Job], float]] = {
+    "fifo": lambda _: 0.0,
+    "priority": lambda job: -job.priority,
+    "edf": lambda job: job.deadline_s,
+}
+
+Entry = tuple[float, int, Job]
+
+
+class Queueing:
+    """Servers that each take up one piece of work after the other, by rank, and finish what they begin.
+
+    Where weights must be loaded, a server is held until they are there; if those in use leave no room,
+    the first in line waits, and all behind it. Who comes may be turned away: if `queue_limit` wait
+    already, or if its deadline would pass before it is taken up, as things stand.
+
+    Where servers come and go, another starts when more than `up_s` of work waits for each that runs or
+    starts; one that has been idle for `idle_s` stops. The one that worked last is taken first.
+    """
+
+    def __init__(self, clock: Clock, node: Node, memory: Memory | None = None) -> None:
+        self.clock = clock
+        self.rank = RANKS[node.queue]
+        self.admit = node.admit
+        self.limit = float("inf") if node.queue_limit is None else node.queue_limit
+        self.scale = node.scale
+        self.memory = memory
+        self.idle = [0.0] * node.servers  # since when; the last of them worked last
+        self.busy: list[float] = []  # a heap: until when
+        self.starting: list[float] = []  # until when
+        self.waiting: list[Entry] = []  # a heap
+        self.queued_s = 0.0  # the work that waits
+        self.busy_s = 0.0
+        self.order = count()
+        self.note: Note | None = None
+        self._counted_s, self._server_s = 0.0, 0.0
+
+    @property
+    def servers(self) -> int:
+        """How many servers run or start."""
+        return len(self.idle) + len(self.busy) + len(self.starting)
+
+    def server_seconds(self, now: float) -> float:
+        """Tell for how long servers have been on, each from when it began to start."""
+        return self._server_s + self.servers * (now - self._counted_s)
+
+    def join(self, job: Job) -> None:
+        """Take a job; its `wake` is called when it ends, is dropped as late, or is turned away."""
+        now = self.clock.now
+        self._note(now)
+        entry = (self.rank(job), next(self.order), job)
+        if self._turns_away(entry):
+            self.clock.at(now, lambda _: job.wake(SHED))
+            return
+        heappush(self.waiting, entry)
+        self.queued_s += job.seconds
+        self._begin(now)
+        if self.scale is not None:
+            self._grow(self.scale, now)
+
+    def load(self) -> tuple[float, float]:
+        """Tell when a server is free for what would come last now, and what is queued behind that."""
+        return self._free_s(self.waiting), 0.0
+
+    def resident(self) -> tuple[str, ...] | None:
+        """Tell whose weights are there or on their way; None if nothing need be loaded."""
+        return None if self.memory is None else tuple(sorted(self.memory.there_s))
+
+    def _note(self, now: float) -> None:
+        if self.note is not None:
+            self.note(now)
+
+    def _turns_away(self, entry: Entry) -> bool:
+        if len(self.waiting) >= self.limit and (self.waiting or not self.idle):
+            return True
+        if self.admit == "all":
+            return False
+        deadline_s = entry[-1].deadline_s
+        free_s = self._free_s(other for other in self.waiting if other < entry)
+        return free_s > deadline_s or self.clock.now > deadline_s
+
+    def _free_s(self, ahead: Iterable[Entry]) -> float:
+        """When a server is free for what comes after these, if nobody else comes."""
+        free = [*self.busy, *self.starting]
+        if not self.waiting:  # else they lack room in memory
+            free += self.idle
+        heapify(free)
+        loaded = set()
+        for _, _, job in sorted(ahead):
+            if free[0] <= job.due_s:
+                seconds = job.seconds
+                if self.memory is not None and job.label not in loaded:
+                    seconds += self.memory.seconds(job.label)
+                    loaded.add(job.label)
+                heapreplace(free, free[0] + seconds)
+        return free[0]
+
+    def _begin(self, now: float) -> None:
+        """Let idle servers take up what is first in line."""
+        while self.idle and self.waiting:
+            job = self.waiting[0][-1]
+            late = job.due_s < now
+            there_s = now if late or self.memory is None else self.memory.take(job.label, now)
+            if there_s is None:  # no room until some work ends
+                return
+            heappop(self.waiting)
+            self.queued_s = self.queued_s - job.seconds if self.waiting else 0.0
+            if late:
+                self.clock.at(now, partial(_tell_late, job.wake))
+            else:
+                self._start(job, now, there_s)
+
+    def _start(self, job: Job, now: float, there_s: float) -> None:
+        self.idle.pop()
+        ends_s = there_s + job.seconds
+        heappush(self.busy, ends_s)
+        self.busy_s += job.seconds
+        job.begun(there_s - now)
+        self.clock.at(ends_s, lambda _: self._end(job))
+
+    def _end(self, job: Job) -> None:
+        now = self.clock.now
+        self._note(now)
+        heappop(self.busy)
+        self.idle.append(now)
+        if self.memory is not None:
+            self.memory.release(job.label)
+        job.wake("")
+        self._begin(now)
+        if self.scale is not None:
+            self._rest(self.scale, now)
+
+    # What follows happens only where servers come and go.
+
+    def _grow(self, scale: Scale, now: float) -> None:
+        """Start servers while more work waits than those that there are should have."""
+        while self.servers < scale.max and self.queued_s > scale.up_s * self.servers:
+            self._count(now)
+            ready_s = now + scale.start_s
+            self.starting.append(ready_s)
+            self.clock.at(ready_s, lambda _: self._ready(scale))
+
+    def _ready(self, scale: Scale) -> None:
+        now = self.clock.now
+        self._note(now)
+        self.starting.pop(0)
+        self.idle.append(now)
+        self._begin(now)
+        self._rest(scale, now)
+
+    def _rest(self, scale: Scale, now: float) -> None:
+        """Stop the servers that have been idle for long, and look again when the last may have been."""
+        while self.idle and self.idle[0] + scale.idle_s <= now:
+            if len(self.idle) + len(self.busy) <= scale.min:
+                return
+            self._count(now)
+            self.idle.pop(0)
+        if self.idle and self.idle[-1] == now:
+            self.clock.at(now + scale.idle_s, lambda _: self._look(scale))
+
+    def _look(self, scale: Scale) -> None:
+        self._note(self.clock.now)
+        self._rest(scale, self.clock.now)
+
+    def _count(self, now: float) -> None:
+        """Keep count of server-seconds, before their number changes."""
+        self._server_s, self._counted_s = self.server_seconds(now), now
+
+
+def _tell_late(wake: Wake, _event: object) -> None:
+    wake(LATE)

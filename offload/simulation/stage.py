@@ -1,0 +1,72 @@
+"""What a world is played on: the stations of its cells and nodes, and the books that these keep."""
+
+from collections.abc import Mapping
+
+from offload.entities import Cell, Node
+from offload.scenario.setup import Setting
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
+from offload.simulation.batching import Batching
+from offload.simulation.clock import Clock
+from offload.simulation.memory import Memory
+from offload.simulation.observing import Book
+from offload.simulation.queueing import Queueing
+from offload.simulation.stations import InOrder
+from offload.simulation.trips import Servers
+from offload.world.demand import Scene, View
+
+
+def airs(clock: Clock, cells: Mapping[str, Cell]) -> dict[str, tuple[Air, Air]]:
+    """Return each cell's uplink and downlink.
+
+    A request that cannot reach a cell has no route; an answer that cannot, missed its device.
+    """
+    return {c.name: (_air(clock, c, NO_ROUTE), _air(clock, c, OUT_OF_RANGE)) for c in cells.values()}
+
+
+def _air(clock: Clock, cell: Cell, unreachable: str) -> Air:
+    if cell.shared:
+        roaming = cell.interruption_s is not None
+        return Shared(clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
+    return Dedicated(clock, cell.delay_s)
+
+
+def servers(clock: Clock, setting: Setting) -> dict[str, Servers]:
+    """Return each node's servers: whoever can do without simulating a queue does."""
+    return {name: _servers(clock, setting, node) for name, node in setting.nodes.items()}
+
+
+def _servers(clock: Clock, setting: Setting, node: Node) -> Servers:
+    if node.batch_max > 1:
+        return Batching(clock, node.servers, node.batch_max, node.batch_wait_s)
+    if node.in_order:
+        return InOrder(node.servers)
+    memory = None
+    if node.load_bps is not None:
+        here = [variant for facts in setting.facts for variant in facts.profiles[node.name]]
+        sizes = {variant.label: variant.weight_bytes or 0.0 for variant in here}
+        memory = Memory(node.memory_bytes, node.load_bps, sizes, node.resident)
+    return Queueing(clock, node, memory)
+
+
+def books(
+    setting: Setting, stations: Mapping[str, Servers], airs_: Mapping[str, tuple[Air, Air]]
+) -> dict[str, Book]:
+    """Return each node's book, of which its stations tell when they change."""
+    found = {}
+    for name, node in setting.nodes.items():
+        mine = {c: pair for c, pair in airs_.items() if setting.cells[c].node == name}
+        ways_there = (*setting.delays.items(), *setting.between.items())
+        longest_s = max((seconds for (_, to), seconds in ways_there if to == name), default=0.0)
+        book = found[name] = Book(node.report_every_s, longest_s, stations[name], mine)
+        for station in (stations[name], *(air for pair in mine.values() for air in pair)):
+            station.note = book.note
+    return found
+
+
+def scenes(setting: Setting) -> dict[View, Scene]:
+    """Return whom each view may show."""
+    views = {view for source in setting.sources for part in source.parts for view in part.views}
+    return {
+        view: Scene.of([each.place.track for each in setting.devices if each.group in view.groups])
+        for view in views
+    }
