@@ -174,6 +174,15 @@ class Facts:
     stage: str | None = None
     most_input_bytes: float | None = None
 
+    @property
+    def asked(self) -> str:
+        """The task, and the stage if it has one: `frame` or `frame.detect`."""
+        return _asked(self.task, self.stage)
+
+
+def _asked(task: str, stage: str | None) -> str:
+    return task if stage is None else f"{task}.{stage}"
+
 
 # The nouns below are made once or more a request. A msgspec.Struct is made without a Python call, and
 # the cyclic garbage collector need not follow it: none of these can be part of a cycle.
@@ -198,6 +207,11 @@ class Request(Struct, frozen=True, gc=False):
     priority: int = 0
     parent: int | None = None
     stage: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """The task, and the stage if it has one: `frame` or `frame.detect`."""
+        return _asked(self.task, self.stage)
 
 
 class Plan(Struct, frozen=True, gc=False):

@@ -353,7 +353,7 @@ class World:
         choices = ", ".join([v.label for v in facts.variants])
         whose = "" if question.observation.begun is None else f" of node {question.asker}"
         return InvalidPlanError(
-            f"the plan{whose} for request {request.id} (task {request.task} of {request.device}, at"
+            f"the plan{whose} for request {request.id} (task {request.asked} of {request.device}, at"
             f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
             f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
             f" {', '.join(facts.cells) or 'none'}"
