@@ -145,6 +145,10 @@ class Facts:
     `routes[a, b]` names the wires from node to node; `cells` are those that the device may use. Besides
     raw values, `codecs` may code what leaves the device; besides running to the end, a network with
     exits may leave early if it is as sure as one of `confidences`.
+
+    `input_bytes` is the mean where inputs are of several sizes, and `most_input_bytes` more than any of
+    them then has; a request tells its own. Of a frame that needs several networks each `stage` has
+    facts of its own, whose `deadline_s` is the whole frame's.
     """
 
     group: str
@@ -167,6 +171,8 @@ class Facts:
     confidences: tuple[float, ...] = ()
     priority: int = 0
     fallback: Literal["device"] | None = None
+    stage: str | None = None
+    most_input_bytes: float | None = None
 
 
 # The nouns below are made once or more a request. A msgspec.Struct is made without a Python call, and
@@ -177,6 +183,8 @@ class Request(Struct, frozen=True, gc=False):
     """One frame that wants an answer. `deadline_s` is the time left when it is asked about.
 
     Of a higher `priority`, it goes first where a node serves by that.
+    Where a frame needs several networks, each asks by a request of its own: the `parent` is the frame's
+    id, `stage` names what it asks for, and it is born when what it needs has reached the device.
     """
 
     id: int
@@ -187,6 +195,8 @@ class Request(Struct, frozen=True, gc=False):
     deadline_s: float
     input_bytes: float
     priority: int = 0
+    parent: int | None = None
+    stage: str | None = None
 
 
 class Plan(Struct, frozen=True, gc=False):
@@ -308,11 +318,14 @@ class Outcome(Struct, frozen=True, gc=False):
     device's marginal energy, `edge_j` and `cloud_j` that of the servers. `exit` is the one that was
     taken, None where the network has but one, or nobody was answered. Of the time at edge and cloud,
     `load_s` was spent waiting for weights to be loaded.
+
+    A frame that needs several networks has no plan: its stages, which have rows of their own, do. Its
+    legs are theirs along the critical path, its bytes and joules the sums of all of theirs.
     """
 
     request: Request
-    first_plan: Plan
-    plan: Plan
+    first_plan: Plan | None
+    plan: Plan | None
     attempts: int
     ended_s: float
     cause: str

@@ -1,6 +1,7 @@
 """Named random generators: one stream a purpose and entity, whatever else is simulated."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,3 +30,9 @@ class Streams:
         digest = hashlib.blake2b("\0".join(name).encode(), digest_size=16).digest()
         key = (self.replication, *np.frombuffer(digest, dtype=np.uint32).tolist())
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
+
+
+def uniforms(generator: np.random.Generator, block: int = 32) -> Iterator[float]:
+    """Yield numbers from [0, 1) without end; how many are drawn at a time decides nothing."""
+    while True:
+        yield from generator.random(block).tolist()

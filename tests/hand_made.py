@@ -120,9 +120,9 @@ def seen(
     return Observation(0.0, backlog_s, serving, uplinks, reports or {}, known)
 
 
-def request(deadline_s: float = 0.1) -> Request:
+def request(deadline_s: float = 0.1, input_bytes: float = 4000.0) -> Request:
     """Return a request."""
-    return Request(0, "car-0", "car", "look", 0.0, deadline_s, 1000.0)
+    return Request(0, "car-0", "car", "look", 0.0, deadline_s, input_bytes)
 
 
 # A network in files, as a profiler and a test of its answers would leave them: three exits.

@@ -1,11 +1,14 @@
 """How often requests are born, from which phase, and how late."""
 
+import math
+from array import array
 from itertools import islice, pairwise, takewhile
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from offload.streams import Streams
 from offload.world.births import Births, times
@@ -19,6 +22,11 @@ KINDS = st.one_of(
     st.builds(
         lambda every, on, off: Births("on-off", every, on_s=on, off_s=off),
         st.floats(0.01, 5), st.floats(0.1, 9), st.floats(0.1, 9),
+    ),
+    st.builds(
+        lambda states: Births("mmpp", states=((0.5, 2.0), *states)),
+        st.lists(st.tuples(st.one_of(st.none(), st.floats(0.01, 5)), st.floats(0.1, 9)), min_size=1,
+                 max_size=4),
     ),
 )  # fmt: skip
 
@@ -106,3 +114,48 @@ def test_within_an_on_time_births_are_periodic() -> None:
     assert len(within) > 0.9 * len(gaps)
     # A shorter gap can only straddle a silence shorter than the period.
     assert np.isclose(within, 0.1).mean() > 0.97
+
+
+def within_interval(means: list[float], theory: float) -> None:
+    """Assert that the 99.9 % interval of independent means holds the theory, and is not too wide."""
+    half = stdtrit(len(means) - 1, 0.9995) * np.std(means, ddof=1) / math.sqrt(len(means))
+    assert half < 0.1 * theory
+    assert abs(np.mean(means) - theory) <= half
+
+
+@pytest.mark.parametrize(
+    "states",
+    [((0.05, 1.0), (0.5, 3.0)), ((None, 2.0), (0.1, 1.0)), ((0.1, 1.0), (None, 0.5), (0.3, 3.0))],
+)
+def test_mmpp_has_its_mean_rate_from_the_start(states: tuple[tuple[float | None, float], ...]) -> None:
+    births = Births("mmpp", states=states)
+    rate = sum(stay / every for every, stay in states if every) / sum(stay for _, stay in states)
+    for until_s in (0.5, 10.0):
+        groups = [
+            np.mean([len(born(births, until_s, 100 * group + n)) / until_s for n in range(100)])
+            for group in range(40)
+        ]
+        within_interval(groups, rate)
+
+
+def test_mmpp_scatters_as_its_index_of_dispersion_says() -> None:
+    # Of two states with rates a, b and rates of leaving them r, s (Heffes and Lucantoni 1986):
+    # I(t) = 1 + 2 r s (a - b)^2 / ((r + s)^2 (a s + b r)) (1 - (1 - exp(-(r + s) t)) / ((r + s) t)).
+    a, b, r, s, until_s = 20.0, 2.0, 1.0, 1 / 3, 5.0
+    births = Births("mmpp", states=((1 / a, 1 / r), (1 / b, 1 / s)))
+    burst = 2 * r * s * (a - b) ** 2 / ((r + s) ** 2 * (a * s + b * r))
+    index = 1 + burst * (1 - (1 - math.exp(-(r + s) * until_s)) / ((r + s) * until_s))
+    mean = until_s * (a * s + b * r) / (r + s)
+    assert index > 5  # a Poisson process has 1
+    counts = np.array([len(born(births, until_s, number)) for number in range(6000)])
+    within_interval([float(group.mean()) for group in np.split(counts, 60)], mean)
+    within_interval([float(group.var(ddof=1)) for group in np.split(counts, 60)], index * mean)
+
+
+def test_a_trace_is_born_as_it_says_and_again_only_if_it_says_so() -> None:
+    trace = array("d", [0.5, 0.5, 2.0])
+    generator = Streams(1, 0).generator("births")
+    assert list(times(Births("trace", trace_s=trace), generator)) == [0.5, 0.5, 2.0]
+    again = times(Births("trace", trace_s=trace, repeat_s=10.0), generator)
+    assert list(islice(again, 7)) == [0.5, 0.5, 2.0, 10.5, 10.5, 12.0, 20.5]
+    assert list(times(Births("trace", repeat_s=10.0), generator)) == []

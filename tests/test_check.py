@@ -39,6 +39,16 @@ class Lost:
         return offload.Plan(plan.variant, 0, plan.variant.last, edge="nowhere", uplinks=("cell",))
 
 
+class Presumes:
+    """Takes it that every outcome has a plan; that of a frame with stages has none."""
+
+    def decide(self, request, seen):
+        return offload.price(request, seen).plans[0]
+
+    def learn(self, outcome):
+        assert outcome.plan.variant is not None
+
+
 @pytest.mark.parametrize("name", table.NAMED)
 def test_shipped_policies_are_sound(name):
     assert offload.check_policy(table.load(name)) == []
@@ -51,6 +61,7 @@ def test_shipped_policies_are_sound(name):
         (Capricious, "differently"),
         (Raises, "it raises TypeError"),
         (Lost, "edge is 'nowhere'; the edge nodes are: edge"),
+        (Presumes, "it raises AttributeError: 'NoneType' object has no attribute 'variant'"),
         (object, "no method decide"),
     ],
 )

@@ -197,6 +197,8 @@ def pictures(offers, variant="exits", batch="", births=BIRTHS, *, farther=True):
     return text + (FARTHER.format(hardware="quick", batch=batch) if farther else "")
 
 
+INPUT = 'input = "60 kB"'
+DRAWN = 'input = { distribution = "log-normal", mean = "60 kB", cv = 0.6 }'
 SURE = "confidences = [0.6, 0.95]"
 CODED = 'codecs = ["uint8", "uint8+zip"]'
 
@@ -204,6 +206,11 @@ CODED = 'codecs = ["uint8", "uint8+zip"]'
 SCENARIOS = {
     "local only": (inline(EXPONENTIAL, edge=False, farther=False), "0 s"),
     "edge": (inline(farther=False), "0 s"),
+    "inputs of many sizes": (inline().replace(INPUT, DRAWN), "0 s"),
+    "edge, own hop, inputs of many sizes": (
+        inline(EXPONENTIAL, shared="false", farther=False).replace(INPUT, DRAWN),
+        "0 s",
+    ),
     "edge, own hop": (inline(EXPONENTIAL, shared="false", farther=False), "0 s"),
     "cloud over two jittery wires": (inline(), "0 s"),
     "exponential service": (inline(EXPONENTIAL), "0 s"),

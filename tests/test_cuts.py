@@ -1,6 +1,7 @@
 """Shortlists of cuts and codecs against all of them."""
 
 import dataclasses
+import math
 from typing import Any
 
 import hypothesis.strategies as st
@@ -27,9 +28,23 @@ FACTS = [
 def test_the_shortlist_never_loses_where_nobody_waits(private: bool, data: Any) -> None:
     facts, rate_bps = data.draw(drawn.worlds(private=private)), data.draw(st.floats(1e4, 1e9))
     seen = hand_made.seen(facts, cell=rate_bps)
-    quickest = price(hand_made.request(), seen).latency_s.min()
+    quickest = price(hand_made.request(input_bytes=facts.input_bytes), seen).latency_s.min()
     best = min(slow.Slow(seen, plan).latency_s() for plan in slow.all_plans(facts))
     assert quickest <= best * (1 + 1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_the_shortlist_holds_for_an_input_of_any_size(data: Any) -> None:
+    facts, rate_bps = data.draw(drawn.worlds()), data.draw(st.floats(1e4, 1e9))
+    most_bytes = data.draw(st.sampled_from([facts.input_bytes, 1e4, math.inf]))
+    facts = dataclasses.replace(facts, most_input_bytes=most_bytes)
+    own_bytes = data.draw(st.floats(0, min(most_bytes, 1e5)))
+    quickest = price(hand_made.request(input_bytes=own_bytes), hand_made.seen(facts, cell=rate_bps))
+    sized = dataclasses.replace(facts, input_bytes=own_bytes)
+    seen = hand_made.seen(sized, cell=rate_bps)
+    best = min(slow.Slow(seen, plan).latency_s() for plan in slow.all_plans(sized))
+    assert quickest.latency_s.min() <= best * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(("early", "codecs"), [(True, False), (False, True), (True, True)])
@@ -41,7 +56,7 @@ def test_what_is_left_out_is_matched_by_a_plan_no_slower_and_no_worse(
     private = data.draw(st.booleans())
     facts = data.draw(drawn.worlds(private=private, early=early, codecs=codecs))
     seen = hand_made.seen(facts, cell=data.draw(st.floats(1e4, 1e9)))
-    found = price(hand_made.request(), seen)
+    found = price(hand_made.request(input_bytes=facts.input_bytes), seen)
     for plan in slow.all_plans(facts):
         latency_s, energy_j = slow.prices(seen, plan)
         as_good = (

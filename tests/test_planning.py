@@ -1,5 +1,6 @@
 """Plans and their prices against slow and plain versions of themselves."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -7,6 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from offload.entities import Facts, Observation, Report
 from offload.networks import Figure
@@ -30,7 +32,8 @@ FACTS = [
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_prices_agree_with_following_each_plan(facts: Facts, data: Any) -> None:
-    agree_with_slow_prices(data.draw(drawn.observations(facts)))
+    own_bytes = st.one_of(st.just(facts.input_bytes), st.floats(0, 4 * facts.input_bytes))
+    agree_with_slow_prices(data.draw(drawn.observations(facts)), data.draw(own_bytes))
 
 
 @pytest.mark.parametrize(("early", "codecs"), [(True, False), (False, True), (True, True)])
@@ -40,15 +43,17 @@ def test_prices_of_exits_and_codecs_agree_with_following_each_image(
     early: bool, codecs: bool, data: Any
 ) -> None:
     facts = data.draw(drawn.worlds(private=data.draw(st.booleans()), early=early, codecs=codecs))
-    agree_with_slow_prices(data.draw(drawn.observations(facts)))
+    own_bytes = st.one_of(st.just(facts.input_bytes), st.floats(0, 4 * facts.input_bytes))
+    agree_with_slow_prices(data.draw(drawn.observations(facts)), data.draw(own_bytes))
 
 
-def agree_with_slow_prices(seen: Observation) -> None:
+def agree_with_slow_prices(seen: Observation, input_bytes: float) -> None:
     """Assert that plans cost what following them leg by leg, for each image, comes to.
 
-    All plans, or where there are thousands of images some of them.
+    All plans, or where there are thousands of images some of them; for an input of this size.
     """
-    prices = price(hand_made.request(), seen)
+    prices = price(hand_made.request(input_bytes=input_bytes), seen)
+    seen = replace(seen, facts=dataclasses.replace(seen.facts, input_bytes=input_bytes))
     assert prices.plans
     images = max((a.images for v in seen.facts.variants for a in v.answers.values()), default=1)
     step = 1 + len(prices.plans) * images // 10_000

@@ -53,8 +53,10 @@ def summarise(
     useful: share answered correctly before the deadline; not defined if for any finished one nobody
     can say whether it was correct, nor where that holds for the scenario (`judged` is false). Latency
     quantiles count what did not finish as infinite; the mean is not defined if anything did not
-    finish. Energy is that of the device, per request.
+    finish. Energy is that of the device, per request. A frame that needs several networks counts once:
+    rows that have a parent do not.
     """
+    frame = frame.filter(pl.col("parent").is_null())
     stays, under_way, births = bins(frame, duration_s)
     counted = frame.filter(pl.col("born_s") >= warm_up_s)
     finished = counted.filter(pl.col("cause") == "")

@@ -24,7 +24,10 @@ class Result:
     metadata: dict[str, str]
 
     def rows(self) -> pl.DataFrame:
-        """Return one row for every born request; its columns are `analysis.rows.SCHEMA`."""
+        """Return one row for every born request, and for each stage of those that need several networks.
+
+        The columns are `analysis.rows.SCHEMA`.
+        """
         return self.frame
 
     def measures(self) -> dict[str, float]:

@@ -29,8 +29,10 @@ LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downl
 # is the one that was taken, null where the network has but one; `share_gap_s` is null but where a
 # network is divided on hardware on whose layers two opinions differ. `load_s` is the share of `edge_s`
 # and `cloud_s` that was spent waiting for weights to be loaded.
+# is a row without a plan, and `parent` of those of its stages; its gap is the largest of theirs.
 SCHEMA = pl.Schema({
-    "request": pl.Int64, "device": pl.String, "group": pl.String, "task": pl.String,
+    "request": pl.Int64, "parent": pl.Int64, "device": pl.String, "group": pl.String,
+    "task": pl.String, "stage": pl.String, "input_bytes": pl.Float64,
     "born_s": pl.Float64, "deadline_s": pl.Float64, "ended_s": pl.Float64,
     "latency_s": pl.Float64, "on_time": pl.Boolean, "correct": pl.Boolean, "cause": pl.String,
     "attempts": pl.Int32, "first_plan": pl.String, "plan": pl.String, "variant": pl.String,
@@ -64,11 +66,15 @@ def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFram
     """Turn outcomes into rows, in the order of their requests' births."""
     outcomes = sorted(outcomes, key=lambda o: (o.request.born_s, o.request.id))
     requests = [o.request for o in outcomes]
-    told = {id(plan): _plan_columns(plan) for o in outcomes for plan in (o.plan, o.first_plan)}
+    told: dict[int, dict[str, Any]] = {id(None): dict.fromkeys(_PLAN)}
+    told |= {id(p): _plan_columns(p) for o in outcomes for p in (o.plan, o.first_plan) if p is not None}
     plans = [told[id(o.plan)] for o in outcomes]
     latency = [None if o.cause else o.ended_s - o.request.born_s for o in outcomes]
     columns: dict[str, Any] = {
         "request": [r.id for r in requests],
+        "parent": [r.parent for r in requests],
+        "stage": [r.stage for r in requests],
+        "input_bytes": [r.input_bytes for r in requests],
         "device": [r.device for r in requests],
         "group": [r.group for r in requests],
         "task": [r.task for r in requests],
@@ -93,12 +99,19 @@ def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFram
 
 
 def _share_gaps(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> list[float | None]:
-    """Return for each request how much its last plan rests on shares of layers, once a plan."""
-    by_task = {(each.group, each.task): each for each in facts}
-    keys = [(o.request.group, o.request.task, id(o.plan)) for o in outcomes]
+    """Return for each request how much its last plan rests on shares of layers, found once a plan."""
+    by_task = {(each.group, each.task, each.stage): each for each in facts}
+    keys = [(o.request.group, o.request.task, o.request.stage, id(o.plan)) for o in outcomes]
     plans = dict(zip(keys, (o.plan for o in outcomes), strict=True))
-    gaps = {key: share_gap_s(by_task[key[:2]], plan) for key, plan in plans.items()}
-    return [gaps[key] for key in keys]
+    gaps = {
+        key: None if plan is None else share_gap_s(by_task[key[:3]], plan) for key, plan in plans.items()
+    }
+    found = [gaps[key] for key in keys]
+    largest: dict[int, float] = {}
+    for o, gap in zip(outcomes, found, strict=True):
+        if gap is not None and o.request.parent is not None:
+            largest[o.request.parent] = max(gap, largest.get(o.request.parent, 0.0))
+    return [largest.get(o.request.id, gap) for o, gap in zip(outcomes, found, strict=True)]
 
 
 _PLAN = (

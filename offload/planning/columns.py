@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from offload.entities import Facts, Plan
 from offload.networks import Variant
 from offload.planning import exits
-from offload.planning.cost import cost
+from offload.planning.cost import cost, sends_input
 from offload.planning.cuts import confidences, ways_on, ways_out
 
 Floats = npt.NDArray[np.float64]
@@ -46,7 +46,8 @@ class Columns:
     `plans`, `accuracy` and `unsplit` have one entry a plan, the others one a row: what may become of a
     plan, by the exit that is taken. Where there is no `mixture`, rows are plans. Seconds are means for a
     batch of one. A part that a row does not use is zero. `up_bytes` cross the cell and the wires to the
-    first node that computes, `mid_bytes` the wires to the cloud.
+    first node that computes, `mid_bytes` the wires to the cloud. Rows that are `raw` send the input
+    itself: up, and on if no edge node computes, those of the request at hand; the table holds the mean.
     """
 
     plans: tuple[Plan, ...]
@@ -60,6 +61,7 @@ class Columns:
     energy_j: Floats
     accuracy: Floats
     on_device: Flags
+    raw: Flags
     unsplit: Flags
     ways: tuple[Way, ...]
     mixture: Mixture | None
@@ -100,6 +102,7 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         energy_j=table[:, 6],
         accuracy=np.array([np.nan if share is None else share for share in known]),
         on_device=np.array([row.on_device for row in rows], dtype=bool),
+        raw=np.array([sends_input(row) for row in rows], dtype=bool),
         unsplit=np.array([not plan.split for plan in plans], dtype=bool),
         ways=tuple(_ways(rows)),
         mixture=mixture,

@@ -68,6 +68,11 @@ def crossing(facts: Facts, variant: Variant, cut: int, codec: str | None = None)
     return facts.input_bytes if cut == 0 else float(variant.cuts[cut].payload_bytes)
 
 
+def sends_input(plan: Plan) -> bool:
+    """Tell whether the input leaves the device as it is, so that its own size counts, not the mean."""
+    return plan.uplinks is not None and plan.device_cut == 0 and plan.codec is None
+
+
 def _work(facts: Facts, plan: Plan, place: str, first: int, last: int, coding_share: float) -> Work:
     """The layers up to a cut or the exit, and coding as a share of the whole network's seconds there."""
     profile = facts.profiles[place][plan.variant]

@@ -66,7 +66,7 @@ def ways_on(facts: Facts, plan: Plan) -> tuple[int, ...]:
     if not _servers_quicker(facts, variant):
         return tuple(later)
     chosen = []
-    fewest = crossing(facts, variant, plan.device_cut, plan.codec)
+    fewest = _at_most(facts, variant, plan.device_cut, plan.codec)
     for cut in later:
         if _passed(facts, variant, cut) != _passed(facts, variant, cut - 1):
             fewest = inf  # what has left by now need not be sent on
@@ -83,7 +83,7 @@ def confidences(facts: Facts, variant: Variant) -> tuple[float | None, ...]:
 
 def _demands(facts: Facts, variant: Variant, cut: int, codec: str | None) -> tuple[float, ...]:
     """What a way out asks for: bytes, coding, wrong answers, and for each confidence who stays on."""
-    demands = [crossing(facts, variant, cut, codec)]
+    demands = [_at_most(facts, variant, cut, codec)]
     if codec is None:
         demands += [0.0, 0.0]
     else:
@@ -94,6 +94,13 @@ def _demands(facts: Facts, variant: Variant, cut: int, codec: str | None) -> tup
         taken = exits.exits_taken(plan) if confidence is not None else b""
         demands += [-sum(map(taken.count, range(each + 1))) for each in range(exits.last_exit(plan))]
     return tuple(demands)
+
+
+def _at_most(facts: Facts, variant: Variant, cut: int, codec: str | None) -> float:
+    """The bytes that cross, of inputs of several sizes the most: less than that may be worth it."""
+    if cut == 0 and codec is None and facts.most_input_bytes is not None:
+        return facts.most_input_bytes
+    return crossing(facts, variant, cut, codec)
 
 
 def _passed(facts: Facts, variant: Variant, cut: int) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -51,18 +51,17 @@ class Prices:
 
 
 def price(request: Request, seen: Observation) -> Prices:
-    """Return the price of every plan open to a request.
-
-    All that prices depend on stands in the observation for now; sizes drawn per request will not.
-    """
-    del request
-    return price_at(seen)
+    """Return the price of every plan open to a request, whose input may be larger than others."""
+    return price_at(seen, input_bytes=request.input_bytes)
 
 
-def price_at(seen: Observation, table: Columns | None = None) -> Prices:
+def price_at(
+    seen: Observation, table: Columns | None = None, input_bytes: float | None = None
+) -> Prices:
     """Follow every plan's legs in time: at a station, start = max(arrival, now + its backlog).
 
-    Plans that leave the device exist only while a cell serves it. A `table` of others may be given.
+    Plans that leave the device exist only while a cell serves it. A `table` of others may be given, and
+    the bytes of an input that is not of the mean size.
     """
     facts, serving = seen.facts, seen.serving
     if seen.begun is not None:
@@ -72,6 +71,8 @@ def price_at(seen: Observation, table: Columns | None = None) -> Prices:
         if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
             serving = next(iter(seen.uplinks))
             table = columns(facts, serving)
+    if serving is not None and input_bytes not in (None, facts.input_bytes):
+        table = _of_input(table, facts, serving, input_bytes)
     device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
@@ -131,6 +132,17 @@ def _served(
     elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
     down_bps = seen.uplinks[cell.name].down_bps
     return elapsed + (table.result_bytes[rows] * (8 / down_bps) + cell.delay_s)
+
+
+def _of_input(table: Columns, facts: Facts, serving: str, input_bytes: float) -> Columns:
+    """Return the table for an input that is not of the mean size."""
+    up_bytes, mid_bytes = np.where(table.raw, input_bytes, table.up_bytes), table.mid_bytes.copy()
+    for way in table.ways:
+        if way.edge is None and way.cloud is not None:
+            mid_bytes[way.rows] = up_bytes[way.rows]
+    j_per_byte = 8 * facts.radio_w / facts.cells[serving].up_bps
+    energy_j = table.energy_j + (up_bytes - table.up_bytes) * j_per_byte
+    return replace(table, up_bytes=up_bytes, mid_bytes=mid_bytes, energy_j=energy_j)
 
 
 def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:

@@ -16,7 +16,8 @@ class Policy(Protocol):
     dataclass fields are options that scenario files may set. It may also have
 
     `start(rng)`, called once before the first question with a generator of its own;
-    `learn(outcome)`, called when an outcome reaches the device, not before;
+    `learn(outcome)`, called when an outcome reaches the device, not before; where a frame needs several
+    networks with that of each stage, and then that of the frame, which has no plan;
     `decide_all(questions)`, called instead of `decide` to answer several questions at once;
     `knowledge`, a class attribute that overrides "reported".
     """

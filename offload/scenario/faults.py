@@ -71,14 +71,17 @@ def explain(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Fault]:
             inner = tuple(name.split("."))
             if colon and " " not in name:
                 key, what = (*key, *inner), rest
-        yield key, _WORDS[fault["type"]] if fault["type"] in _WORDS else _say(fault, place, what)
+        yield key, _ours(fault) or _say(fault, place, what)
 
 
-# What pydantic says in its own words.
-_WORDS = {
-    "missing": "missing; it must be given",
-    "too_short": "give at least one",
-}
+def _ours(fault: Any) -> str | None:  # noqa: ANN401 - pydantic's ErrorDetails
+    """What pydantic says in words of its own, in ours."""
+    bounds = fault.get("ctx", {})
+    if fault["type"] == "missing":
+        return "missing; it must be given"
+    if fault["type"] == "too_short":
+        return f"give at least {'one' if bounds['min_length'] == 1 else bounds['min_length']}"
+    return f"give at most {bounds['max_length']}" if fault["type"] == "too_long" else None
 
 
 def _is_tag(part: str | int) -> bool:

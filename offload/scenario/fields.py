@@ -23,6 +23,7 @@ Speed = Annotated[float, _unit("speed"), Field(gt=0, le=1e4)]
 Range = Annotated[float, _unit("length"), Field(gt=0, le=1e7)]
 Power = Annotated[float, _unit("power"), Field(ge=0, le=1e6)]
 Frequency = Annotated[float, _unit("frequency"), Field(gt=0, le=1e12)]
+Variation = Annotated[float, Field(gt=0, le=20, strict=False, allow_inf_nan=False)]
 Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Point = Annotated[tuple[Length, Length], Field(strict=False)]
 

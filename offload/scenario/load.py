@@ -18,6 +18,7 @@ from offload.policies import table as policies
 from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.demand import BirthTraces, read_births
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
 from offload.scenario.places import Traces, read_bandwidths
 from offload.scenario.references import check_memory, check_names, check_plans
@@ -44,6 +45,7 @@ class Scenario:
     catalogue: Catalogue
     tracks: Mapping[str, Mapping[str, Track]]
     bandwidths: Traces
+    births: BirthTraces
     policy: Choice | None
     compared: tuple[Choice, ...]
     forwarders: Mapping[str, Choice]
@@ -62,6 +64,9 @@ class Scenario:
                     digest.update(np.ascontiguousarray(column).data)
         for link, trace in sorted(self.bandwidths.items()):
             text += f"{link}{trace.edges_s}{trace.rates_bps}"
+        for key in sorted(self.births):
+            for name, times in self.births[key].items():
+                digest.update(f"{key}{name}".encode() + times.tobytes())
         text += "".join(map(_told, self.setting(0.0).facts))
         digest.update(text.encode())
         return digest.hexdigest()
@@ -116,7 +121,7 @@ class Scenario:
             first = Streams(self.file.seed, 0)
             tracks = {**self.tracks, **make_tracks(self.file, first)}
             self._settings[overhead_s] = setup(
-                self.file, self.catalogue, tracks, self.bandwidths, first, overhead_s
+                self.file, self.catalogue, tracks, self.bandwidths, self.births, first, overhead_s
             )
         found = self._settings[overhead_s]
         if streams is None:
@@ -186,6 +191,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
         raise ScenarioError(str(error).splitlines()) from error
     tracks = read_tracks(file, base, faults)
     bandwidths = read_bandwidths(file, base, faults)
+    births = read_births(file, base, tracks, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
     compared: list[Choice] = []
     for number, table in enumerate(file.compare.policies if file.compare else ()):
@@ -206,6 +212,7 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             catalogue,
             tracks,
             bandwidths,
+            births,
             policy,
             tuple(compared),
             forwarders,

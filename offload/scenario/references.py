@@ -6,8 +6,9 @@ from offload.networks import Variant
 from offload.planning.columns import columns
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, near
-from offload.scenario.schema import ScenarioFile, Task
+from offload.scenario.schema import ScenarioFile
 from offload.scenario.setup import Setting, candidates
+from offload.scenario.tasks import SceneTable, Stage
 
 
 def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
@@ -15,6 +16,7 @@ def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
     return [
         *_wrong_hardware(file, catalogue),
         *_wrong_models(file, catalogue),
+        *_wrong_scenes(file),
         *_wrong_links(file),
         *_cut_off(file),
     ]
@@ -41,25 +43,42 @@ def _wrong_hardware(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]
                 yield place, near(latency.model, catalogue.models, "model")
 
 
-def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
+def _networks(file: ScenarioFile) -> Iterator[tuple[Key, Stage]]:
+    """Yield what is asked of each network, and where that stands."""
     for group, devices in file.devices.items():
         for name, task in devices.tasks.items():
-            key: Key = ("devices", group, "tasks", name)
-            unknown = [
-                ((*key, "models", number), near(model, catalogue.models, "model"))
-                for number, model in enumerate(task.models)
-                if model not in catalogue.models
-            ]
-            yield from unknown
-            if not unknown:
-                known = sorted({v.name for model in task.models for v in catalogue.variants(model)})
-                for number, variant in enumerate(task.variants or ()):
-                    if variant not in known:
-                        yield (*key, "variants", number), near(variant, known, "variant")
-                yield from _wrong_offers(key, task, candidates(task, catalogue))
+            for stage, asked in task.networks:
+                yield ("devices", group, "tasks", name, *(("stages", stage) if stage else ())), asked
 
 
-def _wrong_offers(key: Key, task: Task, variants: list[Variant]) -> Iterator[Fault]:
+def _wrong_models(file: ScenarioFile, catalogue: Catalogue) -> Iterator[Fault]:
+    for key, task in _networks(file):
+        unknown = [
+            ((*key, "models", number), near(model, catalogue.models, "model"))
+            for number, model in enumerate(task.models)
+            if model not in catalogue.models
+        ]
+        yield from unknown
+        if not unknown:
+            known = sorted({v.name for model in task.models for v in catalogue.variants(model)})
+            for number, variant in enumerate(task.variants or ()):
+                if variant not in known:
+                    yield (*key, "variants", number), near(variant, known, "variant")
+            yield from _wrong_offers(key, task, candidates(task, catalogue))
+
+
+def _wrong_scenes(file: ScenarioFile) -> Iterator[Fault]:
+    for key, task in _networks(file):
+        scenes: list[tuple[Key, SceneTable | None]] = [
+            ((*key, "scene"), task.scene), ((*key, "count", "scene"), task.count.scene)
+        ]  # fmt: skip
+        for where, scene in scenes:
+            for number, group in enumerate(scene.groups if scene else ()):
+                if group not in file.devices:
+                    yield (*where, "groups", number), near(group, file.devices, "device group")
+
+
+def _wrong_offers(key: Key, task: Stage, variants: list[Variant]) -> Iterator[Fault]:
     """Check that codecs and exits were measured, and answers on the same images."""
     known = sorted({codec for variant in variants for codec, _ in variant.codecs})
     for number, codec in enumerate(task.codecs):
@@ -117,7 +136,8 @@ def check_plans(setting: Setting) -> list[Fault]:
     faults: list[Fault] = []
     for facts in setting.facts:
         if not any(columns(facts, cell).plans for cell in (None, *facts.cells)):
-            key = ("devices", facts.group, "tasks", facts.task)
+            key: Key = ("devices", facts.group, "tasks", facts.task)
+            key += ("stages", facts.stage) if facts.stage else ()
             places = {"device": facts.hardware.name} | {
                 n.name: n.hardware.name for n in facts.nodes.values()
             }

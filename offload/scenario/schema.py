@@ -8,7 +8,6 @@ from offload.networks import Known
 from offload.scenario.fields import (
     Area,
     ByteRate,
-    Confidence,
     Frequency,
     LongTime,
     Name,
@@ -18,10 +17,12 @@ from offload.scenario.fields import (
     SomeSize,
     Table,
     Time,
+    Variation,
     WarmUp,
 )
 from offload.scenario.links import Link
 from offload.scenario.mobility import Mobility
+from offload.scenario.tasks import Task
 
 MOST_REQUESTS = 50_000_000
 MOST_SOURCES = 1_000_000
@@ -84,7 +85,7 @@ class CostTable(Table):
     source: str
     seconds: Annotated[list[LongTime], Field(min_length=1, max_length=10_000)]
     service: Literal["constant", "exponential", "log-normal"] = "constant"
-    cv: Annotated[float, Field(gt=0, le=20, strict=False, allow_inf_nan=False)] | None = None
+    cv: Variation | None = None
     offline: Frequency | None = None
 
 
@@ -114,47 +115,6 @@ class InlineModel(Table):
 
     task: str = "classification"
     variants: Annotated[dict[Name, InlineVariant], Field(min_length=1)]
-
-
-class Task(Table):
-    """What a device wants answered again and again.
-
-    Besides raw values, `codecs` may code what leaves the device; besides running to the end, networks
-    with exits may leave early if they are as sure as one of `confidences`.
-    """
-
-    models: Annotated[list[Name], Field(min_length=1, max_length=100)]
-    variants: Annotated[list[Name], Field(min_length=1)] | None = None
-    every: LongTime
-    arrivals: Literal["periodic", "poisson", "on-off"] = "periodic"
-    jitter: Time = 0.0
-    on: LongTime | None = None
-    off: LongTime | None = None
-    streams: Annotated[int, Field(ge=1, le=1000)] = 1
-    deadline: LongTime
-    input: Size
-    result: Size | None = None
-    late: Literal["drop", "finish"] = "drop"
-    priority: Annotated[int, Field(ge=0, le=9)] = 0
-    fallback: Literal["device"] | None = None
-    private: bool = False
-    codecs: Annotated[list[str], Field(max_length=20)] = []
-    confidences: Annotated[list[Confidence], Field(max_length=20)] = []
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.jitter > self.every:
-            msg = "jitter: is longer than every; births would overtake each other"
-            raise ValueError(msg)
-        given = [key for key in ("on", "off") if getattr(self, key) is not None]
-        if len(given) != 2 * (self.arrivals == "on-off"):
-            key = given[0] if given else "arrivals"
-            msg = f'{key}: on and off belong to arrivals = "on-off", which needs both'
-            raise ValueError(msg)
-        if self.jitter and self.arrivals != "periodic":
-            msg = f'jitter: belongs to arrivals = "periodic", not "{self.arrivals}"'
-            raise ValueError(msg)
-        return self
 
 
 class DeviceGroup(Table):
@@ -292,13 +252,12 @@ class ScenarioFile(Table):
                 if sources > MOST_SOURCES:
                     msg = f"devices.{name}.count: {sources:.3g} sources of requests; at most 1e6 may be"
                     raise ValueError(msg)
-                if task.on is not None and task.off is not None:
-                    bursts = sources * self.duration / (task.on + task.off)
-                    if bursts > MOST_REQUESTS:
-                        key = f"devices.{name}.tasks.{task_name}.on"
-                        msg = f"{key}: about {bursts:.3g} bursts; at most {MOST_REQUESTS:.0e} may be"
-                        raise ValueError(msg)
-                births += sources * self.duration / task.every
+                spells = sources * self.duration * task.spells_hz
+                if spells > MOST_REQUESTS:
+                    key = f"devices.{name}.tasks.{task_name}.{'on' if task.on else 'states'}"
+                    msg = f"{key}: about {spells:.3g} bursts; at most {MOST_REQUESTS:.0e} may be"
+                    raise ValueError(msg)
+                births += sources * self.duration * task.rate_hz * task.rows
         if births > MOST_REQUESTS:
             msg = (
                 f"duration: about {births:.3g} requests would be born; at most"

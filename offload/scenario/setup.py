@@ -6,10 +6,11 @@ from heapq import heappop, heappush
 
 from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
-from offload.scenario import places
+from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.mobility import Trace
-from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile, Task
+from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
+from offload.scenario.tasks import Stage, Task
 from offload.streams import Streams
 from offload.units import Quantity
 from offload.world.births import Births
@@ -34,12 +35,20 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where requests come from: one task (one stream of it) of one device."""
+    """Where requests come from: one task (one stream of it) of one device, and its parts.
+
+    There is one part, or a frame needs several, by stage and each behind those that it comes after.
+    """
 
     device: Device
-    facts: Facts
+    parts: tuple[demand.Part, ...]
     births: Births
     stream: int
+
+    @property
+    def facts(self) -> Facts:
+        """Those of its first part; what concerns the whole task is the same in all."""
+        return self.parts[0].facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +75,14 @@ def setup(
     catalogue: Catalogue,
     tracks: Mapping[str, Mapping[str, Track]],
     traces: places.Traces,
+    births: demand.BirthTraces,
     streams: Streams,
     overhead_s: float = 0.0,
 ) -> Setting:
     """Build a setting; names must be checked.
 
-    `tracks` holds those of each moving group, `traces` those of links, `streams` the chance of what is
-    drawn again in each replication.
+    `tracks` holds those of each moving group, `traces` those of links, `births` those of births,
+    `streams` the chance of what is drawn again in each replication.
     """
     nodes = {name: _node(name, table, catalogue) for name, table in file.nodes.items()}
     cells = places.cells(file, traces)
@@ -92,11 +102,17 @@ def setup(
         made = _devices(group, _tracks(group, table, tracks), mine, covers)
         devices += made
         for name, task in table.tasks.items():
-            facts = _facts(group, table, name, task, catalogue, nodes, mine, wires, routes, overhead_s)
-            all_facts.append(facts)
-            births = Births(task.arrivals, task.every, task.jitter, task.on or 0.0, task.off or 0.0)
+            parts = []
+            for stage, asked in task.networks:
+                facts = _facts(
+                    group, table, name, task, stage, asked, catalogue, nodes, mine, wires, routes,
+                    overhead_s,
+                )  # fmt: skip
+                all_facts.append(facts)
+                parts.append(demand.part(facts, asked))
+            known = births.get((group, name), {})
             sources += [
-                Source(device, facts, births, stream)
+                Source(device, tuple(parts), demand.births(task, known.get(device.name)), stream)
                 for device in made
                 for stream in range(task.streams)
             ]
@@ -220,18 +236,19 @@ def _devices(
 
 
 def _facts(
-    group: str, table: DeviceGroup, name: str, task: Task, catalogue: Catalogue,
-    nodes: Mapping[str, Node], cells: Mapping[str, Cell], wires: Mapping[str, Wire],
-    routes: Mapping[tuple[str, str], tuple[str, ...]], overhead_s: float,
+    group: str, table: DeviceGroup, name: str, task: Task, stage: str | None, asked: Stage,
+    catalogue: Catalogue, nodes: Mapping[str, Node], cells: Mapping[str, Cell],
+    wires: Mapping[str, Wire], routes: Mapping[tuple[str, str], tuple[str, ...]], overhead_s: float,
 ) -> Facts:  # fmt: skip
-    variants = candidates(task, catalogue)
+    variants = candidates(asked, catalogue)
+    inputs = demand.inputs(asked)
     places = {"device": table.hardware} | {node.name: node.hardware.name for node in nodes.values()}
     profiles = {
         place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}
         for place, hardware in places.items()
     }
     results = {
-        v: float(v.cuts[-1].payload_bytes) if task.result is None else task.result for v in variants
+        v: float(v.cuts[-1].payload_bytes) if asked.result is None else asked.result for v in variants
     }
     return Facts(
         group=group,
@@ -239,9 +256,9 @@ def _facts(
         hardware=catalogue.hardware(table.hardware),
         radio_w=table.radio_power,
         deadline_s=task.deadline,
-        input_bytes=task.input,
+        input_bytes=inputs.mean_bytes,
         result_bytes=results,
-        private=task.private,
+        private=asked.private,
         late=task.late,
         overhead_s=overhead_s,
         variants=tuple(v for v in variants if any(v in known for known in profiles.values())),
@@ -250,18 +267,20 @@ def _facts(
         cells=cells,
         wires=wires,
         routes=routes,
-        codecs=tuple(dict.fromkeys(task.codecs)),
-        confidences=tuple(dict.fromkeys(task.confidences)),
+        codecs=tuple(dict.fromkeys(asked.codecs)),
+        confidences=tuple(dict.fromkeys(asked.confidences)),
+        stage=stage,
+        most_input_bytes=None if inputs.equal else inputs.most_bytes,
         priority=task.priority,
         fallback=task.fallback,
     )
 
 
-def candidates(task: Task, catalogue: Catalogue) -> list[Variant]:
-    """Return the forms of a task's networks that it allows."""
+def candidates(asked: Stage, catalogue: Catalogue) -> list[Variant]:
+    """Return the forms of a task's networks, or of a stage's, that it allows."""
     return [
         variant
-        for model in task.models
+        for model in asked.models
         for variant in catalogue.variants(model)
-        if task.variants is None or variant.name in task.variants
+        if asked.variants is None or variant.name in asked.variants
     ]

@@ -74,8 +74,7 @@ def _too_much(group: str, table: DeviceGroup, tracks: Tracks, duration_s: float)
         sources = len(tracks) * task.streams
         if sources > MOST_SOURCES:
             yield place, f"{sources:.3g} sources of requests; at most {MOST_SOURCES:.0e} may be"
-        cycle_s = (task.on or 0.0) + (task.off or 0.0) or task.every
-        births = present_s * task.streams / min(task.every, cycle_s)
+        births = present_s * task.streams * max(task.rate_hz * task.rows, task.spells_hz)
         if births > MOST_REQUESTS:
             yield place, f"about {births:.3g} requests or bursts; at most {MOST_REQUESTS:.0e} may be"
 

@@ -1,18 +1,22 @@
 """Where requests come from: each source lets them be born, one after the other, and ask."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
 from msgspec import Struct, field
 
 from offload.entities import Facts, Question, Request
+from offload.scenario.demand import Part
 from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
+from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.observing import Observer
 from offload.simulation.stations import InOrder
+from offload.world.demand import Scene, View
 
 AHEAD = 32  # births drawn at a time
 
@@ -26,12 +30,14 @@ FATE_NUMBERS = 6
 class Arrivals(Struct):
     """One task of one device: draws the next birth, and asks about each request that is born.
 
-    Compact, since there may be many thousands: the births and Fates that lie ready are arrays.
+    Compact, since there may be many thousands: the births and Fates that lie ready are arrays. `sizes`
+    are the quantiles of inputs that are not all of one size, `scenes` hold whom a view may show. Where
+    a frame needs several networks, `chances` has a generator for each of the parts.
     """
 
     clock: Clock
     device: Device
-    facts: Facts
+    parts: Sequence[Part]
     compute: InOrder
     observer: Observer
     asked: list[Question]
@@ -39,6 +45,9 @@ class Arrivals(Struct):
     fail: Fail
     births: Iterator[float]
     chance: np.random.Generator
+    sizes: Iterator[float] | None
+    chances: Sequence[np.random.Generator]
+    scenes: Mapping[View, Scene]
     last_s: float
     next_id: int
     id_step: int
@@ -49,9 +58,11 @@ class Arrivals(Struct):
         """Await the next birth, if it falls into the run."""
         if not self.ahead:
             self.ahead = array("d", islice(self.births, AHEAD))[::-1]
+            if not self.ahead:  # a trace has ended
+                return
         next_s = self.ahead.pop()
         if next_s < self.last_s:
-            self.clock.at(next_s, self.born)
+            self.clock.at(next_s, self.frame_born if self.chances else self.born)
 
     def born(self, _event: object) -> None:
         """Let a request be born: fix its Fate, look around and ask."""
@@ -59,15 +70,77 @@ class Arrivals(Struct):
             self.fates = array("d", self.chance.random(AHEAD * FATE_NUMBERS).tobytes())
         fate = self.fates[-FATE_NUMBERS:]
         del self.fates[-FATE_NUMBERS:]
-        now, device, facts = self.clock.now, self.device, self.facts
+        now, device, part = self.clock.now, self.device, self.parts[0]
+        facts = part.facts
+        input_bytes = facts.input_bytes
+        if self.sizes is not None:
+            input_bytes = part.inputs.at(next(self.sizes), self._in_view(part.inputs.view))
         request = Request(
-            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s,
-            facts.input_bytes, facts.priority,
+            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes,
+            facts.priority,
         )  # fmt: skip
-        self.under_way[self.next_id] = Journey(
-            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
-        )
         self.next_id += self.id_step
+        self.ask(request, facts, fate)
+        self.expect()
+
+    def frame_born(self, _event: object) -> None:
+        """Let a frame be born that needs several networks: fix what each of its requests will meet.
+
+        They have their ids and their Fates now, whenever they will ask, and so under every policy.
+        """
+        now, device, facts = self.clock.now, self.device, self.parts[0].facts
+        number = self.next_id
+        crops = []
+        for part, chance in zip(self.parts, self.chances, strict=True):
+            count = part.counts.at(chance.random(), self._in_view(part.counts.view))
+            objects = self._in_view(part.inputs.view)
+            fates = chance.random((count, FATE_NUMBERS + 1))
+            ids = range(
+                self.next_id + self.id_step, self.next_id + self.id_step * (count + 1), self.id_step
+            )
+            crops.append([
+                Crop(each, part.inputs.at(float(fate[-1]), objects), array("d", fate[:-1].tobytes()))
+                for each, fate in zip(ids, fates, strict=True)
+            ])  # fmt: skip
+            self.next_id += self.id_step * count
+        self.next_id += self.id_step
+        first = [each for part, each in zip(self.parts, crops, strict=True) if not part.after]
+        input_bytes = sum(crop.input_bytes for each in first for crop in each)
+        root = Request(number, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes)
+        Frame(root, self.parts, crops, self._ask_about).go_on()
+        self.expect()
+
+    def _in_view(self, view: View | None) -> int:
+        """How many other devices a view shows now."""
+        if view is None:
+            return 0
+        now, device = self.clock.now, self.device
+        near = self.scenes[view].count(now, device.place.track.position(now), view.within_m)
+        return near - (device.group in view.groups)
+
+    def _ask_about(self, frame: Frame, part: Part, crop: Crop) -> None:
+        """Ask about a crop at this very moment, but behind those that do so already.
+
+        So that what is decided of one is known to the device when it decides about the next.
+        """
+        self.clock.at(self.clock.now, partial(self._ask_now, frame, part, crop))
+
+    def _ask_now(self, frame: Frame, part: Part, crop: Crop, _event: object) -> None:
+        root, now, stage = frame.root, self.clock.now, part.facts.stage
+        left_s = root.born_s + root.deadline_s - now
+        request = Request(
+            crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes,
+            part.facts.priority, root.id, stage,
+        )  # fmt: skip
+        self.ask(request, part.facts, crop.fate, frame)
+
+    def ask(
+        self, request: Request, facts: Facts, fate: Sequence[float], frame: Frame | None = None
+    ) -> None:
+        """Look around and ask about a request."""
+        now, device = request.born_s, self.device
+        self.under_way[request.id] = Journey(
+            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3, frame
+        )
         seen = self.observer.observe(now, device, self.compute, facts, fate)
         self.asked.append(Question(device.name, request, seen))
-        self.expect()

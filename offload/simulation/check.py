@@ -13,7 +13,8 @@ from offload.scenario.load import Scenario, check
 from offload.simulation.world import World
 from offload.streams import Streams
 
-# Cameras within and beyond a cell's range, measured networks, an edge server and a cloud.
+# Cameras within and beyond a cell's range, one whose frames need two networks; measured networks, an
+# edge server and a cloud.
 _SCENARIO = {
     "format": 1,
     "name": "check-policy",
@@ -43,6 +44,29 @@ _SCENARIO = {
                     "every": "500 ms",
                     "deadline": "200 ms",
                     "input": "60 kB",
+                }
+            },
+        },
+        "two": {
+            "hardware": "cortex-a53",
+            "tasks": {
+                "frame": {
+                    "every": "500 ms",
+                    "deadline": "300 ms",
+                    "stages": {
+                        "detect": {
+                            "models": ["mobilenetv2"],
+                            "variants": ["int8"],
+                            "input": "60 kB",
+                        },
+                        "classify": {
+                            "models": ["mobilenetv2"],
+                            "variants": ["int8"],
+                            "after": ["detect"],
+                            "count": {"mean": 2, "max": 4},
+                            "input": {"distribution": "uniform", "min": "2 kB", "max": "9 kB"},
+                        },
+                    },
                 }
             },
         },

@@ -9,6 +9,7 @@ from offload.scenario.setup import Device
 from offload.simulation.air import HANDOVER
 from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
+from offload.simulation.frames import Frame
 from offload.simulation.queueing import Job
 from offload.simulation.stations import SHED
 from offload.simulation.trips import Stop, Trip
@@ -37,6 +38,7 @@ class Journey(Struct):
     mark_s: float
     spent_s: list[float]
     joules: list[float]
+    frame: Frame | None = None  # of which it is a part
     leg: int = DECIDE
     up_bytes: float = 0.0
     down_bytes: float = 0.0

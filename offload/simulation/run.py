@@ -170,7 +170,8 @@ def _accounts(world: World) -> list[DeviceAccount]:
     until_s = max([world.setting.duration_s, *(outcome.ended_s for outcome in world.outcomes)])
     marginal_j = dict.fromkeys((device.name for device in world.setting.devices), 0.0)
     for outcome in world.outcomes:
-        marginal_j[outcome.request.device] += outcome.energy_j
+        if outcome.request.parent is None:  # which holds what its stages spent
+            marginal_j[outcome.request.device] += outcome.energy_j
     idle_w = {facts.group: facts.hardware.idle_w.value for facts in world.setting.facts}
     return [
         DeviceAccount(

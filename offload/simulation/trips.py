@@ -1,12 +1,12 @@
 """A plan looked up once: the stations it visits and what it asks of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offload.entities import Cell, Facts, Hardware, Plan, Wire
 from offload.networks import Profile
 from offload.planning import exits
-from offload.planning.cost import Work, cost, works
+from offload.planning.cost import Work, cost, sends_input, works
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching
 from offload.simulation.queueing import Queueing
@@ -61,7 +61,8 @@ class Trip:
 
     `right[image]` tells it of the test image that a Fate chooses; else `accuracy` is the probability;
     with neither nobody can say. `exit` is where it leaves a network that has several exits. If it
-    `falls_back`, the device runs the whole network when a node turns the request away.
+    `falls_back`, the device runs the whole network when a node turns the request away. Trips that are
+    `sized` send inputs of several sizes, and this one those of the mean.
     """
 
     overhead_s: float
@@ -72,6 +73,15 @@ class Trip:
     right: bytes | None
     accuracy: float | None
     falls_back: bool = False
+    sized: bool = False
+
+    def carrying(self, input_bytes: float) -> "Trip":
+        """Return the trip of a request with so large an input; one that is sized."""
+        away: Away = self.away  # type: ignore[assignment]  # it sends its input somewhere
+        air_s = 8 * input_bytes / away.cell.up_bps
+        mid_bytes = input_bytes if away.edge is None else away.mid_bytes
+        sent = replace(away, up_bytes=input_bytes, up_air_s=air_s, mid_bytes=mid_bytes)
+        return replace(self, away=sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,7 @@ def trip(
         right=None if answers is None else answers.right[last],
         accuracy=exits.accuracy(plan),
         falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
+        sized=facts.most_input_bytes is not None and sends_input(plan),
     )
 
 

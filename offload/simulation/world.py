@@ -29,8 +29,9 @@ from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
-from offload.streams import Streams
+from offload.streams import Streams, uniforms
 from offload.world import births
+from offload.world.demand import Scene, View
 
 LEFT, UNFINISHED = "left", "unfinished"
 NEVER = float("inf")
@@ -72,6 +73,7 @@ class World:
         )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
+        self.scenes = self._scenes()
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
@@ -97,13 +99,8 @@ class World:
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
-                try:
-                    way = self.trips[question.observation.facts, plan]
-                except (KeyError, TypeError):  # new, or no plan at all
-                    way = self._look_up(question, plan)
                 journey = self.under_way[question.request.id]
-                if isinstance(way, Fork):
-                    way = way.trip(journey.fate[CORRECT])
+                way = self._way(question, plan, journey.fate)
                 if journey.steps is None:
                     journey.steps = self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
@@ -118,21 +115,26 @@ class World:
 
     def _bear(self, number: int, source: Source) -> None:
         """Let a source of requests bear its first."""
-        device, facts = source.device, source.facts
-        name = (device.name, facts.task, str(source.stream))
+        device, parts = source.device, source.parts
+        name = (device.name, source.facts.task, str(source.stream))
+        chance = self.streams.generator
+        stages = [part.facts.stage for part in parts if part.facts.stage is not None]
         Arrivals(
             clock=self.clock,
             device=device,
-            facts=facts,
+            parts=parts,
             compute=self.compute[device.name],
             observer=self.observer,
             asked=self.asked,
             under_way=self.under_way,
             fail=self._fail,
             births=births.times(
-                source.births, self.streams.generator("births", *name), from_s=max(0.0, device.enters_s)
+                source.births, chance("births", *name), from_s=max(0.0, device.enters_s)
             ),
-            chance=self.streams.generator("fate", *name),
+            chance=chance("fate", *name),
+            sizes=None if parts[0].inputs.equal else uniforms(chance("sizes", *name)),
+            chances=[chance("fate", *name, stage) for stage in stages],
+            scenes=self.scenes,
             last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
             id_step=len(self.setting.sources),
@@ -199,8 +201,8 @@ class World:
                 yield from self.roaming.down(journey, away)
                 done_s = self.clock.now
 
-        # Nobody waits for the answer but a policy that learns from it: else it needs no event.
-        if done_s is None or self.learn is not None:
+        # Only a policy that learns and a frame that goes on wait for the answer: else it needs no event.
+        if done_s is None or self.learn is not None or journey.frame is not None:
             yield done_s
         if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
             self._end(journey, "", done_s)
@@ -291,6 +293,13 @@ class World:
                 correct = way.right[int(number * len(way.right))] == 1
         outcome = journey.outcome(ended_s, cause, correct)
         del self.under_way[journey.request.id]
+        self._tell(outcome)
+        if journey.frame is not None:
+            whole = journey.frame.take(outcome, journey.spent_s)
+            if whole is not None:
+                self._tell(whole)
+
+    def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         if self.learn is not None:
             self.learn(outcome)
@@ -324,6 +333,16 @@ class World:
         if reason is not None:
             raise self._invalid(question, plan, reason)
 
+    def _way(self, question: Question, plan: Plan, fate: Sequence[float]) -> Trip:
+        """Return what a plan asks of whom for this very request."""
+        try:
+            way = self.trips[question.observation.facts, plan]
+        except (KeyError, TypeError):  # new, or no plan at all
+            way = self._look_up(question, plan)
+        if isinstance(way, Fork):
+            way = way.trip(fate[CORRECT])
+        return way.carrying(question.request.input_bytes) if way.sized else way
+
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
         facts = question.observation.facts
@@ -343,3 +362,10 @@ class World:
             f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
             f" {', '.join(facts.cells) or 'none'}"
         )
+
+    def _scenes(self) -> dict[View, Scene]:
+        views = {view for source in self.setting.sources for part in source.parts for view in part.views}
+        return {
+            view: Scene.of([d.place.track for d in self.setting.devices if d.group in view.groups])
+            for view in views
+        }

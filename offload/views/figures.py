@@ -34,8 +34,8 @@ def colour(label: str, labels: Sequence[str]) -> str:
 def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, out: Path) -> list[Path]:
     """Write every figure as PNG and PDF and return the paths.
 
-    `rows[label]` are the rows of all replications after the warm-up; `known` says how their latencies
-    are known and is printed below each figure.
+    `rows[label]` are the rows of all replications after the warm-up, without those that have a parent;
+    `known` says how their latencies are known and is printed below each figure.
     """
     written = []
     figures = {

@@ -21,7 +21,7 @@ def keep(found: Comparison, out: Path) -> list[Path]:
     rows = {
         policy.label: pl.concat(
             pl.scan_parquet(rows_path(out, policy.label, r)) for r in range(found.replications)
-        ).filter(pl.col("born_s") >= found.warm_up_s)
+        ).filter(pl.col("born_s") >= found.warm_up_s, pl.col("parent").is_null())
         for policy in found.policies
     }
     known, told = found.known, found.second_opinion
