@@ -183,6 +183,7 @@ class Request(Struct, frozen=True, gc=False):
     """One frame that wants an answer. `deadline_s` is the time left when it is asked about.
 
     Of a higher `priority`, it goes first where a node serves by that.
+
     Where a frame needs several networks, each asks by a request of its own: the `parent` is the frame's
     id, `stage` names what it asks for, and it is born when what it needs has reached the device.
     """

@@ -269,10 +269,10 @@ def _facts(
         routes=routes,
         codecs=tuple(dict.fromkeys(asked.codecs)),
         confidences=tuple(dict.fromkeys(asked.confidences)),
-        stage=stage,
-        most_input_bytes=None if inputs.equal else inputs.most_bytes,
         priority=task.priority,
         fallback=task.fallback,
+        stage=stage,
+        most_input_bytes=None if inputs.equal else inputs.most_bytes,
     )
 
 

@@ -12,6 +12,7 @@ from offload.simulation.observing import Book
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 from offload.simulation.trips import Servers
+from offload.world.demand import Scene, View
 
 
 def airs(clock: Clock, cells: Mapping[str, Cell]) -> dict[str, tuple[Air, Air]]:
@@ -60,3 +61,12 @@ def books(
         for station in (stations[name], *(air for pair in mine.values() for air in pair)):
             station.note = book.note
     return found
+
+
+def scenes(setting: Setting) -> dict[View, Scene]:
+    """Return whom each view may show."""
+    views = {view for source in setting.sources for part in source.parts for view in part.views}
+    return {
+        view: Scene.of([each.place.track for each in setting.devices if each.group in view.groups])
+        for view in views
+    }

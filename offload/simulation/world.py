@@ -31,7 +31,6 @@ from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
-from offload.world.demand import Scene, View
 
 LEFT, UNFINISHED = "left", "unfinished"
 NEVER = float("inf")
@@ -73,7 +72,7 @@ class World:
         )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
-        self.scenes = self._scenes()
+        self.scenes = stage.scenes(setting)
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
@@ -100,7 +99,8 @@ class World:
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
                 journey = self.under_way[question.request.id]
-                way = self._way(question, plan, journey.fate)
+                if isinstance(way, Fork):
+                    way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
                     journey.steps = self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
@@ -133,7 +133,7 @@ class World:
             ),
             chance=chance("fate", *name),
             sizes=None if parts[0].inputs.equal else uniforms(chance("sizes", *name)),
-            chances=[chance("fate", *name, stage) for stage in stages],
+            chances=[chance("fate", *name, stage_) for stage_ in stages],
             scenes=self.scenes,
             last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
@@ -270,7 +270,7 @@ class World:
         way = self.trips.get((facts, home)) or look_up(facts, home, self.airs, self.servers, self.wires)
         self.trips[facts, home] = way
         if isinstance(way, Fork):
-            way = way.trip(journey.fate[CORRECT])
+            way = way.trip(journey.fate[CORRECT], journey.request.input_bytes)
         journey.first_plan = journey.first_plan or plan
         journey.plan, journey.trip, journey.attempts = home, way, journey.attempts + 1
         journey.leg = ON_DEVICE
@@ -293,16 +293,18 @@ class World:
                 correct = way.right[int(number * len(way.right))] == 1
         outcome = journey.outcome(ended_s, cause, correct)
         del self.under_way[journey.request.id]
-        self._tell(outcome)
-        if journey.frame is not None:
-            whole = journey.frame.take(outcome, journey.spent_s)
-            if whole is not None:
-                self._tell(whole)
-
-    def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         if self.learn is not None:
             self.learn(outcome)
+        if journey.frame is not None:
+            self._end_frame(journey.frame.take(outcome, journey.spent_s))
+
+    def _end_frame(self, outcome: Outcome | None) -> None:
+        """Write the row of a frame of several requests, if it is due."""
+        if outcome is not None:
+            self.outcomes.append(outcome)
+            if self.learn is not None:
+                self.learn(outcome)
 
     def _expect_leaving(self, device: Device) -> None:
         """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
@@ -362,10 +364,3 @@ class World:
             f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
             f" {', '.join(facts.cells) or 'none'}"
         )
-
-    def _scenes(self) -> dict[View, Scene]:
-        views = {view for source in self.setting.sources for part in source.parts for view in part.views}
-        return {
-            view: Scene.of([d.place.track for d in self.setting.devices if d.group in view.groups])
-            for view in views
-        }
