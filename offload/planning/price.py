@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -71,8 +71,6 @@ def price_at(
         if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
             serving = next(iter(seen.uplinks))
             table = columns(facts, serving)
-    if serving is not None and input_bytes not in (None, facts.input_bytes):
-        table = _of_input(table, facts, serving, input_bytes)
     device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
@@ -150,17 +148,6 @@ def _served(
     elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
     down_bps = seen.uplinks[cell.name].down_bps
     return elapsed + (table.result_bytes[rows] * (8 / down_bps) + cell.delay_s)
-
-
-def _of_input(table: Columns, facts: Facts, serving: str, input_bytes: float) -> Columns:
-    """Return the table for an input that is not of the mean size."""
-    up_bytes, mid_bytes = np.where(table.raw, input_bytes, table.up_bytes), table.mid_bytes.copy()
-    for way in table.ways:
-        if way.edge is None and way.cloud is not None:
-            mid_bytes[way.rows] = up_bytes[way.rows]
-    j_per_byte = 8 * facts.radio_w / facts.cells[serving].up_bps
-    energy_j = table.energy_j + (up_bytes - table.up_bytes) * j_per_byte
-    return replace(table, up_bytes=up_bytes, mid_bytes=mid_bytes, energy_j=energy_j)
 
 
 def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:

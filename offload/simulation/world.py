@@ -98,6 +98,10 @@ class World:
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
+                try:
+                    way = self.trips[question.observation.facts, plan]
+                except (KeyError, TypeError):  # new, or no plan at all
+                    way = self._look_up(question, plan)
                 journey = self.under_way[question.request.id]
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
@@ -334,16 +338,6 @@ class World:
         reason = None if begun is None else why_not_onward(begun, plan)
         if reason is not None:
             raise self._invalid(question, plan, reason)
-
-    def _way(self, question: Question, plan: Plan, fate: Sequence[float]) -> Trip:
-        """Return what a plan asks of whom for this very request."""
-        try:
-            way = self.trips[question.observation.facts, plan]
-        except (KeyError, TypeError):  # new, or no plan at all
-            way = self._look_up(question, plan)
-        if isinstance(way, Fork):
-            way = way.trip(fate[CORRECT])
-        return way.carrying(question.request.input_bytes) if way.sized else way
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
