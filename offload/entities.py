@@ -171,6 +171,8 @@ class Facts:
     confidences: tuple[float, ...] = ()
     priority: int = 0
     fallback: Literal["device"] | None = None
+    retries: int = 0
+    retry_after_s: float = 0.0
     stage: str | None = None
     most_input_bytes: float | None = None
 

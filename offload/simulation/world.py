@@ -9,6 +9,7 @@ from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan
 from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
+from offload.scenario.breaking import stops
 from offload.scenario.setup import Device, Setting, Source
 from offload.simulation import stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
@@ -25,14 +26,16 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.observing import Observer
+from offload.simulation.observing import Book, Observer
 from offload.simulation.roaming import Roaming, send
-from offload.simulation.stations import LATE, InOrder
-from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
+from offload.simulation.stations import DOWN, LATE, SHED, InOrder
+from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
+from offload.world.rate import Rate
 
 LEFT, UNFINISHED = "left", "unfinished"
+PASSING = {DOWN, SHED, NO_ROUTE, OUT_OF_RANGE}  # causes for which a task may say to try again
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
@@ -64,7 +67,7 @@ class World:
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
         self.airs = stage.airs(self.clock, setting.cells)
-        self.wires = {(w.name, end): InOrder() for w in setting.wires.values() for end in w.ends}
+        self.wires = stage.wires(setting)
         self.servers = stage.servers(self.clock, setting)
         books = stage.books(setting, self.servers, self.airs)
         self.observer = Observer(
@@ -79,6 +82,9 @@ class World:
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 self._expect_leaving(device)
+        for name in setting.nodes:
+            if name in setting.speeds:
+                self._expect_faults(books[name], self.servers[name], setting.speeds[name])
         for number, source in enumerate(setting.sources):
             self._bear(number, source)
 
@@ -321,6 +327,55 @@ class World:
 
         self.clock.at(max(0.0, device.leaves_s), leave)
 
+    def _expect_faults(self, book: Book, servers: Servers, speed: Rate) -> None:
+        """Whenever a node stops, let all that it has fail; what comes meanwhile fails on arrival."""
+
+        def stop(_event: object) -> None:
+            book.fall_silent(self.clock.now)
+            servers.fail()  # type: ignore[union-attr]  # what may break is simulated
+
+        for begin_s, _ in stops(speed):
+            if begin_s <= self.end_s:
+                self.clock.at(begin_s, stop)
+
+    def _try_again(self, journey: Journey) -> bool:
+        """Ask again about a request that failed, or let its device do all; tell whether that is open."""
+        facts = journey.facts
+        asks = journey.attempts <= facts.retries
+        home = not asks and journey.trip.falls_back and journey.leg != ON_DEVICE
+        if not asks and not home:
+            return False
+        again = self.under_way[journey.request.id] = journey.again()
+
+        def go_on(_event: object) -> None:
+            if self.under_way.get(again.request.id) is not again:  # its device has left
+                return
+            if asks:
+                self._ask_again(again)
+            else:
+                again.steps = self._only_home(again)
+                again.go_on()
+
+        self.clock.at(self.clock.now + facts.retry_after_s, go_on)
+        return True
+
+    def _ask_again(self, journey: Journey) -> None:
+        now, device, facts = self.clock.now, journey.device, journey.facts
+        journey.attempts += 1
+        left_s = journey.request.born_s + journey.request.deadline_s - now
+        seen = self.observer.observe(now, device, self.compute[device.name], facts, journey.fate)
+        request = with_changes(journey.request, deadline_s=left_s)
+        self.asked.append(Question(device.name, request, seen))
+
+    def _only_home(self, journey: Journey) -> Steps:
+        """The rest of a life in which the device does all by itself."""
+        drops = journey.trip.drops_late
+        due_s = journey.request.born_s + journey.request.deadline_s if drops else NEVER
+        done_s = self._at_home(journey, due_s)
+        yield done_s
+        if done_s is not None:
+            self._end(journey, "", done_s)
+
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
         if journey.request.id not in self.under_way:  # ended before, when its device left
@@ -330,6 +385,8 @@ class World:
             journey.sent()
         if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
             cause = OUT_OF_RANGE
+        if cause in PASSING and self._try_again(journey):
+            return
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _check_onward(self, question: Question, plan: Plan) -> None:
