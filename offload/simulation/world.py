@@ -33,6 +33,7 @@ from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look
 from offload.streams import Streams, uniforms
 from offload.world import births
 from offload.world.rate import Rate
+from offload.world.wires import of_message
 
 LEFT, UNFINISHED = "left", "unfinished"
 PASSING = {DOWN, SHED, NO_ROUTE, OUT_OF_RANGE}  # causes for which a task may say to try again
@@ -289,8 +290,11 @@ class World:
     def _forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
         for wire, queue in on:
-            sent_s = queue.serve(self.clock.now, payload_bytes * 8 / wire.rate_bps)
-            yield sent_s + wire.delay_s + exponential(quantile) * wire.jitter_s
+            sent_bytes, again_s = payload_bytes, 0.0
+            if wire.loss:
+                sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, payload_bytes)
+            sent_s = queue.serve(self.clock.now, sent_bytes * 8 / wire.rate_bps)
+            yield sent_s + again_s + wire.delay_s + exponential(quantile) * wire.jitter_s
 
     def _end(self, journey: Journey, cause: str, ended_s: float) -> None:
         """Write the request's row."""
