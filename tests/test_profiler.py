@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from offload.dnn import machine, profiler, profiles, zoo
-from offload.dnn.profiler import Session, Subject
+from offload.dnn.eager import Eager
+from offload.dnn.profiler import Session
 from offload.dnn.rounds import Diary
 from offload.networks import Figure
 
@@ -34,8 +35,13 @@ def session(tmp_path: Path) -> Iterator[Session]:
     torch.backends.mha.set_fastpath_enabled(fast)
 
 
+def round_of(session: Session, subject: Eager) -> profiles.Round:
+    """Return a round of a subject."""
+    return subject.round(session.budget_s, session.fastest_spin_s)
+
+
 def test_a_round_holds_means_of_its_runs(session: Session) -> None:
-    done = session.round(Subject("tiny", Tiny().eval(), TINY.example(2)))
+    done = round_of(session, Eager("tiny", Tiny().eval(), TINY.example(2)))
     assert done.batch == 2
     assert done.runs == len(done.ratios) == 8  # the fewest, when the budget is spent
     assert len(done.layers_s) == 3
@@ -48,7 +54,7 @@ def test_a_round_holds_means_of_its_runs(session: Session) -> None:
 
 def test_time_goes_to_the_layer_that_takes_it(session: Session) -> None:
     lopsided = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1_000_000)).eval()
-    done = session.round(Subject("lopsided", lopsided, TINY.example(1)))
+    done = round_of(session, Eager("lopsided", lopsided, TINY.example(1)))
     assert done.layers_s[2] > 0.8 * sum(done.layers_s)
 
 
@@ -73,7 +79,7 @@ def test_rejection_depends_on_spin_and_busy_share_alone(
     # However odd the residual of so small a network, it decides nothing.
     monkeypatch.setattr(machine, "spin", lambda: spin * session.fastest_spin_s)
     monkeypatch.setattr(machine, "BUSY_SHARE", 2.0)
-    done = session.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
+    done = round_of(session, Eager("tiny", Tiny().eval(), TINY.example(1)))
     assert done.spin == spin
     slow = "a fixed loop ran 2.00 times slower than at its fastest"
     assert done.rejected == ("" if spin == 1.0 else slow)
@@ -122,8 +128,8 @@ def test_a_profile_describes_one_input_whatever_batch_came_first(
 
 def test_on_a_busy_machine_it_gives_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "why_busy", lambda *_: "busy")
-    with pytest.raises(profiler.BusyMachineError, match="too busy in 6 rounds"):
-        session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0)
+    with pytest.raises(profiler.BusyMachineError, match="too busy for tiny:fp32 in 6 rounds"):
+        list(session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0))
 
 
 def test_stopped_work_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +142,7 @@ def test_stopped_work_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0, say=stop)
+        list(session.measure([(TINY, "fp32")], rounds=2, pause_s=0.0, say=stop))
     (kept,) = session.folder.iterdir()
     kept.write_text(kept.read_text() + '{"at": "2026-')  # a line that was cut off
     again = Session("box", (1, 2), session.folder, budget_s=0.001)
@@ -153,7 +159,7 @@ def test_rounds_of_another_machine_are_not_gone_on_with(
     layers: list[profiles.LayerRecord] = []
     kept = session.folder / "kept"
     Diary(kept, session.machine, layers).add(
-        session.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
+        round_of(session, Eager("tiny", Tiny().eval(), TINY.example(1)))
     )
     assert len(Diary(kept, session.machine, layers).rounds) == 1
     other = session.machine.model_copy(update={"torch": "9.9"})
@@ -164,18 +170,41 @@ def test_rounds_of_another_machine_are_not_gone_on_with(
 def test_a_batch_that_does_not_fit_is_refused(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 100.0)
     with pytest.raises(profiler.TooLargeError, match="tiny:fp32: a batch of 2 needs about"):
-        session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
+        list(session.measure([(TINY, "fp32")], rounds=1, pause_s=0.0))
 
 
 def test_parts_are_timed_at_batch_one_only(session: Session) -> None:
-    alone = session.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
+    alone = round_of(session, Eager("tiny", Tiny().eval(), TINY.example(1)))
     assert {part.after for part in alone.parts} <= {1, 2}
     assert all(part.before_s > 0 and part.after_s > 0 for part in alone.parts)
-    assert session.round(Subject("tiny", Tiny().eval(), TINY.example(2))).parts == []
+    assert round_of(session, Eager("tiny", Tiny().eval(), TINY.example(2))).parts == []
 
 
 def test_several_threads_are_timed_by_the_clock_on_the_wall(session: Session) -> None:
     several = Session("box", (1,), session.folder, threads=2, budget_s=0.001)
     assert several.machine.threads == 2
-    done = several.round(Subject("tiny", Tiny().eval(), TINY.example(1)))
+    done = round_of(several, Eager("tiny", Tiny().eval(), TINY.example(1), 2))
     assert done.busy_share == 0  # CPU time says nothing then
+
+
+def test_other_runtimes_make_variants_of_their_own(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "why_busy", lambda *_: "")
+    other = Session("box", (1,), session.folder, runtime="onnxruntime", budget_s=0.001)
+    (told,) = other.measure([(TINY, "fp32")], rounds=1, pause_s=0.0)
+    assert (told.variant, told.precision) == ("fp32-onnxruntime", "fp32")
+    assert told.runtime.startswith("onnxruntime 1.")
+    assert told.cuts[-1].after == len(told.layers) < 4  # it fuses
+    assert told.accuracy is not None
+
+
+def test_what_is_finished_is_given_though_another_never_is(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = iter([""] * 2 + ["busy"] * 99)
+    monkeypatch.setattr(machine, "why_busy", lambda *_: next(busy))
+    measured = session.measure([(TINY, "fp32"), (TINY, "bf16")], rounds=1, pause_s=0.0)
+    assert next(measured).variant == "fp32"
+    with pytest.raises(profiler.BusyMachineError, match="too busy for tiny:bf16 in 3 rounds"):
+        next(measured)

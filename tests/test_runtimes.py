@@ -230,4 +230,4 @@ def test_what_the_compiler_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_turns_warm_up_and_end() -> None:
     assert list(machine.turns(0.0)) == list(range(-2, 8))
-    assert list(itertools.islice(machine.turns(100.0), 100)) == list(range(-2, 60))
+    assert list(itertools.islice(machine.turns(100.0), 300)) == list(range(-2, 200))

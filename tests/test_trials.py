@@ -24,6 +24,7 @@ from offload.dnn.pictures import Split
 from offload.dnn.trials import Outcome, Trial
 from offload.dnn.variants import RECIPES, WHAT, Bench, Subject
 from offload.networks import Answers
+from offload.planning import exits as planned
 
 SLICE = pictures.test_slice()
 IMAGES = Split(SLICE.take(slice(160)), SLICE.take(slice(160, 220)), SLICE.take(slice(220, 300)))
@@ -189,10 +190,10 @@ def test_answers_are_those_of_the_images_in_order(
     for exit_ in range(3):
         assert list(exits.answers.right[exit_]) == answered.right[exit_].astype(int).tolist()
         assert list(exits.answers.confidence[exit_]) == answered.confidence[exit_].tolist()
-    # The nouns and the training agree on who leaves where.
+    # The planning and the training agree on who leaves where.
     for confidence in (None, 0.15, 0.3):
-        leaves = [exits.answers.leaves(image, confidence, 2) for image in range(80)]
-        assert leaves == answered.leaving(confidence).tolist()
+        leaves = planned._taken(exits.answers, confidence, 2)
+        assert list(leaves) == answered.leaving(confidence).tolist()
     assert isinstance(exits.answers, Answers)
 
 

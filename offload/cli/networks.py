@@ -1,7 +1,7 @@
 """The commands about networks and machines: models, hardware, profile."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -115,6 +115,9 @@ def profile(
     batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,
     pause: Annotated[str, typer.Option(help="From one round's start to the next.")] = "60 s",
+    runtime: Annotated[
+        Literal["eager", "onnxruntime", "compile"], typer.Option(help="What runs the network.")
+    ] = "eager",
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch, for one operator.")] = 1,
     hardware: Annotated[str, typer.Option(help="What to call this machine.")] = "this-machine",
     inputs: Inputs = [],  # noqa: B006
@@ -155,13 +158,12 @@ def profile(
         taken = tuple(parse_input(text) for text in inputs)
         networks = [zoo.network(name, taken, example) for name in models]
         targets = [(network, form) for network in networks for form in variant]
-        session = profiler.Session(hardware, batches, out, threads)
+        session = profiler.Session(hardware, batches, out, threads, runtime)
         with progress("profiling", len(targets) * len(batches) * rounds, 0.0) as advance:
-            found = session.measure(targets, rounds, pause_s, advance)
-        for each in found:
-            path = out / f"{each.model}.{each.variant}.{each.hardware}.json"
-            profiles.write(path, each)
-            typer.echo(f"{path}: residual {profiles.residual(each.rounds):+.1%} at batch 1")
+            for each in session.measure(targets, rounds, pause_s, advance):
+                path = out / f"{each.model}.{each.variant}.{each.hardware}.json"
+                profiles.write(path, each)
+                typer.echo(f"{path}: residual {profiles.residual(each.rounds):+.1%} at batch 1")
         names = ", ".join(f'"{network.name}"' for network in networks)
         typer.echo(
             f'In a scenario: profiles = "{out}" (a folder beside it), models = [{names}],'

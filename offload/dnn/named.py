@@ -145,5 +145,5 @@ NAMED: dict[str, Network] = {each.name: each for each in (
             (Input((128,), torch.int64, below=30522),), "text classification", "random"),
     # Trained here; its smaller forms lie in data/networks.
     Network(small.NAME, small.build, (Input(small.INPUT_SHAPE),), "classification",
-            "trained on Fashion-MNIST", forms=small.forms()),
+            "trained on Fashion-MNIST", small.accuracies(), small.forms()),
 )}  # fmt: skip

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from statistics import mean
 from typing import Literal, Protocol
@@ -53,6 +54,11 @@ def subject(
     if runtime == "onnxruntime":
         return Onnx(network, variant, batch, threads, calibration)
     return Compiled(network, variant, batch, threads)
+
+
+def version(runtime: str) -> str:
+    """Return a runtime's name, with its version where that is not torch's."""
+    return f"onnxruntime {metadata.version('onnxruntime')}" if runtime == "onnxruntime" else runtime
 
 
 class Onnx:
