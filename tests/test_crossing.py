@@ -18,7 +18,6 @@ from offload.dnn.graph import split
 from offload.dnn.pictures import NORMAL, Pictures
 from offload.dnn.pixels import Pixels
 from offload.networks import Answers, Coded
-from offload.networks import Coded
 from offload.shipped import DATA
 
 GREY = Pixels(*NORMAL[1])
