@@ -332,7 +332,7 @@ class World:
 
         def stop(_event: object) -> None:
             book.fall_silent(self.clock.now)
-            servers.fail()  # type: ignore[union-attr]  # what may break is simulated
+            servers.fail(speed)  # type: ignore[union-attr]  # what may break is simulated
 
         for begin_s, _ in stops(speed):
             if begin_s <= self.end_s:
