@@ -206,7 +206,12 @@ def _summaries(
     ]
     with _workers_deaf():
         done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
-    yield from done
+    try:
+        yield from done
+    except BaseException:  # the other processes were killed, perhaps while they were writing
+        for aside in [] if out is None else out.rglob(".*.parquet.*"):
+            aside.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
