@@ -1,9 +1,9 @@
 """Cost of a request with radios, mobility and handovers, by the number of devices.
 
 A city of 1.5 x 1.5 km has sixteen sites of `nr-umi-3.5ghz`, wired to a hub. N cars drive its streets
-for 10 s, and each asks its edge five times a second, with inputs of 1 MB / N: so cells are as busy at any N, and what
-differs is how much there is to keep. CPU seconds of a whole run, the drawing of ways and shadows
-included, over requests. Run `python tests/benchmarks/workload_city.py [N ...]`.
+for 10 s, and each asks its edge five times a second, with inputs of 1 MB / N: so cells are as busy at
+any N, and what differs is how much there is to keep. CPU seconds of a whole run, the drawing of ways
+and shadows included, over requests. Run `python tests/benchmarks/workload_city.py [N ...]`.
 """
 
 import resource
