@@ -171,8 +171,19 @@ class Facts:
     confidences: tuple[float, ...] = ()
     priority: int = 0
     fallback: Literal["device"] | None = None
+    retries: int = 0
+    retry_after_s: float = 0.0
     stage: str | None = None
     most_input_bytes: float | None = None
+
+    @property
+    def asked(self) -> str:
+        """The task, and the stage if it has one: `frame` or `frame.detect`."""
+        return _asked(self.task, self.stage)
+
+
+def _asked(task: str, stage: str | None) -> str:
+    return task if stage is None else f"{task}.{stage}"
 
 
 # The nouns below are made once or more a request. A msgspec.Struct is made without a Python call, and
@@ -183,6 +194,7 @@ class Request(Struct, frozen=True, gc=False):
     """One frame that wants an answer. `deadline_s` is the time left when it is asked about.
 
     Of a higher `priority`, it goes first where a node serves by that.
+
     Where a frame needs several networks, each asks by a request of its own: the `parent` is the frame's
     id, `stage` names what it asks for, and it is born when what it needs has reached the device.
     """
@@ -197,6 +209,11 @@ class Request(Struct, frozen=True, gc=False):
     priority: int = 0
     parent: int | None = None
     stage: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """The task, and the stage if it has one: `frame` or `frame.detect`."""
+        return _asked(self.task, self.stage)
 
 
 class Plan(Struct, frozen=True, gc=False):

@@ -28,8 +28,8 @@ LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downl
 # `correct` where nobody can say; plans are written out once, the last one column by column too. `exit`
 # is the one that was taken, null where the network has but one; `share_gap_s` is null but where a
 # network is divided on hardware on whose layers two opinions differ. `load_s` is the share of `edge_s`
-# and `cloud_s` that was spent waiting for weights to be loaded.
-# is a row without a plan, and `parent` of those of its stages; its gap is the largest of theirs.
+# and `cloud_s` that was spent waiting for weights to be loaded. A frame that needs several networks is a
+# row without a plan, and `parent` of those of its stages; its gap is the largest of theirs.
 SCHEMA = pl.Schema({
     "request": pl.Int64, "parent": pl.Int64, "device": pl.String, "group": pl.String,
     "task": pl.String, "stage": pl.String, "input_bytes": pl.Float64,

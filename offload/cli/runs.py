@@ -95,7 +95,7 @@ def _offers(found: "Setting") -> list[dict[str, Any]]:
     """What each task offers besides raw values and whole networks: codecs, and exits after layers."""
     return [
         {
-            "task": ".".join(filter(None, (facts.group, facts.task, facts.stage))),
+            "task": f"{facts.group}.{facts.asked}",
             "variant": variant.label,
             "codecs": [codec for codec in facts.codecs if codec in {name for name, _ in variant.codecs}],
             "exits": [variant.cuts[cut].after for cut in variant.exits],

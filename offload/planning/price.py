@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -65,14 +65,12 @@ def price_at(
     """
     facts, serving = seen.facts, seen.serving
     if seen.begun is not None:
-        return _price_onward(seen, seen.begun)
+        return _price_onward(seen, seen.begun, input_bytes)
     if table is None:
         table = columns(facts, serving)
         if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
             serving = next(iter(seen.uplinks))
             table = columns(facts, serving)
-    if serving is not None and input_bytes not in (None, facts.input_bytes):
-        table = _of_input(table, facts, serving, input_bytes)
     device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
@@ -82,31 +80,47 @@ def price_at(
         return _mixed(table, latency_s, energy_j, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
-    up_s = table.up_bytes * (8 / uplink.rate_bps)
+    up_bytes, energy_j = _sized(table, cell, facts, energy_j, input_bytes)
+    up_s = up_bytes * (8 / uplink.rate_bps)
     own_queue_s = 8 * uplink.queued_bytes / uplink.rate_bps
     for way in table.ways:
         if way.edge is None and way.cloud is None:
             continue
         rows = way.rows
         sent_s = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
-        latency_s[rows] = _served(table, way, cell.node, sent_s, edge_s[rows], cloud_s[rows], seen, cell)
+        latency_s[rows] = _served(
+            table, way, cell.node, sent_s, edge_s[rows], cloud_s[rows], up_bytes[rows], seen, cell
+        )
     return _mixed(table, latency_s, energy_j, seen.luck)
 
 
-def _price_onward(seen: Observation, begun: Plan) -> Prices:
+def _price_onward(seen: Observation, begun: Plan, input_bytes: float | None) -> Prices:
     """Follow the rest of each plan from the edge node at which a request is.
 
     `energy_j` is that of the whole plan: what the device has spent already is the same for all.
     """
     facts, here = seen.facts, begun.edge or ""
     table, cell = onward(facts, begun), facts.cells[seen.serving or ""]
+    up_bytes, energy_j = _sized(table, cell, facts, table.energy_j, input_bytes)
     latency_s = np.full(len(table.rows), facts.nodes[here].decides_s or 0.0)
     for way in table.ways:
         if way.edge is not None or way.cloud is not None:
             rows = way.rows
             edge_s, cloud_s = table.edge_s[rows], table.cloud_s[rows]
-            latency_s[rows] = _served(table, way, here, latency_s[rows], edge_s, cloud_s, seen, cell)
-    return _mixed(table, latency_s, table.energy_j, seen.luck)
+            latency_s[rows] = _served(
+                table, way, here, latency_s[rows], edge_s, cloud_s, up_bytes[rows], seen, cell
+            )
+    return _mixed(table, latency_s, energy_j, seen.luck)
+
+
+def _sized(
+    table: Columns, cell: Cell, facts: Facts, energy_j: Floats, input_bytes: float | None
+) -> tuple[Floats, Floats]:
+    """Return the bytes up, and the joules, for an input that may not be of the mean size."""
+    if input_bytes is None or input_bytes == facts.input_bytes:
+        return table.up_bytes, energy_j
+    up_bytes = np.where(table.raw, input_bytes, table.up_bytes)
+    return up_bytes, energy_j + (up_bytes - table.up_bytes) * (8 * facts.radio_w / cell.up_bps)
 
 
 def _served(
@@ -116,33 +130,24 @@ def _served(
     elapsed: Floats,
     edge_s: Floats,
     cloud_s: Floats,
+    up_bytes: Floats,
     seen: Observation,
     cell: Cell,
 ) -> Floats:
     """Go on from a node to those that compute, and bring the result back over a cell."""
     rows = way.rows
     if way.edge is not None:
-        elapsed = _over(here, way.edge, elapsed, table.up_bytes[rows], seen)
+        elapsed = _over(here, way.edge, elapsed, up_bytes, seen)
         elapsed = _queued(way.edge, elapsed, seen) + _load_s(table, way, way.edge, seen) + edge_s
         here = way.edge
     if way.cloud is not None:
-        elapsed = _over(here, way.cloud, elapsed, table.mid_bytes[rows], seen)
+        sent_bytes = up_bytes if way.edge is None else table.mid_bytes[rows]
+        elapsed = _over(here, way.cloud, elapsed, sent_bytes, seen)
         elapsed = _queued(way.cloud, elapsed, seen) + _load_s(table, way, way.cloud, seen) + cloud_s
         here = way.cloud
     elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
     down_bps = seen.uplinks[cell.name].down_bps
     return elapsed + (table.result_bytes[rows] * (8 / down_bps) + cell.delay_s)
-
-
-def _of_input(table: Columns, facts: Facts, serving: str, input_bytes: float) -> Columns:
-    """Return the table for an input that is not of the mean size."""
-    up_bytes, mid_bytes = np.where(table.raw, input_bytes, table.up_bytes), table.mid_bytes.copy()
-    for way in table.ways:
-        if way.edge is None and way.cloud is not None:
-            mid_bytes[way.rows] = up_bytes[way.rows]
-    j_per_byte = 8 * facts.radio_w / facts.cells[serving].up_bps
-    energy_j = table.energy_j + (up_bytes - table.up_bytes) * j_per_byte
-    return replace(table, up_bytes=up_bytes, mid_bytes=mid_bytes, energy_j=energy_j)
 
 
 def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:

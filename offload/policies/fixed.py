@@ -49,7 +49,9 @@ class _Fixed:
         if not plans:
             form = f" of variant {self.variant}" if self.variant else ""
             why = f": {reasons[0]}" if reasons else ""
-            msg = f"{facts.group} has no plan{form} for task {facts.task} that runs on {self.place}{why}"
+            msg = (
+                f"{facts.group} has no plan{form} for task {facts.asked} that runs on {self.place}{why}"
+            )
             raise NoPlanError(msg)
         prices = unloaded(facts, cell, plans)
         on_time = prices.latency_s <= facts.deadline_s

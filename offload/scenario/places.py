@@ -1,13 +1,14 @@
 """Where devices are and what they get of their cells: from ranges, radios, traces and chance."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from offload.entities import Cell
+from offload.scenario import breaking
 from offload.scenario.faults import Fault, Key
 from offload.scenario.links import Capacity, Drifting, FadingTable, Link, Switching, Traced
 from offload.scenario.schema import ScenarioFile
@@ -20,7 +21,7 @@ from offload.world.radio.channel import Fading
 from offload.world.radio.presets import PRESETS
 from offload.world.radio.reception import Reception, Site, receive
 from offload.world.rate import Rate, product
-from offload.world.reach import Place, Reach, attachments
+from offload.world.reach import ALWAYS, Place, Reach, attachments
 from offload.world.recording import TraceError
 
 UP: Literal["up"] = "up"
@@ -88,7 +89,8 @@ def _nominal(link: Link, capacity: Capacity | None, trace: BandwidthTrace | None
 class Coverage:
     """What the cells of a scenario give to devices, in one replication.
 
-    `speeds` are those of whole cells, the same for all of their devices, as shares of nominal rates.
+    `speeds` are those of whole cells, the same for all of their devices, as shares of nominal rates;
+    `faults` those of all nodes and links that break or slow down.
     """
 
     until_s: float
@@ -97,7 +99,8 @@ class Coverage:
     sites: Mapping[str, Site]
     fading: Fading | None
     streams: Streams
-    speeds: Mapping[tuple[str, str], Rate] = field(default_factory=dict)
+    speeds: Mapping[tuple[str, str], Rate]
+    faults: Mapping[str, Rate]
 
     def place(self, device: str, track: Track, mine: Iterable[str]) -> Place:
         """Find out what one device gets of its cells on its way."""
@@ -153,6 +156,7 @@ def coverage(
         for name, link in file.links.items()
         if link.radio is not None
     }
+    faults = breaking.speeds(file.faults, until_s, streams)
     speeds: dict[tuple[str, str], Rate] = {}
     for name, link in file.links.items():
         for way, capacity, nominal_bps in (
@@ -162,7 +166,10 @@ def coverage(
             varies = _varies(capacity, traces.get((name, way)), until_s, streams, (name, way))
             if varies is not None:
                 speeds[name, way] = varies.scaled(1.0 / nominal_bps)
-    return Coverage(until_s, cells, centres_m, sites, _fading(file), streams, speeds)
+            if name in cells and name in faults:
+                other = speeds.get((name, way), ALWAYS)
+                speeds[name, way] = product((other, faults[name]), until_s)
+    return Coverage(until_s, cells, centres_m, sites, _fading(file), streams, speeds, faults)
 
 
 def _fading(file: ScenarioFile) -> Fading | None:

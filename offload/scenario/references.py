@@ -19,6 +19,7 @@ def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
         *_wrong_scenes(file),
         *_wrong_links(file),
         *_cut_off(file),
+        *_wrong_faults(file),
     ]
 
 
@@ -112,6 +113,17 @@ def _wrong_links(file: ScenarioFile) -> Iterator[Fault]:
             yield ("links", name, "from"), near(str(link.from_), file.nodes, "node")
         elif link.from_ == link.to:
             yield ("links", name, "to"), "a wire must lead to another node"
+
+
+def _wrong_faults(file: ScenarioFile) -> Iterator[Fault]:
+    known = [*file.nodes, *file.links]
+    for name, fault in file.faults.items():
+        for number, thing in enumerate(fault.of):
+            if thing not in known:
+                yield ("faults", name, "of", number), near(thing, known, "node or link")
+            elif thing in file.nodes and thing in file.links:
+                what = f'"{thing}" is a node and a link; give one of them another name'
+                yield ("faults", name, "of", number), what
 
 
 def _cut_off(file: ScenarioFile) -> Iterator[Fault]:

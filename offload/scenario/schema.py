@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from offload.networks import Known
+from offload.scenario.breaking import FaultTable
 from offload.scenario.fields import (
     Area,
     ByteRate,
@@ -237,6 +238,7 @@ class ScenarioFile(Table):
     devices: Annotated[dict[Name, DeviceGroup], Field(min_length=1)]
     nodes: dict[Name, NodeTable] = {}
     links: dict[Name, Link] = {}
+    faults: dict[Name, FaultTable] = {}
     policy: dict[str, Any] = {}
     compare: Compare | None = None
 

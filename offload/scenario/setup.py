@@ -15,6 +15,7 @@ from offload.streams import Streams
 from offload.units import Quantity
 from offload.world.births import Births
 from offload.world.mobility import Track
+from offload.world.rate import Rate
 from offload.world.reach import Place
 
 
@@ -55,7 +56,8 @@ class Source:
 class Setting:
     """All that a world is made of.
 
-    `delays` are seconds from a node to a device over a cell, `between` those from node to node.
+    `delays` are seconds from a node to a device over a cell, `between` those from node to node,
+    `speeds` how fast nodes and links are over time that break or slow down.
     """
 
     duration_s: float
@@ -68,6 +70,7 @@ class Setting:
     nodes: Mapping[str, Node]
     delays: Mapping[tuple[str, str], float]
     between: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    speeds: Mapping[str, Rate] = field(default_factory=dict)
 
 
 def setup(
@@ -124,7 +127,7 @@ def setup(
     }
     return Setting(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
-        nodes, delays, delays_s,
+        nodes, delays, delays_s, covers.faults,
     )  # fmt: skip
 
 
@@ -159,7 +162,7 @@ def drawn(
 ) -> Setting:
     """Return a setting in which all that depends on chance is drawn anew: ways, and what cells give."""
     groups = [group for group in file.devices if _by_chance(file, group)]
-    if not groups:
+    if not groups and not any(fault.mtbf for fault in file.faults.values()):
         return setting
     cells = setting.cells
     centres_m = {name: setting.nodes[cell.node].at_m for name, cell in cells.items()}
@@ -177,14 +180,18 @@ def drawn(
             replace(source, device=others.get(source.device.name, source.device))
             for source in setting.sources
         ),
+        speeds=covers.faults,
     )
 
 
 def _by_chance(file: ScenarioFile, group: str) -> bool:
     """Tell whether where devices are, or what cells give them, is drawn in each replication."""
     mobility = file.devices[group].mobility
+    breaking = {thing for fault in file.faults.values() if fault.mtbf for thing in fault.of}
     return (mobility is not None and not isinstance(mobility, Trace)) or any(
-        link.drawn for name, link in file.links.items() if link.is_cell and _open_to(file, name, group)
+        link.drawn or name in breaking
+        for name, link in file.links.items()
+        if link.is_cell and _open_to(file, name, group)
     )
 
 
@@ -269,10 +276,12 @@ def _facts(
         routes=routes,
         codecs=tuple(dict.fromkeys(asked.codecs)),
         confidences=tuple(dict.fromkeys(asked.confidences)),
-        stage=stage,
-        most_input_bytes=None if inputs.equal else inputs.most_bytes,
         priority=task.priority,
         fallback=task.fallback,
+        retries=task.retries,
+        retry_after_s=task.retry_after,
+        stage=stage,
+        most_input_bytes=None if inputs.equal else inputs.most_bytes,
     )
 
 

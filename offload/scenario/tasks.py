@@ -156,6 +156,8 @@ class Task(Inference):
     late: Literal["drop", "finish"] = "drop"
     priority: Annotated[int, Field(ge=0, le=9)] = 0
     fallback: Literal["device"] | None = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retry_after: Time = 0.05
     stages: Annotated[dict[Name, Stage], Field(min_length=1, max_length=MOST_STAGES)] = {}
 
     @model_validator(mode="before")

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from msgspec import Struct, field
 
-from offload.entities import Facts, Question, Request
+from offload.entities import Question, Request
 from offload.scenario.demand import Part
 from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
@@ -25,6 +25,7 @@ AHEAD = 32  # births drawn at a time
 # where answers were measured.
 DEVICE, EDGE, CLOUD, WIRE_OUT, WIRE_BACK, CORRECT = range(6)
 FATE_NUMBERS = 6
+NEXT = slice(-FATE_NUMBERS, None)  # of those that lie ready
 
 
 class Arrivals(Struct):
@@ -66,10 +67,11 @@ class Arrivals(Struct):
 
     def born(self, _event: object) -> None:
         """Let a request be born: fix its Fate, look around and ask."""
-        if not self.fates:
-            self.fates = array("d", self.chance.random(AHEAD * FATE_NUMBERS).tobytes())
-        fate = self.fates[-FATE_NUMBERS:]
-        del self.fates[-FATE_NUMBERS:]
+        fates = self.fates
+        if not fates:
+            fates = self.fates = array("d", self.chance.random(AHEAD * FATE_NUMBERS).tobytes())
+        fate = fates[NEXT]
+        del fates[NEXT]
         now, device, part = self.clock.now, self.device, self.parts[0]
         facts = part.facts
         input_bytes = facts.input_bytes
@@ -79,8 +81,12 @@ class Arrivals(Struct):
             self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes,
             facts.priority,
         )  # fmt: skip
+        self.under_way[self.next_id] = Journey(
+            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
+        )
         self.next_id += self.id_step
-        self.ask(request, facts, fate)
+        seen = self.observer.observe(now, device, self.compute, facts, fate)
+        self.asked.append(Question(device.name, request, seen))
         self.expect()
 
     def frame_born(self, _event: object) -> None:
@@ -90,23 +96,22 @@ class Arrivals(Struct):
         """
         now, device, facts = self.clock.now, self.device, self.parts[0].facts
         number = self.next_id
-        crops = []
+        crops: list[list[Crop]] = []
         for part, chance in zip(self.parts, self.chances, strict=True):
             count = part.counts.at(chance.random(), self._in_view(part.counts.view))
             objects = self._in_view(part.inputs.view)
-            fates = chance.random((count, FATE_NUMBERS + 1))
-            ids = range(
-                self.next_id + self.id_step, self.next_id + self.id_step * (count + 1), self.id_step
-            )
-            crops.append([
-                Crop(each, part.inputs.at(float(fate[-1]), objects), array("d", fate[:-1].tobytes()))
-                for each, fate in zip(ids, fates, strict=True)
-            ])  # fmt: skip
-            self.next_id += self.id_step * count
+            crops.append([])
+            for numbers in chance.random((count, FATE_NUMBERS + 1)):
+                self.next_id += self.id_step
+                input_bytes = part.inputs.at(float(numbers[-1]), objects)
+                fate = array("d", numbers[:-1].tobytes())
+                crops[-1].append(Crop(self.next_id, input_bytes, fate))
         self.next_id += self.id_step
         first = [each for part, each in zip(self.parts, crops, strict=True) if not part.after]
-        input_bytes = sum(crop.input_bytes for each in first for crop in each)
-        root = Request(number, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes)
+        total = sum(crop.input_bytes for each in first for crop in each)
+        root = Request(
+            number, device.name, device.group, facts.task, now, facts.deadline_s, total, facts.priority
+        )
         Frame(root, self.parts, crops, self._ask_about).go_on()
         self.expect()
 
@@ -129,18 +134,12 @@ class Arrivals(Struct):
         root, now, stage = frame.root, self.clock.now, part.facts.stage
         left_s = root.born_s + root.deadline_s - now
         request = Request(
-            crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes,
-            part.facts.priority, root.id, stage,
+            crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes, root.priority,
+            root.id, stage,
         )  # fmt: skip
-        self.ask(request, part.facts, crop.fate, frame)
-
-    def ask(
-        self, request: Request, facts: Facts, fate: Sequence[float], frame: Frame | None = None
-    ) -> None:
-        """Look around and ask about a request."""
-        now, device = request.born_s, self.device
-        self.under_way[request.id] = Journey(
-            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3, frame
-        )
-        seen = self.observer.observe(now, device, self.compute, facts, fate)
-        self.asked.append(Question(device.name, request, seen))
+        self.under_way[crop.id] = Journey(
+            self.clock, request, self.device, part.facts, crop.fate, self.fail, now, [0.0] * 7,
+            [0.0] * 3, frame,
+        )  # fmt: skip
+        seen = self.observer.observe(now, self.device, self.compute, part.facts, crop.fate)
+        self.asked.append(Question(root.device, request, seen))

@@ -6,7 +6,8 @@ from functools import partial
 from heapq import heapreplace
 
 from offload.simulation.clock import Clock
-from offload.simulation.stations import LATE, Note, Wake
+from offload.simulation.stations import DOWN, LATE, Note, Wake
+from offload.world.rate import Rate
 
 
 def _tell_late(wake: Wake, _event: object) -> None:
@@ -53,11 +54,17 @@ class Batching:
 
     A batch is full at `limit`, and ripe `wait_s` after its first member; a full batch, or else the
     ripe one whose first member came first, begins when a server is free. It takes its mean time by
-    size and what is each member's own, times the largest factor among its members.
+    size and what is each member's own, times the largest factor among its members. At a `speed` that
+    changes it takes longer, and at speed 0 all that is there is lost.
     """
 
-    def __init__(self, clock: Clock, servers: int, limit: int, wait_s: float) -> None:
+    def __init__(
+        self, clock: Clock, servers: int, limit: int, wait_s: float, speed: Rate | None = None
+    ) -> None:
         self.clock = clock
+        self.speed = speed
+        self.lives = 0  # how often it has broken down
+        self.under_way: list[tuple[list[Member], float, float, float]] = []  # where it may break
         self.idle = servers
         self.limit = limit
         self.wait_s = wait_s
@@ -72,6 +79,9 @@ class Batching:
         now = self.clock.now
         if self.note is not None:
             self.note(now)
+        if self.speed is not None and self.speed.at(now) == 0.0:
+            self.clock.at(now, lambda _: member.wake(DOWN))
+            return
         member.joined_s = now
         self.waiting.setdefault(member.key, deque()).append(member)
         self.queued_s += member.alone_s
@@ -79,8 +89,29 @@ class Batching:
         if self.wait_s and member.key in self.waiting:
             self.clock.at(now + self.wait_s, self._ripen)
 
+    def fail(self) -> None:
+        """Break down: let all that is here fail, and begin anew when it is repaired."""
+        now = self.clock.now
+        if self.note is not None:
+            self.note(now)
+        self.lives += 1
+        lost: list[Member] = []
+        for members, seconds, begun_s, ends_s in self.under_way:
+            undone_s = seconds * (ends_s - now) / (ends_s - begun_s) if ends_s > begun_s else 0.0
+            self.busy_s -= undone_s
+            for member in members:
+                member.done(-undone_s / len(members), len(members))
+            lost += members
+        lost += [member for queue in self.waiting.values() for member in queue]
+        self.idle, self.free = len(self.free), [now] * len(self.free)
+        self.waiting, self.under_way, self.queued_s = {}, [], 0.0
+        for member in lost:
+            member.wake(DOWN)
+
     def load(self) -> tuple[float, float]:
         """Tell when a server falls free, and how long what is queued takes, were it run one by one."""
+        if self.speed is not None and self.speed.at(self.clock.now) == 0.0:
+            return float("inf"), 0.0
         return self.free[0], self.queued_s / len(self.free)
 
     def _begin(self, now: float) -> None:
@@ -125,12 +156,20 @@ class Batching:
         seconds *= max(member.factor for member in members)
         self.idle -= 1
         self.busy_s += seconds
-        heapreplace(self.free, now + seconds)
+        ends_s = now + seconds
+        if self.speed is not None:
+            ends_s = self.speed.ends(now, seconds)
+            self.under_way.append((members, seconds, now, ends_s))
+        heapreplace(self.free, ends_s)
         for member in members:
             member.done(seconds / len(members), len(members))
-        self.clock.at(now + seconds, lambda _: self._end(members))
+        life = self.lives
+        self.clock.at(ends_s, lambda _: self._end(members, life))
 
-    def _end(self, members: list[Member]) -> None:
+    def _end(self, members: list[Member], life: int) -> None:
+        if life != self.lives:  # it broke down meanwhile
+            return
+        self.under_way = [each for each in self.under_way if each[0] is not members]
         self.idle += 1
         for member in members:
             member.wake("")

@@ -44,7 +44,7 @@ class Frame:
         self.under_way = 0
         self.cause = ""
         self.ended_s = root.born_s
-        self.legs: Sequence[float] = [0.0] * 7  # of the critical path
+        self.legs: Sequence[float] = [0.0] * 8  # of the critical path, and the time of loading weights
         self.sums = [0.0] * 5  # bytes up and down, joules of device, edge and cloud
         self.correct: bool | None = True
 
@@ -64,14 +64,15 @@ class Frame:
     def take(self, outcome: Outcome, spent_s: Sequence[float]) -> Outcome | None:
         """Note that a request has ended, after these legs; return the root's row when it is due."""
         self.under_way -= 1
-        spent = (outcome.up_bytes, outcome.down_bytes, outcome.energy_j, outcome.edge_j, outcome.cloud_j)
-        self.sums = [total + each for total, each in zip(self.sums, spent, strict=True)]
+        used = (outcome.up_bytes, outcome.down_bytes, outcome.energy_j, outcome.edge_j, outcome.cloud_j)
+        self.sums = [total + each for total, each in zip(self.sums, used, strict=True)]
         if not self.cause:
             stage = outcome.request.stage
             self.ended_s, self.cause = outcome.ended_s, outcome.cause
             self.awaited[stage] -= 1
             if outcome.cause or not self.awaited[stage]:
-                self.legs = [a + b for a, b in zip(self.begun[stage], spent_s, strict=True)]
+                spent = (*spent_s, outcome.load_s)
+                self.legs = [a + b for a, b in zip(self.begun[stage], spent, strict=True)]
             if outcome.cause:
                 self.correct = None
             else:
@@ -90,9 +91,11 @@ class Frame:
             self.ended_s,
             self.cause,
             self.correct,
-            *self.legs,  # type: ignore[arg-type]  # seven of them
+            *self.legs[:7],  # type: ignore[arg-type]  # seven of them
             *self.sums,  # type: ignore[call-arg]  # five
             0,
+            None,
+            self.legs[7],
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.scenario.setup import Device
@@ -71,12 +72,26 @@ class Journey(Struct):
         if not cause or cause == HANDOVER:
             self.share, self.air_s = share, air_s
             self.go_on()
-        elif cause == SHED and self.trip.falls_back:
+        elif cause == SHED and self.trip.falls_back and self.attempts > self.facts.retries:
             self.refused = True
             self.go_on()
         else:
-            self.steps.close()
+            if self.steps is not None:
+                self.steps.close()
             self.fail(self, cause, share, air_s)
+
+    def again(self) -> "Journey":
+        """Return the same request with its accounts, about which another decision is due."""
+        now = self.clock.now
+        self.spent_s[self.leg] += now - self.mark_s
+        return replace(
+            self,
+            mark_s=now,
+            leg=DECIDE,
+            steps=None,
+            first_plan=self.first_plan or self.plan,
+            refused=False,
+        )
 
     def sent(self) -> None:
         """Book what has been sent of a message, and what that took."""
@@ -104,8 +119,8 @@ class Journey(Struct):
         seconds, request = stop.seconds * times, self.request
         deadline_s = request.born_s + request.deadline_s
 
-        def begun(load_s: float) -> None:
-            self.joules[place] += stop.marginal_w * seconds
+        def begun(load_s: float, worked_s: float) -> None:
+            self.joules[place] += stop.marginal_w * worked_s
             self.load_s += load_s
 
         label = stop.profile.variant.label

@@ -49,6 +49,13 @@ class Memory:
         """Use it no longer."""
         self.users[label] -= 1
 
+    def clear(self) -> None:
+        """Lose everything."""
+        self.free_bytes += sum(self.weight_bytes[label] for label in self.there_s)
+        self.there_s.clear()
+        self.users.clear()
+        self.loading_until_s = 0.0
+
     def _make_room(self, wanted_bytes: float) -> bool:
         """Forget what has not been used for longest, if that gives enough room."""
         unused = [label for label in self.there_s if not self.users[label]]

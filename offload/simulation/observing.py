@@ -11,6 +11,7 @@ from offload.simulation.air import Air, Shared
 from offload.simulation.batching import Batching
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
+from offload.world.rate import Rate
 
 # When a server falls free, seconds queued behind that, devices active up and down by cell, and whose
 # weights are there.
@@ -30,8 +31,11 @@ class Book:
         longest_s: float,
         servers: InOrder | Batching | Queueing,
         cells: Mapping[str, tuple[Air, Air]],
+        speed: Rate | None = None,
     ) -> None:
-        """Keep reports every `every_s` that take up to `longest_s` to arrive."""
+        """Keep reports every `every_s` that take up to `longest_s` to arrive; none at speed 0."""
+        self.speed = speed
+        self.last: Report | None = None  # before it broke down
         self.every_s = every_s
         self.longest_s = longest_s
         self.servers = servers
@@ -58,8 +62,17 @@ class Book:
         """Return the report of `index` periods after the start; None before the first."""
         if index < 0:
             return None
+        if self.speed is not None and self.speed.at(index * self.every_s) == 0.0:
+            return self.last
         state = next((page[1] for page in self.pages if page[0] >= index), None)
         return self._told(index * self.every_s, state or self._state())
+
+    def fall_silent(self, now: float) -> None:
+        """Remember the last report before a node breaks down; it sends no other until it is repaired."""
+        index = int(now / self.every_s)
+        if index * self.every_s == now:
+            index -= 1
+        self.last = self.report(index)
 
     def fresh(self, now: float) -> Report:
         """Return what is true now."""

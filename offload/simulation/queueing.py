@@ -8,14 +8,16 @@ from itertools import count
 from offload.entities import Node, Scale
 from offload.simulation.clock import Clock
 from offload.simulation.memory import Memory
-from offload.simulation.stations import LATE, SHED, Note, Wake
+from offload.simulation.stations import DOWN, LATE, SHED, Note, Wake
+from offload.world.rate import Rate
 
 
 class Job:
     """One piece of work: how long it takes, how urgent it is, and whose weights it needs.
 
     It is dropped if it would be taken up after `due_s`; its answer is wanted by `deadline_s`, dropped
-    or not. `begun(load_s)` is told when a server takes it up, and how long that waits for the weights.
+    or not. `begun(load_s, seconds)` is told when a server takes it up, how long that waits for the
+    weights, and the work; or what was not done of it when the server broke down, as a negative number.
     """
 
     __slots__ = ("begun", "deadline_s", "due_s", "label", "priority", "seconds", "wake")
@@ -27,7 +29,7 @@ class Job:
         deadline_s: float,
         priority: int,
         label: str,
-        begun: Callable[[float], object],
+        begun: Callable[[float, float], object],
         wake: Wake,
     ) -> None:
         self.seconds = seconds
@@ -56,12 +58,19 @@ class Queueing:
     the first in line waits, and all behind it. Who comes may be turned away: if `queue_limit` wait
     already, or if its deadline would pass before it is taken up, as things stand.
 
+    At a `speed` that changes work takes longer, and at speed 0 all that is there is lost, weights too.
+
     Where servers come and go, another starts when more than `up_s` of work waits for each that runs or
     starts; one that has been idle for `idle_s` stops. The one that worked last is taken first.
     """
 
-    def __init__(self, clock: Clock, node: Node, memory: Memory | None = None) -> None:
+    def __init__(
+        self, clock: Clock, node: Node, memory: Memory | None = None, speed: Rate | None = None
+    ) -> None:
         self.clock = clock
+        self.speed = speed
+        self.lives = 0  # how often it has broken down
+        self.under_way: list[tuple[Job, float, float]] = []  # from when until when, where it may break
         self.rank = RANKS[node.queue]
         self.admit = node.admit
         self.limit = float("inf") if node.queue_limit is None else node.queue_limit
@@ -91,6 +100,9 @@ class Queueing:
         now = self.clock.now
         self._note(now)
         entry = (self.rank(job), next(self.order), job)
+        if self.speed is not None and self.speed.at(now) == 0.0:
+            self.clock.at(now, lambda _: job.wake(DOWN))
+            return
         if self._turns_away(entry):
             self.clock.at(now, lambda _: job.wake(SHED))
             return
@@ -100,8 +112,30 @@ class Queueing:
         if self.scale is not None:
             self._grow(self.scale, now)
 
+    def fail(self) -> None:
+        """Break down: let all that is here fail, and begin anew when it is repaired."""
+        now = self.clock.now
+        self._note(now)
+        self.lives += 1
+        lost = [job for _, _, job in sorted(self.waiting)]
+        for job, begun_s, ends_s in self.under_way:
+            undone = (ends_s - now) / (ends_s - begun_s) if ends_s > begun_s else 0.0
+            job.begun(0.0, -undone * job.seconds)
+            self.busy_s -= undone * job.seconds
+        lost = [*(job for job, _, _ in self.under_way), *lost]
+        self._count(now)
+        self.idle = [now] * (self.scale.min if self.scale else self.servers)
+        self.busy, self.starting, self.waiting, self.under_way = [], [], [], []
+        self.queued_s = 0.0
+        if self.memory is not None:
+            self.memory.clear()
+        for job in lost:
+            job.wake(DOWN)
+
     def load(self) -> tuple[float, float]:
         """Tell when a server is free for what would come last now, and what is queued behind that."""
+        if self.speed is not None and self.speed.at(self.clock.now) == 0.0:
+            return float("inf"), 0.0
         return self._free_s(self.waiting), 0.0
 
     def resident(self) -> tuple[str, ...] | None:
@@ -155,14 +189,21 @@ class Queueing:
     def _start(self, job: Job, now: float, there_s: float) -> None:
         self.idle.pop()
         ends_s = there_s + job.seconds
+        if self.speed is not None:
+            ends_s = self.speed.ends(there_s, job.seconds)
+            self.under_way.append((job, there_s, ends_s))
         heappush(self.busy, ends_s)
         self.busy_s += job.seconds
-        job.begun(there_s - now)
-        self.clock.at(ends_s, lambda _: self._end(job))
+        job.begun(there_s - now, job.seconds)
+        life = self.lives
+        self.clock.at(ends_s, lambda _: self._end(job, life))
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: Job, life: int) -> None:
+        if life != self.lives:  # it broke down meanwhile
+            return
         now = self.clock.now
         self._note(now)
+        self.under_way = [each for each in self.under_way if each[0] is not job]
         heappop(self.busy)
         self.idle.append(now)
         if self.memory is not None:
@@ -180,9 +221,11 @@ class Queueing:
             self._count(now)
             ready_s = now + scale.start_s
             self.starting.append(ready_s)
-            self.clock.at(ready_s, lambda _: self._ready(scale))
+            self.clock.at(ready_s, partial(self._ready, scale, self.lives))
 
-    def _ready(self, scale: Scale) -> None:
+    def _ready(self, scale: Scale, life: int, _event: object) -> None:
+        if life != self.lives:
+            return
         now = self.clock.now
         self._note(now)
         self.starting.pop(0)

@@ -150,7 +150,7 @@ def _ask_all(choice: Choice, policy: Joint, questions: tuple[Question, ...]) -> 
 
 def _which(questions: Sequence[Question]) -> str:
     request = questions[0].request
-    return f"request {request.id} (task {request.task} of {request.device}, at {request.born_s:.6g} s)"
+    return f"request {request.id} (task {request.asked} of {request.device}, at {request.born_s:.6g} s)"
 
 
 def _guard(choice: Choice, when: str, call: Callable[[], T]) -> T:

@@ -10,8 +10,9 @@ from offload.simulation.clock import Clock
 from offload.simulation.memory import Memory
 from offload.simulation.observing import Book
 from offload.simulation.queueing import Queueing
-from offload.simulation.stations import InOrder
+from offload.simulation.stations import InOrder, Paced
 from offload.simulation.trips import Servers
+from offload.world.demand import Scene, View
 
 
 def airs(clock: Clock, cells: Mapping[str, Cell]) -> dict[str, tuple[Air, Air]]:
@@ -35,16 +36,26 @@ def servers(clock: Clock, setting: Setting) -> dict[str, Servers]:
 
 
 def _servers(clock: Clock, setting: Setting, node: Node) -> Servers:
+    speed = setting.speeds.get(node.name)
     if node.batch_max > 1:
-        return Batching(clock, node.servers, node.batch_max, node.batch_wait_s)
-    if node.in_order:
+        return Batching(clock, node.servers, node.batch_max, node.batch_wait_s, speed)
+    if node.in_order and speed is None:
         return InOrder(node.servers)
     memory = None
     if node.load_bps is not None:
         here = [variant for facts in setting.facts for variant in facts.profiles[node.name]]
         sizes = {variant.label: variant.weight_bytes or 0.0 for variant in here}
         memory = Memory(node.memory_bytes, node.load_bps, sizes, node.resident)
-    return Queueing(clock, node, memory)
+    return Queueing(clock, node, memory, speed)
+
+
+def wires(setting: Setting) -> dict[tuple[str, str], InOrder]:
+    """Return the queue of each direction of a wire, by its name and the node that it leaves."""
+    return {
+        (wire.name, end): Paced(speed) if (speed := setting.speeds.get(wire.name)) else InOrder()
+        for wire in setting.wires.values()
+        for end in wire.ends
+    }
 
 
 def books(
@@ -56,7 +67,17 @@ def books(
         mine = {c: pair for c, pair in airs_.items() if setting.cells[c].node == name}
         ways_there = (*setting.delays.items(), *setting.between.items())
         longest_s = max((seconds for (_, to), seconds in ways_there if to == name), default=0.0)
-        book = found[name] = Book(node.report_every_s, longest_s, stations[name], mine)
+        speed = setting.speeds.get(name)
+        book = found[name] = Book(node.report_every_s, longest_s, stations[name], mine, speed)
         for station in (stations[name], *(air for pair in mine.values() for air in pair)):
             station.note = book.note
     return found
+
+
+def scenes(setting: Setting) -> dict[View, Scene]:
+    """Return whom each view may show."""
+    views = {view for source in setting.sources for part in source.parts for view in part.views}
+    return {
+        view: Scene.of([each.place.track for each in setting.devices if each.group in view.groups])
+        for view in views
+    }

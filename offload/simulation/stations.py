@@ -8,6 +8,9 @@ from collections.abc import Callable
 from heapq import heapreplace
 from typing import Protocol
 
+from offload.world.rate import Rate
+
+DOWN = "node-down"
 LATE = "late"
 SHED = "shed"
 
@@ -48,3 +51,24 @@ class InOrder:
     def load(self) -> tuple[float, float]:
         """Tell when a server falls free, and how long what is queued behind that takes: nothing."""
         return self.free[0], 0.0
+
+
+class Paced(InOrder):
+    """The same at a speed that changes: work waits while it is 0, and goes on."""
+
+    __slots__ = ("speed",)
+
+    def __init__(self, speed: Rate, servers: int = 1) -> None:
+        super().__init__(servers)
+        self.speed = speed
+
+    def serve(self, now: float, seconds: float) -> float:
+        """Take work that arrives now and tell when it ends; never, perhaps."""
+        if self.note is not None:
+            self.note(now)
+        first = self.free[0]
+        begins = first if first > now else now
+        ends = self.speed.ends(begins, seconds) if begins < float("inf") else begins
+        heapreplace(self.free, ends)
+        self.busy_s += seconds
+        return ends

@@ -86,14 +86,18 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A plan looked up that may leave early: the exit of each test image, and the trip of each exit."""
+    """A plan looked up that is another trip for another request: by its size, or where it may leave.
+
+    `taken` tells the exit of each test image, and `trips` the trip of each exit.
+    """
 
     taken: bytes
     trips: Mapping[int, Trip]
 
-    def trip(self, number: float) -> Trip:
-        """Return the trip of a request whose Fate holds this number."""
-        return self.trips[self.taken[int(number * len(self.taken))]]
+    def trip(self, number: float, input_bytes: float) -> Trip:
+        """Return the trip of a request with so large an input, whose Fate holds this number."""
+        found = self.trips[self.taken[int(number * len(self.taken))]]
+        return found.carrying(input_bytes) if found.sized else found
 
 
 def look_up(
@@ -105,7 +109,8 @@ def look_up(
 ) -> Trip | Fork:
     """Look up everything that a plan needs. The plan must be valid."""
     if plan.confidence is None:
-        return trip(facts, plan, airs, servers, wires)
+        only = trip(facts, plan, airs, servers, wires)
+        return Fork(bytes(1), {0: only}) if only.sized else only
     branches = [branch for _, branch in exits.branches(plan)]
     trips = {b.exit: trip(facts, b, airs, servers, wires) for b in branches if b.exit is not None}
     return Fork(exits.exits_taken(plan), trips)

@@ -9,6 +9,7 @@ from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan
 from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
+from offload.scenario.breaking import stops
 from offload.scenario.setup import Device, Setting, Source
 from offload.simulation import stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
@@ -25,15 +26,16 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.observing import Observer
+from offload.simulation.observing import Book, Observer
 from offload.simulation.roaming import Roaming, send
-from offload.simulation.stations import LATE, InOrder
-from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
+from offload.simulation.stations import DOWN, LATE, SHED, InOrder
+from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
-from offload.world.demand import Scene, View
+from offload.world.rate import Rate
 
 LEFT, UNFINISHED = "left", "unfinished"
+PASSING = {DOWN, SHED, NO_ROUTE, OUT_OF_RANGE}  # causes for which a task may say to try again
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
@@ -65,7 +67,7 @@ class World:
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
         self.airs = stage.airs(self.clock, setting.cells)
-        self.wires = {(w.name, end): InOrder() for w in setting.wires.values() for end in w.ends}
+        self.wires = stage.wires(setting)
         self.servers = stage.servers(self.clock, setting)
         books = stage.books(setting, self.servers, self.airs)
         self.observer = Observer(
@@ -73,13 +75,16 @@ class World:
         )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
-        self.scenes = self._scenes()
+        self.scenes = stage.scenes(setting)
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 self._expect_leaving(device)
+        for name in setting.nodes:
+            if name in setting.speeds:
+                self._expect_faults(books[name], self.servers[name], setting.speeds[name])
         for number, source in enumerate(setting.sources):
             self._bear(number, source)
 
@@ -99,8 +104,13 @@ class World:
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
+                try:
+                    way = self.trips[question.observation.facts, plan]
+                except (KeyError, TypeError):  # new, or no plan at all
+                    way = self._look_up(question, plan)
                 journey = self.under_way[question.request.id]
-                way = self._way(question, plan, journey.fate)
+                if isinstance(way, Fork):
+                    way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
                     journey.steps = self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
@@ -133,7 +143,7 @@ class World:
             ),
             chance=chance("fate", *name),
             sizes=None if parts[0].inputs.equal else uniforms(chance("sizes", *name)),
-            chances=[chance("fate", *name, stage) for stage in stages],
+            chances=[chance("fate", *name, stage_) for stage_ in stages],
             scenes=self.scenes,
             last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
@@ -270,7 +280,7 @@ class World:
         way = self.trips.get((facts, home)) or look_up(facts, home, self.airs, self.servers, self.wires)
         self.trips[facts, home] = way
         if isinstance(way, Fork):
-            way = way.trip(journey.fate[CORRECT])
+            way = way.trip(journey.fate[CORRECT], journey.request.input_bytes)
         journey.first_plan = journey.first_plan or plan
         journey.plan, journey.trip, journey.attempts = home, way, journey.attempts + 1
         journey.leg = ON_DEVICE
@@ -293,16 +303,18 @@ class World:
                 correct = way.right[int(number * len(way.right))] == 1
         outcome = journey.outcome(ended_s, cause, correct)
         del self.under_way[journey.request.id]
-        self._tell(outcome)
-        if journey.frame is not None:
-            whole = journey.frame.take(outcome, journey.spent_s)
-            if whole is not None:
-                self._tell(whole)
-
-    def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         if self.learn is not None:
             self.learn(outcome)
+        if journey.frame is not None:
+            self._end_frame(journey.frame.take(outcome, journey.spent_s))
+
+    def _end_frame(self, outcome: Outcome | None) -> None:
+        """Write the row of a frame of several requests, if it is due."""
+        if outcome is not None:
+            self.outcomes.append(outcome)
+            if self.learn is not None:
+                self.learn(outcome)
 
     def _expect_leaving(self, device: Device) -> None:
         """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
@@ -315,6 +327,55 @@ class World:
 
         self.clock.at(max(0.0, device.leaves_s), leave)
 
+    def _expect_faults(self, book: Book, servers: Servers, speed: Rate) -> None:
+        """Whenever a node stops, let all that it has fail; what comes meanwhile fails on arrival."""
+
+        def stop(_event: object) -> None:
+            book.fall_silent(self.clock.now)
+            servers.fail()  # type: ignore[union-attr]  # what may break is simulated
+
+        for begin_s, _ in stops(speed):
+            if begin_s <= self.end_s:
+                self.clock.at(begin_s, stop)
+
+    def _try_again(self, journey: Journey) -> bool:
+        """Ask again about a request that failed, or let its device do all; tell whether that is open."""
+        facts = journey.facts
+        asks = journey.attempts <= facts.retries
+        home = not asks and journey.trip.falls_back and journey.leg != ON_DEVICE
+        if not asks and not home:
+            return False
+        again = self.under_way[journey.request.id] = journey.again()
+
+        def go_on(_event: object) -> None:
+            if self.under_way.get(again.request.id) is not again:  # its device has left
+                return
+            if asks:
+                self._ask_again(again)
+            else:
+                again.steps = self._only_home(again)
+                again.go_on()
+
+        self.clock.at(self.clock.now + facts.retry_after_s, go_on)
+        return True
+
+    def _ask_again(self, journey: Journey) -> None:
+        now, device, facts = self.clock.now, journey.device, journey.facts
+        journey.attempts += 1
+        left_s = journey.request.born_s + journey.request.deadline_s - now
+        seen = self.observer.observe(now, device, self.compute[device.name], facts, journey.fate)
+        request = with_changes(journey.request, deadline_s=left_s)
+        self.asked.append(Question(device.name, request, seen))
+
+    def _only_home(self, journey: Journey) -> Steps:
+        """The rest of a life in which the device does all by itself."""
+        drops = journey.trip.drops_late
+        due_s = journey.request.born_s + journey.request.deadline_s if drops else NEVER
+        done_s = self._at_home(journey, due_s)
+        yield done_s
+        if done_s is not None:
+            self._end(journey, "", done_s)
+
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
         if journey.request.id not in self.under_way:  # ended before, when its device left
@@ -324,6 +385,8 @@ class World:
             journey.sent()
         if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
             cause = OUT_OF_RANGE
+        if cause in PASSING and self._try_again(journey):
+            return
         self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _check_onward(self, question: Question, plan: Plan) -> None:
@@ -332,16 +395,6 @@ class World:
         reason = None if begun is None else why_not_onward(begun, plan)
         if reason is not None:
             raise self._invalid(question, plan, reason)
-
-    def _way(self, question: Question, plan: Plan, fate: Sequence[float]) -> Trip:
-        """Return what a plan asks of whom for this very request."""
-        try:
-            way = self.trips[question.observation.facts, plan]
-        except (KeyError, TypeError):  # new, or no plan at all
-            way = self._look_up(question, plan)
-        if isinstance(way, Fork):
-            way = way.trip(fate[CORRECT])
-        return way.carrying(question.request.input_bytes) if way.sized else way
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
@@ -357,15 +410,8 @@ class World:
         choices = ", ".join([v.label for v in facts.variants])
         whose = "" if question.observation.begun is None else f" of node {question.asker}"
         return InvalidPlanError(
-            f"the plan{whose} for request {request.id} (task {request.task} of {request.device}, at"
+            f"the plan{whose} for request {request.id} (task {request.asked} of {request.device}, at"
             f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
             f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
             f" {', '.join(facts.cells) or 'none'}"
         )
-
-    def _scenes(self) -> dict[View, Scene]:
-        views = {view for source in self.setting.sources for part in source.parts for view in part.views}
-        return {
-            view: Scene.of([d.place.track for d in self.setting.devices if d.group in view.groups])
-            for view in views
-        }
