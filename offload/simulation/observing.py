@@ -191,6 +191,7 @@ class Observer:
         rate_bps, down_bps = cell.up_bps, cell.down_bps
         if name in place.up.speeds:  # what it would get if it were in reach, where it is not
             rate_bps *= place.up.speeds[name].at(now) or 1.0
+        if name in place.down.speeds:  # a radio may be at its best one way and not the other
             down_bps *= place.down.speeds[name].at(now) or 1.0
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
