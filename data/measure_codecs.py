@@ -83,5 +83,5 @@ if __name__ == "__main__":
     forms = [option for form in FORMS for option in ("--variant", form)]
     app(["codecs", "fashion-cnn", *forms, *out], standalone_mode=False)
     images = ["--images", str(fetch())]
-    app(["codecs", "measure_codecs:mobilenetv2", *images, *out], standalone_mode=False)
+    app(["codecs", "measure_codecs:mobilenetv2", *images, "--timed", "30", *out], standalone_mode=False)
     (PROFILES / "codecs.csv").replace(HERE / "codecs.csv")

@@ -81,13 +81,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A link between two nodes: in-order, then a delay with an exponential jitter of this mean."""
+    """A link between two nodes: in-order, then a delay with an exponential jitter of this mean.
+
+    Packets are lost with probability `loss`; what is missing is sent again every `timeout_s`.
+    """
 
     name: str
     ends: tuple[str, str]
     rate_bps: float
     delay_s: float
     jitter_s: float
+    loss: float = 0.0
+    timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

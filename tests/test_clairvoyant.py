@@ -213,6 +213,10 @@ SCENARIOS = {
     ),
     "edge, own hop": (inline(EXPONENTIAL, shared="false", farther=False), "0 s"),
     "cloud over two jittery wires": (inline(), "0 s"),
+    "wires that lose packets": (
+        inline().replace('rate = "1 Gbit/s"', 'rate = "1 Gbit/s"\nloss = 0.02'),
+        "0 s",
+    ),
     "exponential service": (inline(EXPONENTIAL), "0 s"),
     "log-normal service": (inline(LOG_NORMAL), "0 s"),
     "batches with a wait": (inline(LOG_NORMAL, batch=BATCH), "0 s"),

@@ -91,7 +91,7 @@ def test_rows_tell_what_rests_on_shares(kept):
         assert gap_s == pytest.approx(abs(apart))
     told = json.loads(pl.read_parquet_metadata(comparing.rows_path(out, "quickest", 0))["profiles"])
     assert told["device/mobilenetv2:int8"].startswith("rescaled: coral.ai")
-    assert told["device/mobilenetv2:int8"].endswith("(total published (int8 assumed); shares ±7%)")
+    assert told["device/mobilenetv2:int8"].endswith("(total published (int8 assumed); shares ±8%)")
     edge, quickest = found.policies
     assert (edge.doubtful, edge.share_gap_s) == (0.0, None)
     assert 0 < quickest.doubtful < 1
@@ -194,7 +194,7 @@ def test_json_tells_how_figures_are_known_and_the_second_opinion(kept):
     told = json.loads(json.dumps(comparing.to_json(kept[0].as_json()), allow_nan=False))
     assert "latency rescaled for cortex-a53" in told["known"]
     assert told["rescaled"] == [
-        "cortex-a53: mobilenetv2:int8: total published (int8 assumed); shares ±7%"
+        "cortex-a53: mobilenetv2:int8: total published (int8 assumed); shares ±8%"
     ]
     second = told["second_opinion"]
     assert (second["measure"], second["differing"]) == ("useful", 1)

@@ -18,6 +18,7 @@ from offload.dnn.graph import split
 from offload.dnn.pictures import NORMAL, Pictures
 from offload.dnn.pixels import Pixels
 from offload.networks import Answers, Coded
+from offload.shipped import DATA
 
 GREY = Pixels(*NORMAL[1])
 
@@ -239,6 +240,20 @@ def test_what_is_no_table_stays_as_it_is(content: str, tmp_path: Path) -> None:
     with pytest.raises(CrossingError, match=r"codecs.csv: no table of codecs \(.*\); move it away"):
         crossing_table.merge_rows(path, [{"network": "n", "variant": "v", "cut": 0, "codec": "raw"}])
     assert path.read_bytes() == content.encode("latin-1")
+
+
+def test_the_shipped_table_says_what_the_shipped_answers_say() -> None:
+    rows = crossing_table.read(DATA / "codecs.csv")
+    assert {row["network"] for row in rows} == {"fashion-cnn", "mobilenetv2"}
+    assert {row["score_is"] for row in rows if row["network"] == "mobilenetv2"} == {"agreement"}
+    found = answers.read(DATA / "profiles" / "fashion-cnn.answers.parquet")
+    shipped = {(variant, each.codec, each.cut): each for variant in found for each in found[variant]}
+    for row in rows:
+        if row["network"] == "fashion-cnn":
+            one = shipped[row["variant"], row["codec"], row["cut"]]
+            assert one.coded
+            assert one.coded.payload_bytes == pytest.approx(float(row["bytes"]), abs=0.06)
+            assert sum(one.answers.right[-1]) / 2000 == pytest.approx(float(row["score"]))
 
 
 # The command

@@ -1,10 +1,12 @@
 """Edge nodes with policies of their own: what they are asked, and what becomes of their answers."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_changes
 
 from offload.entities import Observation, Plan, Uplink
 from offload.planning.onward import why_not_onward
@@ -194,7 +196,9 @@ def test_prices_of_going_on_agree_with_following_each_image(data):
         seen.reports, facts, begun=plan,
     )  # fmt: skip
     assume(slow.onward_s(seen, plan) is not None)  # else all images are answered by the device
-    prices = price(hand_made.request(), seen)
+    own_bytes = data.draw(st.one_of(st.just(facts.input_bytes), st.floats(0, 4 * facts.input_bytes)))
+    prices = price(hand_made.request(input_bytes=own_bytes), seen)
+    seen = with_changes(seen, facts=replace(facts, input_bytes=own_bytes))
     assert prices.plans[0] == plan
     assert len(set(prices.plans)) == len(prices.plans)
     for row, each in enumerate(prices.plans):

@@ -42,7 +42,7 @@ def serve(jobs, labels=(), memory=None, servers=1, **more):
             assert number not in ended
             ended[number] = (clock.now, cause)
 
-        def begin(load_s):
+        def begin(load_s, _seconds):
             begun[number] = (clock.now, load_s)
 
         label = labels[number] if labels else "net"
@@ -180,10 +180,10 @@ def test_backlog_is_the_wait_of_who_comes_last(jobs, servers, later_s):
 
     def probe(_):
         told.append((book.fresh(clock.now).backlog_s, book.report(int(clock.now / 0.25))))
-        join(1.0, inf, lambda _: begun.append(clock.now))
+        join(1.0, inf, lambda *_: begun.append(clock.now))
 
     for at_s, seconds, _, _, patience_s in jobs:
-        told_ = seconds, at_s + patience_s, lambda _: None
+        told_ = seconds, at_s + patience_s, lambda *_: None
         clock.at(at_s, lambda _, told_=told_: join(*told_))
     clock.at(now, probe)
     clock.run()
@@ -236,7 +236,7 @@ def test_backlog_counts_loads_to_come():
     memory = Memory(10.0, 8.0, {"a": 5.0, "b": 3.0})
     station = Queueing(clock, hand_made.node("edge", "edge"), memory)
     for label in "abab":
-        station.join(Job(1.0, inf, inf, 0, label, lambda _: None, lambda *_: None))
+        station.join(Job(1.0, inf, inf, 0, label, lambda *_: None, lambda *_: None))
     assert station.load() == (5 + 1 + 3 + 1 + 1 + 1, 0.0)
     assert Book(1.0, 1.0, station, {}).fresh(0.0).resident == ("a",)
 
@@ -279,8 +279,8 @@ def test_starting_servers_count_for_who_comes_last():
     clock = Clock()
     station = Queueing(clock, hand_made.node("edge", "edge", scale=SCALE))
     for _ in range(2):
-        station.join(Job(10.0, inf, inf, 0, "net", lambda _: None, lambda *_: None))
+        station.join(Job(10.0, inf, inf, 0, "net", lambda *_: None, lambda *_: None))
     assert station.servers == 3  # at once: the 10 s that wait are too much for two as well
-    station.join(Job(0.5, inf, inf, 0, "net", lambda _: None, lambda *_: None))
+    station.join(Job(0.5, inf, inf, 0, "net", lambda *_: None, lambda *_: None))
     # The first works until 10, the second from 0.5 until 10.5, the third from 0.5 until 1.
     assert station.load() == (1.0, 0.0)

@@ -14,6 +14,8 @@ from offload.world.wires import (
     Delivery,
     bytes_sent,
     deliver,
+    mean_delay_s,
+    of_message,
     packets_of,
     round_trip_s,
     sendings,
@@ -97,3 +99,11 @@ def test_distance() -> None:
 def test_packets_and_bytes() -> None:
     assert [packets_of(size) for size in (0, 1, 1500, 1501, 60_000)] == [1, 1, 1, 2, 40]
     assert bytes_sent(60_000, 0.25) == 80_000
+
+
+@pytest.mark.parametrize(("loss", "size"), [(0.3, 100.0), (0.01, 1e6), (0.5, 4000.0)])
+def test_the_mean_delay_is_that_of_many_messages(loss: float, size: float) -> None:
+    quantiles = np.random.default_rng(1).random(20_000)
+    delays = [of_message(float(q), loss, 0.1, size)[1] for q in quantiles]
+    half = 4 * np.std(delays) / np.sqrt(len(delays))
+    assert abs(np.mean(delays) - mean_delay_s(loss, 0.1, size)) < half

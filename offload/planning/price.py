@@ -8,11 +8,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from offload.entities import Cell, Facts, Luck, Observation, Plan, Request, Uplink
+from offload.entities import Cell, Facts, Luck, Observation, Plan, Request, Uplink, Wire
 from offload.networks import Profile
 from offload.planning import exits
 from offload.planning.columns import Columns, Flags, Floats, Way, columns, tabulate
 from offload.planning.onward import onward
+from offload.world import wires
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,8 +190,27 @@ def _over(
             elapsed = np.maximum(elapsed, luck.wire_free_s[name, here] - seen.now_s)
             jitter = exponential(luck.wire_back if back else luck.wire_out)
         elapsed = elapsed + payload * (8 / wire.rate_bps) + (wire.delay_s + jitter * wire.jitter_s)
+        if wire.loss:
+            quantile = None
+            if luck is not None:
+                quantile = luck.wire_back if back else luck.wire_out
+            elapsed = elapsed + _again_s(wire, payload, quantile)
         here = wire.ends[1] if wire.ends[0] == here else wire.ends[0]
     return elapsed
+
+
+def _again_s(wire: Wire, payload: Floats, quantile: float | None) -> Floats:
+    """What losses add: their mean, or for sure at a quantile."""
+
+    def seconds(size_bytes: float) -> float:
+        more_s = wires.bytes_sent(size_bytes, wire.loss) - size_bytes
+        if quantile is None:
+            again_s = wires.mean_delay_s(wire.loss, wire.timeout_s, size_bytes)
+        else:
+            again_s = wires.of_message(quantile, wire.loss, wire.timeout_s, size_bytes)[1]
+        return more_s * 8 / wire.rate_bps + again_s
+
+    return np.array([seconds(size_bytes) for size_bytes in payload.tolist()])
 
 
 def _queued(name: str, arrival: Floats, seen: Observation) -> Floats:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from offload.scenario.fields import Confidence, Frequency, LongTime, Range, Rate, Table, Time
+from offload.world.wires import round_trip_s
 
 RadioName = Literal[
     "nr-umi-3.5ghz", "nr-uma-3.5ghz", "nr-mmwave-28ghz", "lte-1.8ghz", "wifi-5ghz", "dsrc-5.9ghz"
@@ -65,7 +66,7 @@ class FadingTable(Table):
 
 
 CELL = ("up", "down", "range", "give_up", "shared", "handover", "radio", "bandwidth", "load", "fading")
-WIRE = ("rate", "jitter")
+WIRE = ("rate", "jitter", "distance", "loss", "timeout")
 # What a radio decides by itself, and what belongs to one.
 DECIDED, RADIO = ("up", "down", "range", "shared", "handover"), ("bandwidth", "load", "fading")
 
@@ -87,12 +88,20 @@ class Link(Table):
     fading: FadingTable | None = None
     rate: Rate | None = None
     jitter: Time | None = None
+    distance: Range | None = None
+    loss: Annotated[float, Field(ge=0, le=0.9, strict=False, allow_inf_nan=False)] | None = None
+    timeout: Time | None = None
     delay: Time = 0.0
 
     @property
     def is_cell(self) -> bool:
         """Whether devices use it."""
         return self.rate is None
+
+    @property
+    def wire_delay_s(self) -> float:
+        """The delay of a wire one way: what is given, and that of its distance."""
+        return self.delay + round_trip_s(self.distance or 0.0) / 2
 
     @property
     def roams(self) -> bool:

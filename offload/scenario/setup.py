@@ -8,6 +8,7 @@ from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
 from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.links import Link
 from offload.scenario.mobility import Trace
 from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
 from offload.scenario.tasks import Stage, Task
@@ -91,11 +92,7 @@ def setup(
     cells = places.cells(file, traces)
     centres_m = {name: nodes[cell.node].at_m for name, cell in cells.items()}
     covers = places.coverage(file, cells, centres_m, traces, streams)
-    wires = {
-        name: Wire(name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0)
-        for name, link in file.links.items()
-        if not link.is_cell
-    }
+    wires = {name: _wire(name, link) for name, link in file.links.items() if not link.is_cell}
     routes, delays_s = find_routes(nodes, wires)
     devices: list[Device] = []
     sources: list[Source] = []
@@ -129,6 +126,13 @@ def setup(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays, delays_s, covers.faults,
     )  # fmt: skip
+
+
+def _wire(name: str, link: Link) -> Wire:
+    delay_s = link.wire_delay_s
+    timeout_s = 2 * delay_s if link.timeout is None else link.timeout
+    ends = str(link.from_), link.to
+    return Wire(name, ends, link.rate or 0.0, delay_s, link.jitter or 0.0, link.loss or 0.0, timeout_s)
 
 
 def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:

@@ -64,7 +64,7 @@ class Batching:
         self.clock = clock
         self.speed = speed
         self.lives = 0  # how often it has broken down
-        self.under_way: list[tuple[list[Member], float, float, float]] = []  # where it may break
+        self.under_way: list[tuple[list[Member], float, float]] = []  # how long, since when
         self.idle = servers
         self.limit = limit
         self.wait_s = wait_s
@@ -89,15 +89,15 @@ class Batching:
         if self.wait_s and member.key in self.waiting:
             self.clock.at(now + self.wait_s, self._ripen)
 
-    def fail(self) -> None:
+    def fail(self, speed: Rate) -> None:
         """Break down: let all that is here fail, and begin anew when it is repaired."""
         now = self.clock.now
         if self.note is not None:
             self.note(now)
         self.lives += 1
         lost: list[Member] = []
-        for members, seconds, begun_s, ends_s in self.under_way:
-            undone_s = seconds * (ends_s - now) / (ends_s - begun_s) if ends_s > begun_s else 0.0
+        for members, seconds, begun_s in self.under_way:
+            undone_s = seconds - speed.amount(begun_s, now)
             self.busy_s -= undone_s
             for member in members:
                 member.done(-undone_s / len(members), len(members))
@@ -159,7 +159,7 @@ class Batching:
         ends_s = now + seconds
         if self.speed is not None:
             ends_s = self.speed.ends(now, seconds)
-            self.under_way.append((members, seconds, now, ends_s))
+            self.under_way.append((members, seconds, now))
         heapreplace(self.free, ends_s)
         for member in members:
             member.done(seconds / len(members), len(members))

@@ -189,10 +189,11 @@ class Observer:
         cell, (up, down) = self.cells[name], self.airs[name]
         place = device.place
         rate_bps, down_bps = cell.up_bps, cell.down_bps
-        if name in place.up.speeds:  # what it would get if it were in reach, where it is not
-            rate_bps *= place.up.speeds[name].at(now) or 1.0
-        if name in place.down.speeds:  # a radio may be at its best one way and not the other
-            down_bps *= place.down.speeds[name].at(now) or 1.0
+        # What it would get if it were in reach, where it is not.
+        if (speed := place.up.speeds.get(name)) is not None:
+            rate_bps *= speed.at(now) or 1.0
+        if (speed := place.down.speeds.get(name)) is not None:
+            down_bps *= speed.at(now) or 1.0
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             if self.knowledge != "reported":  # what is true now can leave oneself out

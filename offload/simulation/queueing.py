@@ -70,7 +70,7 @@ class Queueing:
         self.clock = clock
         self.speed = speed
         self.lives = 0  # how often it has broken down
-        self.under_way: list[tuple[Job, float, float]] = []  # from when until when, where it may break
+        self.under_way: list[tuple[Job, float]] = []  # since when; kept where it may break
         self.rank = RANKS[node.queue]
         self.admit = node.admit
         self.limit = float("inf") if node.queue_limit is None else node.queue_limit
@@ -112,17 +112,17 @@ class Queueing:
         if self.scale is not None:
             self._grow(self.scale, now)
 
-    def fail(self) -> None:
+    def fail(self, speed: Rate) -> None:
         """Break down: let all that is here fail, and begin anew when it is repaired."""
         now = self.clock.now
         self._note(now)
         self.lives += 1
         lost = [job for _, _, job in sorted(self.waiting)]
-        for job, begun_s, ends_s in self.under_way:
-            undone = (ends_s - now) / (ends_s - begun_s) if ends_s > begun_s else 0.0
-            job.begun(0.0, -undone * job.seconds)
-            self.busy_s -= undone * job.seconds
-        lost = [*(job for job, _, _ in self.under_way), *lost]
+        for job, begun_s in self.under_way:
+            undone_s = job.seconds - (speed.amount(begun_s, now) if begun_s < now else 0.0)
+            job.begun(0.0, -undone_s)
+            self.busy_s -= undone_s
+        lost = [*(job for job, _ in self.under_way), *lost]
         self._count(now)
         self.idle = [now] * (self.scale.min if self.scale else self.servers)
         self.busy, self.starting, self.waiting, self.under_way = [], [], [], []
@@ -191,7 +191,7 @@ class Queueing:
         ends_s = there_s + job.seconds
         if self.speed is not None:
             ends_s = self.speed.ends(there_s, job.seconds)
-            self.under_way.append((job, there_s, ends_s))
+            self.under_way.append((job, there_s))
         heappush(self.busy, ends_s)
         self.busy_s += job.seconds
         job.begun(there_s - now, job.seconds)

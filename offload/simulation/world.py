@@ -1,17 +1,15 @@
 """The life of a request: born, asked about, served leg by leg, and written down as one row."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from offload.entities import Cell, Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
 from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
-from offload.scenario.breaking import stops
-from offload.scenario.setup import Device, Setting, Source
-from offload.simulation import stage
+from offload.scenario.setup import Setting, Source
+from offload.simulation import setbacks, stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.batching import Batching
@@ -26,16 +24,15 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.observing import Book, Observer
+from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
-from offload.simulation.stations import DOWN, LATE, SHED, InOrder
-from offload.simulation.trips import Away, Fork, Servers, Stop, Trip, Ways, look_up, ways
+from offload.simulation.stations import LATE, InOrder
+from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
-from offload.world.rate import Rate
+from offload.world.wires import of_message
 
-LEFT, UNFINISHED = "left", "unfinished"
-PASSING = {DOWN, SHED, NO_ROUTE, OUT_OF_RANGE}  # causes for which a task may say to try again
+UNFINISHED = "unfinished"
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
@@ -73,7 +70,7 @@ class World:
         self.observer = Observer(
             knowledge, books, self.airs, setting.cells, self.wires, setting.delays, setting.between
         )
-        self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
+        self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self.forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.scenes = stage.scenes(setting)
         self.asked: list[Question] = []
@@ -81,10 +78,10 @@ class World:
         self.outcomes: list[Outcome] = []
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
-                self._expect_leaving(device)
+                setbacks.expect_leaving(self, device)
         for name in setting.nodes:
             if name in setting.speeds:
-                self._expect_faults(books[name], self.servers[name], setting.speeds[name])
+                setbacks.expect_faults(self, books[name], self.servers[name], setting.speeds[name])
         for number, source in enumerate(setting.sources):
             self._bear(number, source)
 
@@ -160,7 +157,7 @@ class World:
         done_s: float | None = None
         if way.device is not None:
             journey.leg = ON_DEVICE
-            done_s = self._compute(journey, way.device, DEVICE, due_s)
+            done_s = self.compute_at(journey, way.device, DEVICE, due_s)
 
         away = way.away
         if away is not None:
@@ -179,27 +176,27 @@ class World:
 
             if to_edge:
                 journey.leg = WAN
-                yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
+                yield from self.forward(to_edge, away.up_bytes, fate[WIRE_OUT])
             if away.asks:
                 away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
                 journey.leg = AT_EDGE
-                yield self._compute(journey, away.edge, EDGE, due_s)
+                yield self.compute_at(journey, away.edge, EDGE, due_s)
 
             if to_cloud and not journey.refused:
                 journey.leg = WAN
-                yield from self._forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
+                yield from self.forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
             if away.cloud is not None and not journey.refused:
                 journey.leg = IN_CLOUD
-                yield self._compute(journey, away.cloud, CLOUD, due_s)
+                yield self.compute_at(journey, away.cloud, CLOUD, due_s)
 
             if journey.refused:
-                yield from self._refused(journey, away, cell)
-                done_s = self._at_home(journey, due_s)
+                yield from setbacks.refused(self, journey, away, cell)
+                done_s = setbacks.at_home(self, journey, due_s)
             elif cell.interruption_s is None:
                 if away.back:
                     journey.leg = WAN
-                    yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
+                    yield from self.forward(away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
                 down = away.downlink, away.result_bytes, away.down_air_s
                 done_s = send(journey, *down, cell.name, NEVER)
@@ -215,9 +212,9 @@ class World:
         if done_s is None or self.learn is not None or journey.frame is not None:
             yield done_s
         if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
-            self._end(journey, "", done_s)
+            self.end(journey, "", done_s)
 
-    def _compute(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
+    def compute_at(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
         """Wait for a server and compute; tell when that ends, or None if the station will wake us."""
         now = self.clock.now
         servers = stop.servers or self.compute[journey.device.name]
@@ -256,43 +253,19 @@ class World:
         away: Away = journey.trip.away  # type: ignore[assignment]  # it is away
         if to_edge := ways(facts, self.wires, here, plan.edge):
             journey.leg = WAN
-            yield from self._forward(to_edge, away.up_bytes, journey.fate[WIRE_OUT])
+            yield from self.forward(to_edge, away.up_bytes, journey.fate[WIRE_OUT])
         return away, ways(facts, self.wires, plan.edge or here, plan.cloud)
 
-    def _refused(self, journey: Journey, away: Away, cell: Cell) -> Steps:
-        """A node has turned a request away: word of that, which has no size, goes back to the device."""
-        plan = journey.plan
-        here = (plan.edge if journey.leg == AT_EDGE else plan.cloud) or cell.node
-        if cell.interruption_s is not None:
-            yield from self.roaming.down(journey, replace(away, result_bytes=0.0), here)
-        else:
-            journey.leg = WAN
-            back = ways(journey.facts, self.wires, here, cell.node)
-            yield from self._forward(back, 0.0, journey.fate[WIRE_BACK])
-            journey.leg = DOWNLINK
-            yield send(journey, away.downlink, 0.0, 0.0, cell.name, NEVER)
-
-    def _at_home(self, journey: Journey, due_s: float) -> float | None:
-        """Let the device compute the whole network instead; tell when that ends."""
-        facts, plan = journey.facts, journey.plan
-        last = plan.variant.last
-        home = Plan(plan.variant, last, last, exit=plan.exit, confidence=plan.confidence)
-        way = self.trips.get((facts, home)) or look_up(facts, home, self.airs, self.servers, self.wires)
-        self.trips[facts, home] = way
-        if isinstance(way, Fork):
-            way = way.trip(journey.fate[CORRECT], journey.request.input_bytes)
-        journey.first_plan = journey.first_plan or plan
-        journey.plan, journey.trip, journey.attempts = home, way, journey.attempts + 1
-        journey.leg = ON_DEVICE
-        return self._compute(journey, way.device, DEVICE, due_s)  # type: ignore[arg-type]  # it has all to do
-
-    def _forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
+    def forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
         for wire, queue in on:
-            sent_s = queue.serve(self.clock.now, payload_bytes * 8 / wire.rate_bps)
-            yield sent_s + wire.delay_s + exponential(quantile) * wire.jitter_s
+            sent_bytes, again_s = payload_bytes, 0.0
+            if wire.loss:
+                sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, payload_bytes)
+            sent_s = queue.serve(self.clock.now, sent_bytes * 8 / wire.rate_bps)
+            yield sent_s + again_s + wire.delay_s + exponential(quantile) * wire.jitter_s
 
-    def _end(self, journey: Journey, cause: str, ended_s: float) -> None:
+    def end(self, journey: Journey, cause: str, ended_s: float) -> None:
         """Write the request's row."""
         way, correct = journey.trip, None
         if not cause and way.accuracy is not None:
@@ -316,66 +289,6 @@ class World:
             if self.learn is not None:
                 self.learn(outcome)
 
-    def _expect_leaving(self, device: Device) -> None:
-        """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
-
-        def leave(_event: object) -> None:
-            for air in [air for pair in self.airs.values() for air in pair]:
-                air.drop(device.name, self.clock.now, LEFT)
-            for journey in [each for each in self.under_way.values() if each.device is device]:
-                journey.wake(LEFT)
-
-        self.clock.at(max(0.0, device.leaves_s), leave)
-
-    def _expect_faults(self, book: Book, servers: Servers, speed: Rate) -> None:
-        """Whenever a node stops, let all that it has fail; what comes meanwhile fails on arrival."""
-
-        def stop(_event: object) -> None:
-            book.fall_silent(self.clock.now)
-            servers.fail()  # type: ignore[union-attr]  # what may break is simulated
-
-        for begin_s, _ in stops(speed):
-            if begin_s <= self.end_s:
-                self.clock.at(begin_s, stop)
-
-    def _try_again(self, journey: Journey) -> bool:
-        """Ask again about a request that failed, or let its device do all; tell whether that is open."""
-        facts = journey.facts
-        asks = journey.attempts <= facts.retries
-        home = not asks and journey.trip.falls_back and journey.leg != ON_DEVICE
-        if not asks and not home:
-            return False
-        again = self.under_way[journey.request.id] = journey.again()
-
-        def go_on(_event: object) -> None:
-            if self.under_way.get(again.request.id) is not again:  # its device has left
-                return
-            if asks:
-                self._ask_again(again)
-            else:
-                again.steps = self._only_home(again)
-                again.go_on()
-
-        self.clock.at(self.clock.now + facts.retry_after_s, go_on)
-        return True
-
-    def _ask_again(self, journey: Journey) -> None:
-        now, device, facts = self.clock.now, journey.device, journey.facts
-        journey.attempts += 1
-        left_s = journey.request.born_s + journey.request.deadline_s - now
-        seen = self.observer.observe(now, device, self.compute[device.name], facts, journey.fate)
-        request = with_changes(journey.request, deadline_s=left_s)
-        self.asked.append(Question(device.name, request, seen))
-
-    def _only_home(self, journey: Journey) -> Steps:
-        """The rest of a life in which the device does all by itself."""
-        drops = journey.trip.drops_late
-        due_s = journey.request.born_s + journey.request.deadline_s if drops else NEVER
-        done_s = self._at_home(journey, due_s)
-        yield done_s
-        if done_s is not None:
-            self._end(journey, "", done_s)
-
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
         if journey.request.id not in self.under_way:  # ended before, when its device left
@@ -385,9 +298,9 @@ class World:
             journey.sent()
         if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
             cause = OUT_OF_RANGE
-        if cause in PASSING and self._try_again(journey):
+        if cause in setbacks.PASSING and setbacks.try_again(self, journey):
             return
-        self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
+        self.end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
 
     def _check_onward(self, question: Question, plan: Plan) -> None:
         """Refuse a plan by which a request that has begun cannot go on."""

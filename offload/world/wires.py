@@ -67,6 +67,24 @@ def deliver(
     return Delivery(needed, arrived=True, delay_s=(needed - 1) * timeout_s)
 
 
+def of_message(quantile: float, loss: float, timeout_s: float, size_bytes: float) -> tuple[float, float]:
+    """Return the bytes sent, on average, and the delay added, at a quantile of a uniform number.
+
+    The digits after the sixth decide, since the first decide how much a wire jitters.
+    """
+    again = deliver(quantile * 1e6 % 1.0, loss, timeout_s, packets_of(size_bytes))
+    return bytes_sent(size_bytes, loss), again.delay_s
+
+
+def mean_delay_s(loss: float, timeout_s: float, size_bytes: float) -> float:
+    """Return the mean delay that losses add to a message: timeout x sum over k of P(more than k)."""
+    packets, total, more = packets_of(size_bytes), 0.0, loss
+    while more > 1e-12:
+        total += -math.expm1(packets * math.log1p(-more))
+        more *= loss
+    return timeout_s * total
+
+
 def packets_of(size_bytes: float) -> int:
     """Return how many packets of 1500 bytes a message takes; one at least."""
     return max(1, math.ceil(size_bytes / PACKET_BYTES))

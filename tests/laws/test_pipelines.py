@@ -185,6 +185,26 @@ def test_two_stages_at_the_edge_by_hand(frames):
         assert root.edge_j == pytest.approx(70 * 0.013, rel=0, abs=1e-9)
 
 
+def test_a_fusion_waits_for_the_slower_branch(frames):
+    # Behind the detection at 20 ms, 6 kB are back at 30 ms; 60 kB are on air from 21 ms, arrive at 33,
+    # and are back at 40. Fusing 6 kB takes 1 + 2 up, 5 computed, 1 + 2 back: until 51 ms.
+    crop = TWO.split("[devices.car.tasks.frame.stages.classify]")[1].replace("count = 2", "")
+    stages = DETECT
+    for name, text in (
+        ("small", crop),
+        ("large", crop.replace("6 kB", "60 kB")),
+        ("fuse", crop.replace("namer", "finder").replace('"detect"', '"small", "large"')),
+    ):
+        stages += f"[devices.car.tasks.frame.stages.{name}]{text}"
+    for root, children in families(play(frames["one"](stages), "edge")[0].outcomes):
+        ended_ms = {o.request.stage: 1e3 * (o.ended_s - root.request.born_s) for o in (*children, root)}
+        expected = {"detect": 20, "small": 30, "large": 40, "fuse": 51, None: 51}
+        assert ended_ms == pytest.approx(expected, rel=0, abs=1e-6)
+        assert legs(root) == pytest.approx(
+            {"uplink_s": 12 + 13 + 3, "edge_s": 5 + 4 + 5, "downlink_s": 9}, rel=0, abs=1e-6
+        )
+
+
 def test_each_crop_is_decided_knowing_where_those_before_went(frames):
     # Here a crop takes 20 ms, at the edge 6.7 on air, 2 of delay, 4 computed and 3 back, behind what the
     # device has still to send: the first is quicker there, the second here, then three there.
