@@ -21,8 +21,8 @@ class NoPlanError(OffloadError):
 class _Fixed:
     """Always the same plan for a task and a cell.
 
-    `variant` is the name of the form to run ("int8"); by default the most accurate one whose latency
-    without load meets the deadline, else the quickest. With `confidence` a network that has exits leaves
+    `variant` is the form to run ("int8", or "resnet18:int8" of one network); by default the most accurate
+    one whose latency without load meets the deadline, else the quickest. With `confidence` a network that has exits leaves
     at the first that is as sure; others are not run.
     """
 
@@ -43,7 +43,11 @@ class _Fixed:
             return self.chosen.setdefault((facts, cell), self._choose(facts, cell))
 
     def _choose(self, facts: Facts, cell: str | None) -> Plan:
-        wanted = [plan for plan in self._plans(facts, cell) if self.variant in (None, plan.variant.name)]
+        wanted = [
+            plan
+            for plan in self._plans(facts, cell)
+            if self.variant in (None, plan.variant.name, plan.variant.label)
+        ]
         reasons = [why_invalid(facts, plan) for plan in wanted]
         plans = [plan for plan, why in zip(wanted, reasons, strict=True) if why is None]
         if not plans:
