@@ -140,7 +140,7 @@ def _of_input(table: Columns, facts: Facts, serving: str, input_bytes: float) ->
     for way in table.ways:
         if way.edge is None and way.cloud is not None:
             mid_bytes[way.rows] = up_bytes[way.rows]
-    j_per_byte = 8 * facts.radio_w / facts.cells[serving].up_bps
+    j_per_byte = facts.radio.up_j(1.0, 8 / facts.cells[serving].up_bps) if facts.radio else 0.0
     energy_j = table.energy_j + (up_bytes - table.up_bytes) * j_per_byte
     return replace(table, up_bytes=up_bytes, mid_bytes=mid_bytes, energy_j=energy_j)
 

@@ -8,11 +8,13 @@ from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
 from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.energy import slowed, slower
 from offload.scenario.mobility import Trace
 from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
 from offload.scenario.tasks import Stage, Task
 from offload.streams import Streams
 from offload.units import Quantity
+from offload.world.battery import Supply
 from offload.world.births import Births
 from offload.world.mobility import Track
 from offload.world.reach import Place
@@ -56,6 +58,7 @@ class Setting:
     """All that a world is made of.
 
     `delays` are seconds from a node to a device over a cell, `between` those from node to node.
+    `supplies` are the batteries of groups that have one.
     """
 
     duration_s: float
@@ -68,6 +71,7 @@ class Setting:
     nodes: Mapping[str, Node]
     delays: Mapping[tuple[str, str], float]
     between: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    supplies: Mapping[str, Supply] = field(default_factory=dict)
 
 
 def setup(
@@ -89,7 +93,10 @@ def setup(
     centres_m = {name: nodes[cell.node].at_m for name, cell in cells.items()}
     covers = places.coverage(file, cells, centres_m, traces, streams)
     wires = {
-        name: Wire(name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0)
+        name: Wire(
+            name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0,
+            link.price_per_byte,
+        )  # fmt: skip
         for name, link in file.links.items()
         if not link.is_cell
     }
@@ -125,6 +132,7 @@ def setup(
     return Setting(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays, delays_s,
+        {group: table.battery.supply for group, table in file.devices.items() if table.battery},
     )  # fmt: skip
 
 
@@ -147,6 +155,7 @@ def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
         queue_limit=table.queue_limit,
         scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
         decides_s=Quantity("time").parse(table.policy.get("overhead", "0 s")) if table.policy else None,
+        price_per_s=table.price_per_hour / 3600,
     )
 
 
@@ -247,14 +256,16 @@ def _facts(
         place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}
         for place, hardware in places.items()
     }
+    if table.frequency < 1.0:
+        profiles["device"] = {v: slowed(p, table.frequency) for v, p in profiles["device"].items()}
     results = {
         v: float(v.cuts[-1].payload_bytes) if asked.result is None else asked.result for v in variants
     }
     return Facts(
         group=group,
         task=name,
-        hardware=catalogue.hardware(table.hardware),
-        radio_w=table.radio_power,
+        hardware=slower(catalogue.hardware(table.hardware), table.frequency),
+        radio=table.radio_power,
         deadline_s=task.deadline,
         input_bytes=inputs.mean_bytes,
         result_bytes=results,
@@ -273,6 +284,7 @@ def _facts(
         most_input_bytes=None if inputs.equal else inputs.most_bytes,
         priority=task.priority,
         fallback=task.fallback,
+        capacity_j=table.battery.capacity if table.battery else None,
     )
 
 

@@ -14,6 +14,7 @@ from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
+from offload.simulation.meters import NO_POWER, Meter
 from offload.simulation.observing import Observer
 from offload.simulation.stations import InOrder
 from offload.world.demand import Scene, View
@@ -51,6 +52,7 @@ class Arrivals(Struct):
     last_s: float
     next_id: int
     id_step: int
+    meter: Meter | None = None
     ahead: "array[float]" = field(default_factory=lambda: array("d"))
     fates: "array[float]" = field(default_factory=lambda: array("d"))
 
@@ -137,10 +139,14 @@ class Arrivals(Struct):
     def ask(
         self, request: Request, facts: Facts, fate: Sequence[float], frame: Frame | None = None
     ) -> None:
-        """Look around and ask about a request."""
-        now, device = request.born_s, self.device
-        self.under_way[request.id] = Journey(
-            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3, frame
+        """Look around and ask about a request; there is nobody to ask while the power is off."""
+        now, device, meter = request.born_s, self.device, self.meter
+        self.under_way[request.id] = journey = Journey(
+            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3, frame, meter
         )
-        seen = self.observer.observe(now, device, self.compute, facts, fate)
+        if meter is not None and meter.off:
+            self.fail(journey, NO_POWER, 0.0, 0.0)
+            return
+        battery_j = None if meter is None else meter.charge_j()
+        seen = self.observer.observe(now, device, self.compute, facts, fate, battery_j)
         self.asked.append(Question(device.name, request, seen))

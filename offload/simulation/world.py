@@ -26,6 +26,7 @@ from offload.simulation.journey import (
     Steps,
 )
 from offload.simulation.observing import Observer
+from offload.simulation.meters import NO_POWER
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
@@ -77,6 +78,9 @@ class World:
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
+        self.meters = stage.meters(
+            self.clock, setting, self.compute, lambda device: self._cut_off(device, NO_POWER), self._is_over
+        )
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 self._expect_leaving(device)
@@ -138,6 +142,7 @@ class World:
             last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
             id_step=len(self.setting.sources),
+            meter=self.meters.get(device.name),
         ).expect()
 
     def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912, PLR0915 - one life, one page
@@ -169,7 +174,7 @@ class World:
 
             if to_edge:
                 journey.leg = WAN
-                yield from self._forward(to_edge, away.up_bytes, fate[WIRE_OUT])
+                yield from self._forward(journey, to_edge, away.up_bytes, fate[WIRE_OUT])
             if away.asks:
                 away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
@@ -178,7 +183,7 @@ class World:
 
             if to_cloud and not journey.refused:
                 journey.leg = WAN
-                yield from self._forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
+                yield from self._forward(journey, to_cloud, away.mid_bytes, fate[WIRE_OUT])
             if away.cloud is not None and not journey.refused:
                 journey.leg = IN_CLOUD
                 yield self._compute(journey, away.cloud, CLOUD, due_s)
@@ -189,20 +194,21 @@ class World:
             elif cell.interruption_s is None:
                 if away.back:
                     journey.leg = WAN
-                    yield from self._forward(away.back, away.result_bytes, fate[WIRE_BACK])
+                    yield from self._forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
                 down = away.downlink, away.result_bytes, away.down_air_s
                 done_s = send(journey, *down, cell.name, NEVER)
-                if done_s is None:
-                    yield None
+                if done_s is None or journey.meter is not None:
+                    yield done_s
                     done_s = self.clock.now
                 journey.sent()
             else:
                 yield from self.roaming.down(journey, away)
                 done_s = self.clock.now
 
-        # Only a policy that learns and a frame that goes on wait for the answer: else it needs no event.
-        if done_s is None or self.learn is not None or journey.frame is not None:
+        # Only a policy that learns, a frame that goes on, and a device that may lose its power wait for
+        # the answer: else it needs no event.
+        if done_s is None or self.learn or journey.frame or journey.meter:
             yield done_s
         if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
             self._end(journey, "", done_s)
@@ -226,7 +232,12 @@ class World:
             return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
-        return servers.serve(now, seconds)
+        if stop.price_per_s:
+            journey.money += stop.price_per_s * seconds
+        ends_s = servers.serve(now, seconds)
+        if journey.meter is not None and place == DEVICE:
+            journey.meter.computes(ends_s, journey.joules)
+        return ends_s
 
     def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways]]:
         """Let the edge node to which a request has come decide where it goes on, and bring it there.
@@ -246,7 +257,7 @@ class World:
         away: Away = journey.trip.away  # type: ignore[assignment]  # it is away
         if to_edge := ways(facts, self.wires, here, plan.edge):
             journey.leg = WAN
-            yield from self._forward(to_edge, away.up_bytes, journey.fate[WIRE_OUT])
+            yield from self._forward(journey, to_edge, away.up_bytes, journey.fate[WIRE_OUT])
         return away, ways(facts, self.wires, plan.edge or here, plan.cloud)
 
     def _refused(self, journey: Journey, away: Away, cell: Cell) -> Steps:
@@ -258,9 +269,10 @@ class World:
         else:
             journey.leg = WAN
             back = ways(journey.facts, self.wires, here, cell.node)
-            yield from self._forward(back, 0.0, journey.fate[WIRE_BACK])
+            yield from self._forward(journey, back, 0.0, journey.fate[WIRE_BACK])
             journey.leg = DOWNLINK
             yield send(journey, away.downlink, 0.0, 0.0, cell.name, NEVER)
+            journey.sent()
 
     def _at_home(self, journey: Journey, due_s: float) -> float | None:
         """Let the device compute the whole network instead; tell when that ends."""
@@ -276,9 +288,10 @@ class World:
         journey.leg = ON_DEVICE
         return self._compute(journey, way.device, DEVICE, due_s)  # type: ignore[arg-type]  # it has all to do
 
-    def _forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
+    def _forward(self, journey: Journey, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
         for wire, queue in on:
+            journey.money += wire.price_per_byte * payload_bytes
             sent_s = queue.serve(self.clock.now, payload_bytes * 8 / wire.rate_bps)
             yield sent_s + wire.delay_s + exponential(quantile) * wire.jitter_s
 
@@ -305,26 +318,41 @@ class World:
             self.learn(outcome)
 
     def _expect_leaving(self, device: Device) -> None:
-        """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
+        """When a device leaves, end what it has under way."""
 
         def leave(_event: object) -> None:
-            for air in [air for pair in self.airs.values() for air in pair]:
-                air.drop(device.name, self.clock.now, LEFT)
-            for journey in [each for each in self.under_way.values() if each.device is device]:
-                journey.wake(LEFT)
+            if device.name in self.meters:
+                self.meters[device.name].stop(self.clock.now)
+            self._cut_off(device, LEFT)
 
         self.clock.at(max(0.0, device.leaves_s), leave)
+
+    def _cut_off(self, device: Device, cause: str) -> None:
+        """End what a device has under way; what it asked of others goes on unheard."""
+        for air in [air for pair in self.airs.values() for air in pair]:
+            air.drop(device.name, self.clock.now, cause)
+        for journey in [each for each in self.under_way.values() if each.device is device]:
+            journey.wake(cause)
+
+    def _is_over(self) -> bool:
+        """Whether nothing is under way, nor will be."""
+        return self.clock.now >= self.setting.duration_s and not self.under_way
 
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
         if journey.request.id not in self.under_way:  # ended before, when its device left
             return
+        at_s = self.end_s if cause == UNFINISHED else self.clock.now
+        if journey.meter is not None:
+            if cause == UNFINISHED:
+                journey.meter.stop(at_s)
+            journey.meter.ended(journey.request.id, at_s)
         if air_s > 0.0:
             journey.share, journey.air_s = share, air_s
             journey.sent()
         if cause == NO_ROUTE and journey.up_bytes > 0.0:  # it had one when it began
             cause = OUT_OF_RANGE
-        self._end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
+        self._end(journey, cause, at_s)
 
     def _check_onward(self, question: Question, plan: Plan) -> None:
         """Refuse a plan by which a request that has begun cannot go on."""
