@@ -12,6 +12,7 @@ from offload.entities import Cell, Facts, Luck, Observation, Plan, Request, Upli
 from offload.networks import Profile
 from offload.planning import exits
 from offload.planning.columns import Columns, Flags, Floats, Way, columns, tabulate
+from offload.planning.money import has_prices, money
 from offload.planning.onward import onward
 
 
@@ -21,12 +22,13 @@ class Prices:
 
     `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;
     `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all. Of a plan that
-    may leave early they are means over the test images.
+    may leave early they are means over the test images. `money` is None where nothing has a price.
     """
 
     table: Columns
     latency_s: Floats
     energy_j: Floats
+    money: Floats | None = None
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -79,7 +81,8 @@ def price_at(
     ready_s = max(facts.overhead_s, seen.backlog_s)
     latency_s = np.where(table.on_device, ready_s + device_s, facts.overhead_s)
     if serving is None:
-        return _mixed(table, latency_s, energy_j, seen.luck)
+        free = np.zeros(len(table.rows)) if has_prices(facts) else None
+        return _mixed(table, latency_s, energy_j, free, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
     up_s = table.up_bytes * (8 / uplink.rate_bps)
@@ -90,13 +93,14 @@ def price_at(
         rows = way.rows
         sent_s = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
         latency_s[rows] = _served(table, way, cell.node, sent_s, edge_s[rows], cloud_s[rows], seen, cell)
-    return _mixed(table, latency_s, energy_j, seen.luck)
+    costs = money(table, facts, cell, edge_s, cloud_s) if has_prices(facts) else None
+    return _mixed(table, latency_s, energy_j, costs, seen.luck)
 
 
 def _price_onward(seen: Observation, begun: Plan) -> Prices:
     """Follow the rest of each plan from the edge node at which a request is.
 
-    `energy_j` is that of the whole plan: what the device has spent already is the same for all.
+    Energy and money are those of the whole plan: what has been spent already is the same for all.
     """
     facts, here = seen.facts, begun.edge or ""
     table, cell = onward(facts, begun), facts.cells[seen.serving or ""]
@@ -106,7 +110,10 @@ def _price_onward(seen: Observation, begun: Plan) -> Prices:
             rows = way.rows
             edge_s, cloud_s = table.edge_s[rows], table.cloud_s[rows]
             latency_s[rows] = _served(table, way, here, latency_s[rows], edge_s, cloud_s, seen, cell)
-    return _mixed(table, latency_s, table.energy_j, seen.luck)
+    costs = None
+    if has_prices(facts):
+        costs = money(table, facts, cell, table.edge_s, table.cloud_s, here)
+    return _mixed(table, latency_s, table.energy_j, costs, seen.luck)
 
 
 def _served(
@@ -145,11 +152,13 @@ def _of_input(table: Columns, facts: Facts, serving: str, input_bytes: float) ->
     return replace(table, up_bytes=up_bytes, mid_bytes=mid_bytes, energy_j=energy_j)
 
 
-def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:
+def _mixed(
+    table: Columns, latency_s: Floats, energy_j: Floats, costs: Floats | None, luck: Luck | None
+) -> Prices:
     """Put the rows of each plan together: by how often its exits are taken, or for sure if one knows."""
     mixture = table.mixture
     if mixture is None:
-        return Prices(table, latency_s, energy_j)
+        return Prices(table, latency_s, energy_j, costs)
     weights = mixture.weights
     if luck is not None:
         taken = [exits.exit_taken(plan, luck.answer) for plan in table.plans]
@@ -159,7 +168,9 @@ def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | Non
     def together(column: Floats) -> Floats:
         return np.bincount(mixture.plan_of, weights * column).astype(np.float64)
 
-    return Prices(table, together(latency_s), together(energy_j))
+    return Prices(
+        table, together(latency_s), together(energy_j), None if costs is None else together(costs)
+    )
 
 
 def unloaded(facts: Facts, serving: str | None, plans: Sequence[Plan] = ()) -> Prices:

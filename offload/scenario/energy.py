@@ -93,7 +93,9 @@ class BatteryTable(Table):
     @property
     def supply(self) -> Supply:
         """What the world needs of it."""
-        rate_w = self.harvest.rate_w if isinstance(self.harvest, SunTable) else Rate.constant(self.harvest)
+        rate_w = (
+            self.harvest.rate_w if isinstance(self.harvest, SunTable) else Rate.constant(self.harvest)
+        )
         battery = Battery(self.capacity, rate_w)
         return Supply(battery, self.start * self.capacity, self.low * self.capacity)
 

@@ -122,8 +122,8 @@ class InlineModel(Table):
 class DeviceGroup(Table):
     """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given.
 
-    `radio_power` is what sending and receiving draw, or the name of a radio that was measured. Processors
-    may run at a share of their full `frequency`.
+    `radio_power` is what sending and receiving draw, or the name of a radio that was measured. A
+    processor may run at a share of its full `frequency`.
     """
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None

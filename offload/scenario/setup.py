@@ -94,9 +94,13 @@ def setup(
     covers = places.coverage(file, cells, centres_m, traces, streams)
     wires = {
         name: Wire(
-            name, (str(link.from_), link.to), link.rate or 0.0, link.delay, link.jitter or 0.0,
+            name,
+            (str(link.from_), link.to),
+            link.rate or 0.0,
+            link.delay,
+            link.jitter or 0.0,
             link.price_per_byte,
-        )  # fmt: skip
+        )
         for name, link in file.links.items()
         if not link.is_cell
     }

@@ -12,8 +12,8 @@ from offload.simulation.meters import Meter, Powered
 from offload.simulation.observing import Book
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
-from offload.simulation.stations import InOrder
 from offload.simulation.trips import Servers
+from offload.world.demand import Scene, View
 
 
 def airs(clock: Clock, cells: Mapping[str, Cell]) -> dict[str, tuple[Air, Air]]:
@@ -86,3 +86,12 @@ def meters(
         elif mine.radio is not None and mine.radio.lingers:
             found[device.name] = Meter(clock, mine.radio)
     return found
+
+
+def scenes(setting: Setting) -> dict[View, Scene]:
+    """Return whom each view may show."""
+    views = {view for source in setting.sources for part in source.parts for view in part.views}
+    return {
+        view: Scene.of([each.place.track for each in setting.devices if each.group in view.groups])
+        for view in views
+    }

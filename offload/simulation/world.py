@@ -25,14 +25,13 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
-from offload.simulation.observing import Observer
 from offload.simulation.meters import NO_POWER
+from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
-from offload.world.demand import Scene, View
 
 LEFT, UNFINISHED = "left", "unfinished"
 NEVER = float("inf")
@@ -74,12 +73,16 @@ class World:
         )
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self._forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
-        self.scenes = self._scenes()
+        self.scenes = stage.scenes(setting)
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
         self.meters = stage.meters(
-            self.clock, setting, self.compute, lambda device: self._cut_off(device, NO_POWER), self._is_over
+            self.clock,
+            setting,
+            self.compute,
+            lambda device: self._cut_off(device, NO_POWER),
+            self._is_over,
         )
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
@@ -390,10 +393,3 @@ class World:
             f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
             f" {', '.join(facts.cells) or 'none'}"
         )
-
-    def _scenes(self) -> dict[View, Scene]:
-        views = {view for source in self.setting.sources for part in source.parts for view in part.views}
-        return {
-            view: Scene.of([d.place.track for d in self.setting.devices if d.group in view.groups])
-            for view in views
-        }
