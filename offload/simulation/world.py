@@ -324,7 +324,7 @@ class World:
         """When a device leaves, end what it has under way."""
 
         def leave(_event: object) -> None:
-            if device.name in self.meters:
+            if device.name in self.meters and not self._is_over():
                 self.meters[device.name].stop(self.clock.now)
             self._cut_off(device, LEFT)
 

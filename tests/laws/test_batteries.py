@@ -192,3 +192,72 @@ def test_a_battery_that_lasts_changes_nothing(load_text):
             assert one.ended_s == other.ended_s
             assert (one.cause, one.plan.device_cut) == (other.cause, other.plan.device_cut)
             assert one.energy_j == other.energy_j
+
+
+# Walkers pass from cell to cell and leave; frames need several networks, nodes decide and turn away.
+WALKERS = """
+[models.work.variants.only]
+layers = [{ name = "half", output = "40 kB" }, { name = "rest", output = "1 kB" }]
+costs.core = { known = "assumed", source = "a law", seconds = ["30 ms", "60 ms"] }
+[devices.walker]
+hardware = "core"
+radio_power = "lte"
+battery = { capacity = "16 J", start = 0.5, low = 0.3, harvest = "1.5 W" }
+mobility = { trace = "walk.csv" }
+[devices.walker.tasks.frames]
+every = "900 ms"
+deadline = "800 ms"
+[devices.walker.tasks.frames.stages.find]
+models = ["work"]
+input = "60 kB"
+[devices.walker.tasks.frames.stages.name]
+models = ["work"]
+after = ["find"]
+count = { mean = 1.5, max = 4 }
+input = "20 kB"
+[devices.walker.tasks.single]
+models = ["work"]
+arrivals = "poisson"
+every = "600 ms"
+deadline = "500 ms"
+input = "60 kB"
+fallback = "device"
+[nodes.a]
+kind = "edge"
+hardware = "core"
+queue_limit = 0
+policy = { name = "random" }
+[nodes.b]
+kind = "edge"
+hardware = "core"
+at = ["100 m", "0 m"]
+[links]
+cell-a = { from = "*", to = "a", up = "9 Mbit/s", down = "9 Mbit/s", range = "70 m", handover = "80 ms" }
+cell-b = { from = "*", to = "b", up = "9 Mbit/s", down = "9 Mbit/s", range = "70 m", handover = "80 ms" }
+between = { from = "a", to = "b", rate = "100 Mbit/s", delay = "3 ms" }
+"""
+
+
+@pytest.mark.parametrize("name", ["local", "edge", "quickest", "random"])
+def test_frames_handovers_and_those_who_leave(load_text, tmp_path, name):
+    ways = [f"{4 * n + t},w{n},{10 * t - 60},0" for n in range(4) for t in range(25)]
+    (tmp_path / "walk.csv").write_text("\n".join(["time,id,x,y", *ways]) + "\n")
+    law = load_text(WALKERS, 30)
+    done = run(law, choose({"name": name}), 3, 0)
+    causes = {row.cause for row in done.outcomes}
+    assert causes >= {"", "no-power"}
+    roots = [row for row in done.outcomes if row.request.parent is None]
+    born = sorted((o.request.born_s, o.request.device, o.request.task) for o in roots)
+    assert born == expected_births(World(law.setting(0.0), Streams(3, 0)))
+    for root in roots:
+        parts = [row for row in done.outcomes if row.request.parent == root.request.id]
+        if parts:
+            assert root.energy_j == pytest.approx(fsum(row.energy_j for row in parts))
+            assert (root.cause == "") == (not any(row.cause for row in parts))
+    assert sum(account.off_s for account in done.devices) > 1
+    for account in done.devices:
+        mine = [row for row in roots if row.request.device == account.device]
+        assert account.marginal_j == pytest.approx(fsum(row.energy_j for row in mine))
+        left_j = 8 + account.harvest_j - account.spilled_j - (account.drawn_j - account.short_j)
+        assert account.battery_j == pytest.approx(left_j, abs=1e-9)
+        assert account.harvest_j == pytest.approx(1.5 * account.seconds)
