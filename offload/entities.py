@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from offload.energy import Radio
 from offload.networks import Figure, Known, Profile, Variant
 
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
@@ -77,6 +78,7 @@ class Cell:
     give_up_s: float
     shared: bool
     interruption_s: float | None = None
+    price_per_byte: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Wire:
     jitter_s: float
     loss: float = 0.0
     timeout_s: float = 0.0
+    price_per_byte: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Node:
     Where weights are loaded, at `load_bps`, no more than `memory_bytes` of them are there at once;
     `resident` from the start. Where servers come and go, `servers` run at first. An edge node may have a
     policy of its own that decides where an arriving request goes on, and takes `decides_s` for it.
+    Computing costs `price_per_s` of money.
     """
 
     name: str
@@ -134,6 +138,7 @@ class Node:
     queue_limit: int | None = None
     scale: Scale | None = None
     decides_s: float | None = None
+    price_per_s: float = 0.0
 
     @property
     def in_order(self) -> bool:
@@ -153,13 +158,14 @@ class Facts:
 
     `input_bytes` is the mean where inputs are of several sizes, and `most_input_bytes` more than any of
     them then has; a request tells its own. Of a frame that needs several networks each `stage` has
-    facts of its own, whose `deadline_s` is the whole frame's.
+    facts of its own, whose `deadline_s` is the whole frame's. Without a `radio`, sending costs no
+    energy; without a battery, `capacity_j` is None.
     """
 
     group: str
     task: str
     hardware: Hardware
-    radio_w: float
+    radio: Radio | None
     deadline_s: float
     input_bytes: float
     result_bytes: Mapping[Variant, float]
@@ -180,6 +186,7 @@ class Facts:
     retry_after_s: float = 0.0
     stage: str | None = None
     most_input_bytes: float | None = None
+    capacity_j: float | None = None
 
     @property
     def asked(self) -> str:
@@ -310,7 +317,8 @@ class Observation(Struct, frozen=True, gc=False):
     """What a device knows when it must decide.
 
     Or what an edge node knows of a request that has begun and come to it by a plan: its own true state,
-    the last reports of the others, and by which cell the result returns.
+    the last reports of the others, and by which cell the result returns. `battery_j` is what is left in
+    the device's own battery, where it has one.
     """
 
     now_s: float
@@ -339,10 +347,11 @@ class Outcome(Struct, frozen=True, gc=False):
     `cause` is empty for a finished request; `correct` is None where nobody can say. `energy_j` is the
     device's marginal energy, `edge_j` and `cloud_j` that of the servers. `exit` is the one that was
     taken, None where the network has but one, or nobody was answered. Of the time at edge and cloud,
-    `load_s` was spent waiting for weights to be loaded.
+    `load_s` was spent waiting for weights to be loaded. `money` is the price of its seconds of
+    computing elsewhere and of the bytes that it sent.
 
     A frame that needs several networks has no plan: its stages, which have rows of their own, do. Its
-    legs are theirs along the critical path, its bytes and joules the sums of all of theirs.
+    legs are theirs along the critical path, its bytes, joules and money the sums of all of theirs.
     """
 
     request: Request
@@ -367,3 +376,4 @@ class Outcome(Struct, frozen=True, gc=False):
     batch: int
     exit: int | None = None
     load_s: float = 0.0
+    money: float = 0.0

@@ -14,6 +14,7 @@ UNITS: dict[str, dict[str, float]] = {
     "length": {"m": 1.0, "km": 1e3},
     "speed": {"m/s": 1.0, "km/h": 1 / 3.6},
     "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
+    "energy": {"J": 1.0, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6},
     "frequency": {"1/s": 1.0, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6},
 }
 
@@ -35,7 +36,8 @@ class Quantity:
             raise ValueError(msg)  # noqa: TRY004 - pydantic expects it
         match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) < 64 else None
         if match is None:
-            msg = f"not a {self.dimension}; write a number and a unit, like {example}"
+            article = "an" if self.dimension[0] in "aeiou" else "a"
+            msg = f"not {article} {self.dimension}; write a number and a unit, like {example}"
             raise ValueError(msg)
         number, unit = match.groups()
         if unit not in units:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from offload.dnn import answers as answer_files
+from offload.energy import Radio
 from offload.entities import Cell, Facts, Hardware, Node, Observation, Report, Request, Uplink, Wire
 from offload.networks import Answers, Coded, Cut, Figure, Layer, Profile, Variant
 from offload.scenario.setup import find_routes
@@ -87,9 +88,9 @@ def facts(
     by_wire = {each.name: each for each in wires}
     places = ("device", *by_name)
     usual = {
-        "group": "car", "task": "look", "hardware": hardware(), "radio_w": 2.0, "deadline_s": 0.1,
-        "input_bytes": 1000.0, "result_bytes": dict.fromkeys(costs, 10.0), "private": False,
-        "late": "drop", "overhead_s": 0.0,
+        "group": "car", "task": "look", "hardware": hardware(), "radio": Radio.constant(2.0, "a test"),
+        "deadline_s": 0.1, "input_bytes": 1000.0, "result_bytes": dict.fromkeys(costs, 10.0),
+        "private": False, "late": "drop", "overhead_s": 0.0,
     }  # fmt: skip
     return Facts(
         **(usual | more),

@@ -145,7 +145,12 @@ class Slow:
         cell = facts.cells[plan.uplinks[0]]
         up_s = 8 * self.bytes_at(plan.device_cut) / cell.up_bps
         down_s = 8 * facts.result_bytes[plan.variant] / cell.down_bps
-        return device_j + facts.radio_w * (up_s + down_s)
+        radio = facts.radio
+        if radio is None:
+            return device_j
+        up_w = radio.up.base_w - radio.phone_w + radio.up.j_per_bit * cell.up_bps
+        down_w = radio.down.base_w - radio.phone_w + radio.down.j_per_bit * cell.down_bps
+        return device_j + up_w * up_s + down_w * down_s
 
 
 def prices(seen: Observation, plan: Plan) -> tuple[float, float]:

@@ -152,7 +152,8 @@ class Predicting:
             chosen = next(self.turns) % len(prices.plans)
         else:
             chosen = prices.plans.index(Clairvoyant().decide(request, seen))
-        self.predicted[request.id] = (prices.latency_s[chosen], prices.energy_j[chosen])
+        money = 0.0 if prices.money is None else prices.money[chosen]
+        self.predicted[request.id] = (prices.latency_s[chosen], prices.energy_j[chosen], money)
         self.plans.add(prices.plans[chosen])
         return prices.plans[chosen]
 
@@ -203,6 +204,19 @@ SURE = "confidences = [0.6, 0.95]"
 CODED = 'codecs = ["uint8", "uint8+zip"]'
 
 
+def priced(tables):
+    """Give everything a price of its own."""
+    for number, kind in enumerate(("edge", "cloud")):
+        key = f'kind = "{kind}"'
+        tables = tables.replace(key, f"{key}\nprice_per_hour = {number + 1}.5")
+    for number, link in enumerate(("cell", "ring", "backhaul")):
+        tables = tables.replace(f"[links.{link}]", f"[links.{link}]\nprice_per_GB = {number + 1}")
+    return tables
+
+
+LINES = ('radio_power = "1.2 W"', 'radio_power = "wifi"')
+SLOWER = ('hardware = "core"\nradio', 'hardware = "core"\nfrequency = 0.6\nradio')
+
 SCENARIOS = {
     "local only": (inline(EXPONENTIAL, edge=False, farther=False), "0 s"),
     "edge": (inline(farther=False), "0 s"),
@@ -217,6 +231,12 @@ SCENARIOS = {
         inline().replace('rate = "1 Gbit/s"', 'rate = "1 Gbit/s"\nloss = 0.02'),
         "0 s",
     ),
+    "a radio with lines": (inline(EXPONENTIAL).replace(*LINES), "0 s"),
+    "own hop, a radio with lines": (inline(shared="false").replace(*LINES), "0 s"),
+    "lines and inputs of many sizes": (inline().replace(*LINES).replace(INPUT, DRAWN), "0 s"),
+    "a slower clock": (inline(EXPONENTIAL).replace(*SLOWER), "0 s"),
+    "prices": (priced(inline(EXPONENTIAL)), "0 s"),
+    "prices, batches, inputs of many sizes": (priced(inline(batch=BATCH)).replace(INPUT, DRAWN), "0 s"),
     "exponential service": (inline(EXPONENTIAL), "0 s"),
     "log-normal service": (inline(LOG_NORMAL), "0 s"),
     "batches with a wait": (inline(LOG_NORMAL, batch=BATCH), "0 s"),
@@ -226,6 +246,7 @@ SCENARIOS = {
     "measured, batches": (measured(farther=True, batch=BATCH), "0 s"),
     "exits": (pictures(SURE), "0 s"),
     "codecs": (pictures(CODED, "plain"), "0 s"),
+    "exits and codecs, prices": (priced(pictures(f"{SURE}\n{CODED}", farther=False)), "1 ms"),
     "exits and codecs": (pictures(f"{SURE}\n{CODED}", farther=False), "1 ms"),
     "exits and codecs, batches": (pictures(f"{SURE}\n{CODED}", batch=BATCH, farther=False), "0 s"),
     "exits, private": (pictures(f"{SURE}\n{CODED}\nprivate = true", farther=False), "0 s"),
@@ -238,11 +259,14 @@ def test_prediction_is_what_happens(tmp_path, name, every_plan):
     tables, overhead = SCENARIOS[name]
     policy, rows = play(tmp_path, tables, every_plan=every_plan, overhead=overhead)
     for row in rows:
-        latency_s, energy_j = policy.predicted[row.request.id]
+        latency_s, energy_j, money = policy.predicted[row.request.id]
         told = f"{name}: {row.plan}"
         assert row.cause == "", told
         assert row.ended_s - row.request.born_s == pytest.approx(latency_s, rel=0, abs=1e-9), told
         assert row.energy_j == pytest.approx(energy_j, rel=1e-9, abs=1e-12), told
+        assert row.money == pytest.approx(money, rel=1e-9, abs=1e-15), told
+    if "price" in name:
+        assert len({round(money, 12) for _, _, money in policy.predicted.values()}) > 5
     if every_plan:
         visits = {(p.device_cut > 0, p.edge is not None, p.cloud is not None) for p in policy.plans}
         assert len(policy.plans) == policy.open  # each had its turn
@@ -263,7 +287,9 @@ def test_luck_matters(tmp_path):
     # Else the predictions above could ignore it: the same plan takes different times.
     tables, _ = SCENARIOS["cloud over two jittery wires"]
     policy, _ = play(tmp_path, tables, every_plan=True)
-    assert len({round(latency_s, 6) for latency_s, _ in policy.predicted.values()}) > len(policy.plans)
+    assert len({round(latency_s, 6) for latency_s, _, _ in policy.predicted.values()}) > len(
+        policy.plans
+    )
 
 
 def test_own_work_ahead_is_foreseen(tmp_path):

@@ -24,7 +24,7 @@ CORRIDOR = URBAN.with_name("camera-corridor.toml")
 SHORT = ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"', "--replications", "2"]
 MEASURED = {
     "useful", "on_time", "latency_mean_s", "latency_p50_s", "latency_p95_s", "latency_p99_s",
-    "energy_j", "accuracy",
+    "energy_j", "accuracy", "money",
 }  # fmt: skip
 PAIRED = {"useful", "on_time", "latency_mean_s", "energy_j"}
 FIGURES = {"latency-cdf", "legs", "useful-energy"}

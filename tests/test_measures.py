@@ -23,6 +23,7 @@ def rows(latencies: list[float | None], **columns: Any) -> pl.DataFrame:
         "correct": [True if each else None for each in finished],
         "cause": ["" if each else "late" for each in finished],
         "energy_j": [1.0] * n,
+        "money": [None] * n,
         "parent": [None] * n,
         "share_gap_s": [None] * n,
     }
@@ -33,6 +34,7 @@ def rows(latencies: list[float | None], **columns: Any) -> pl.DataFrame:
             "correct": pl.Boolean,
             "on_time": pl.Boolean,
             "share_gap_s": pl.Float64,
+            "money": pl.Float64,
         },
     )
 

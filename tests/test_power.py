@@ -1,10 +1,11 @@
-"""Radio lines against their table, tails against a clock that ticks, and slower clocks."""
+"""Radio lines against their table, and slower clocks."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.world.power import KAPPA, RADIOS, Line, Radio, Tails, at_share, cycles_j, tails
+from offload.energy import Line, Radio
+from offload.world.power import KAPPA, RADIOS, at_share, cycles_j
 
 LTE = RADIOS["lte"]
 TICKING = Radio(Line(1.0, 0.0), Line(1.0, 0.0), "assumed", "a test", tail_s=4.0, tail_w=0.5,
@@ -58,26 +59,6 @@ def test_every_radio_says_how_it_is_known() -> None:
 def test_a_tail_is_cut_short_by_the_next_transfer() -> None:
     assert [TICKING.tail_j(gap) for gap in (0, 1, 4, 9)] == [0, 0.5, 2, 2]
     assert [TICKING.sleeps_after(gap) for gap in (1, 4, 4.1)] == [False, False, True]
-    found = tails(TICKING, [(1, 2), (3, 4), (10, 11)], until_s=12)
-    # Awake from 2 to 3, from 4 to 8, from 11 to 12; woken at 1 and at 10.
-    assert found == Tails(tail_j=0.5 * 6, promotion_j=2 * 1.5, promotions=2)
-    assert tails(TICKING, [], 10) == Tails(0, 0, 0)
-    assert tails(TICKING, [(1, 20)], 10) == Tails(0, 1.5, 1)
-
-
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=12), st.integers(72, 90))
-def test_tails_agree_with_a_clock_that_ticks(drawn: list[tuple[int, int]], until: int) -> None:
-    transfers = sorted((begin, begin + length) for begin, length in drawn)
-    busy = [any(begin <= tick < end for begin, end in transfers) for tick in range(until)]
-    since, tail_j, promotions = 10**9, 0.0, 0
-    for tick in range(until):
-        if busy[tick]:
-            promotions += since > TICKING.tail_s
-            since = 0
-        else:
-            tail_j += TICKING.tail_w if since < TICKING.tail_s else 0.0
-            since += 1
-    assert tails(TICKING, transfers, until) == Tails(tail_j, promotions * 1.5, promotions)
 
 
 def test_slower_clocks_take_longer_and_save_energy() -> None:

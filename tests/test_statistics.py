@@ -42,7 +42,7 @@ def test_many_comparisons_widen_an_interval() -> None:
 
 def table(values: dict[str, list[float]]) -> dict[str, dict[str, list[float]]]:
     """Return the energy of some policies, their other measures unknown."""
-    others = ("useful", "on_time", "latency_mean_s", "energy_j")
+    others = ("useful", "on_time", "latency_mean_s", "energy_j", "money")
     unknown = {name: [math.nan] * len(next(iter(values.values()))) for name in others}
     return {label: unknown | {"energy_j": each} for label, each in values.items()}
 

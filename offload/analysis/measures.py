@@ -8,7 +8,7 @@ import polars as pl
 
 MEASURES = (
     "useful", "on_time", "latency_mean_s", "latency_p50_s", "latency_p95_s", "latency_p99_s",
-    "energy_j", "accuracy",
+    "energy_j", "accuracy", "money",
 )  # fmt: skip
 FEWEST_EXCEEDANCES = 10
 BINS = 200
@@ -53,8 +53,8 @@ def summarise(
     useful: share answered correctly before the deadline; not defined if for any finished one nobody
     can say whether it was correct, nor where that holds for the scenario (`judged` is false). Latency
     quantiles count what did not finish as infinite; the mean is not defined if anything did not
-    finish. Energy is that of the device, per request. A frame that needs several networks counts once:
-    rows that have a parent do not.
+    finish. Energy is that of the device, per request, and so is money, where anything has a price. A
+    frame that needs several networks counts once: rows that have a parent do not.
     """
     frame = frame.filter(pl.col("parent").is_null())
     stays, under_way, births = bins(frame, duration_s)
@@ -71,6 +71,8 @@ def summarise(
             values["useful"] = float(right.item())
             if finished.height:
                 values["accuracy"] = float(finished.select(pl.col("correct").mean()).item())
+        if counted["money"].null_count() == 0:
+            values["money"] = float(counted.select(pl.col("money").mean()).item())
         latency = counted["latency_s"].fill_null(math.inf).to_numpy()
         values["latency_mean_s"] = float(latency.mean()) if finished.height == n else math.nan
         for quantile in (50, 95, 99):

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from offload.entities import Facts, Outcome, Plan
+from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
 from offload.policies.table import Choice
 from offload.policies.table import load as load_policy
@@ -28,8 +29,9 @@ LEGS = ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downl
 # `correct` where nobody can say; plans are written out once, the last one column by column too. `exit`
 # is the one that was taken, null where the network has but one; `share_gap_s` is null but where a
 # network is divided on hardware on whose layers two opinions differ. `load_s` is the share of `edge_s`
-# and `cloud_s` that was spent waiting for weights to be loaded. A frame that needs several networks is a
-# row without a plan, and `parent` of those of its stages; its gap is the largest of theirs.
+# and `cloud_s` that was spent waiting for weights to be loaded; `money` is null where nothing has a
+# price. A frame that needs several networks is a row without a plan, and `parent` of those of its
+# stages; its gap is the largest of theirs.
 SCHEMA = pl.Schema({
     "request": pl.Int64, "parent": pl.Int64, "device": pl.String, "group": pl.String,
     "task": pl.String, "stage": pl.String, "input_bytes": pl.Float64,
@@ -42,6 +44,7 @@ SCHEMA = pl.Schema({
     **dict.fromkeys(LEGS, pl.Float64),
     "up_bytes": pl.Float64, "down_bytes": pl.Float64,
     "energy_j": pl.Float64, "edge_j": pl.Float64, "cloud_j": pl.Float64, "load_s": pl.Float64,
+    "money": pl.Float64,
 })  # fmt: skip
 
 
@@ -92,6 +95,8 @@ def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFram
         "first_plan": [told[id(o.first_plan)]["plan"] for o in outcomes],
         **{key: [plan[key] for plan in plans] for key in _PLAN},
     }
+    if not any(map(has_prices, facts)):
+        columns["money"] = [None] * len(outcomes)
     for key in SCHEMA:
         if key not in columns:
             columns[key] = [getattr(o, key) for o in outcomes]
@@ -174,6 +179,11 @@ def metadata(run: Run) -> dict[str, str]:
         for facts in scenario.setting(0.0).facts
         for place, profiles in facts.profiles.items()
         for variant, p in profiles.items()
+    }
+    known |= {
+        f"{facts.group}/radio": f"{facts.radio.known}: {facts.radio.source}"
+        for facts in scenario.setting(0.0).facts
+        if facts.radio is not None
     }
     answers = {
         variant.label: variant.answers[None, 0].data

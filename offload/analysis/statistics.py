@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-PAIRED = ("useful", "on_time", "latency_mean_s", "energy_j")
+PAIRED = ("useful", "on_time", "latency_mean_s", "energy_j", "money")
 
 
 @dataclass(frozen=True, slots=True)

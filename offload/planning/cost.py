@@ -43,18 +43,20 @@ def cost(facts: Facts, plan: Plan) -> tuple[float, float, float, float, float, f
     """Return seconds on device, edge and cloud, bytes up, between and back, and device joules.
 
     Of a plan that states no confidence, so that its exit is known. Device joules are marginal: (busy -
-    idle) watts while computing, radio watts for the air time at the cell's full rate, both ways.
+    idle) watts while computing, and the radio's for the bytes and the air time at the cell's full rate.
     """
     device_s, edge_s, cloud_s = (work.seconds if work else 0.0 for work in works(facts, plan))
-    up_bytes = mid_bytes = result_bytes = air_s = 0.0
+    up_bytes = mid_bytes = result_bytes = 0.0
+    energy_j = facts.hardware.marginal_w * device_s
     if plan.uplinks is not None:
         up_bytes = crossing(facts, plan.variant, plan.device_cut, plan.codec)
         result_bytes = facts.result_bytes[plan.variant]
-        cell = facts.cells[plan.uplinks[0]]
-        air_s = 8 * up_bytes / cell.up_bps + 8 * result_bytes / cell.down_bps
+        cell, radio = facts.cells[plan.uplinks[0]], facts.radio
+        if radio is not None:
+            energy_j += radio.up_j(up_bytes, 8 * up_bytes / cell.up_bps)
+            energy_j += radio.down_j(result_bytes, 8 * result_bytes / cell.down_bps)
     if plan.cloud is not None:
         mid_bytes = up_bytes if plan.edge is None else crossing(facts, plan.variant, plan.edge_cut)
-    energy_j = facts.hardware.marginal_w * device_s + facts.radio_w * air_s
     return device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -12,6 +12,7 @@ from offload.entities import Cell, Facts, Luck, Observation, Plan, Request, Upli
 from offload.networks import Profile
 from offload.planning import exits
 from offload.planning.columns import Columns, Flags, Floats, Way, columns, tabulate
+from offload.planning.money import has_prices, money
 from offload.planning.onward import onward
 from offload.world import wires
 
@@ -22,12 +23,13 @@ class Prices:
 
     `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;
     `accuracy` is NaN where it is unknown; `unsplit` is true where one place computes all. Of a plan that
-    may leave early they are means over the test images.
+    may leave early they are means over the test images. `money` is None where nothing has a price.
     """
 
     table: Columns
     latency_s: Floats
     energy_j: Floats
+    money: Floats | None = None
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -72,56 +74,49 @@ def price_at(
         if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
             serving = next(iter(seen.uplinks))
             table = columns(facts, serving)
+    if serving is not None and input_bytes is not None and input_bytes != facts.input_bytes:
+        table = _of_input(table, facts, serving, input_bytes)
     device_s, edge_s, cloud_s, energy_j = table.device_s, table.edge_s, table.cloud_s, table.energy_j
     if seen.luck is not None:
         device_s, edge_s, cloud_s, energy_j = _lucky(table, facts, seen.luck)
     ready_s = max(facts.overhead_s, seen.backlog_s)
     latency_s = np.where(table.on_device, ready_s + device_s, facts.overhead_s)
     if serving is None:
-        return _mixed(table, latency_s, energy_j, seen.luck)
+        free = np.zeros(len(table.rows)) if has_prices(facts) else None
+        return _mixed(table, latency_s, energy_j, free, seen.luck)
 
     cell, uplink = facts.cells[serving], seen.uplinks[serving]
-    up_bytes, energy_j = _sized(table, cell, facts, energy_j, input_bytes)
-    up_s = up_bytes * (8 / uplink.rate_bps)
+    up_s = table.up_bytes * (8 / uplink.rate_bps)
     own_queue_s = 8 * uplink.queued_bytes / uplink.rate_bps
     for way in table.ways:
         if way.edge is None and way.cloud is None:
             continue
         rows = way.rows
         sent_s = np.maximum(latency_s[rows], own_queue_s) + up_s[rows] + cell.delay_s
-        latency_s[rows] = _served(
-            table, way, cell.node, sent_s, edge_s[rows], cloud_s[rows], up_bytes[rows], seen, cell
-        )
-    return _mixed(table, latency_s, energy_j, seen.luck)
+        latency_s[rows] = _served(table, way, cell.node, sent_s, edge_s[rows], cloud_s[rows], seen, cell)
+    costs = money(table, facts, cell, edge_s, cloud_s) if has_prices(facts) else None
+    return _mixed(table, latency_s, energy_j, costs, seen.luck)
 
 
 def _price_onward(seen: Observation, begun: Plan, input_bytes: float | None) -> Prices:
     """Follow the rest of each plan from the edge node at which a request is.
 
-    `energy_j` is that of the whole plan: what the device has spent already is the same for all.
+    Energy and money are those of the whole plan: what has been spent already is the same for all.
     """
     facts, here = seen.facts, begun.edge or ""
     table, cell = onward(facts, begun), facts.cells[seen.serving or ""]
-    up_bytes, energy_j = _sized(table, cell, facts, table.energy_j, input_bytes)
+    if input_bytes is not None and input_bytes != facts.input_bytes:
+        table = _of_input(table, facts, cell.name, input_bytes)
     latency_s = np.full(len(table.rows), facts.nodes[here].decides_s or 0.0)
     for way in table.ways:
         if way.edge is not None or way.cloud is not None:
             rows = way.rows
             edge_s, cloud_s = table.edge_s[rows], table.cloud_s[rows]
-            latency_s[rows] = _served(
-                table, way, here, latency_s[rows], edge_s, cloud_s, up_bytes[rows], seen, cell
-            )
-    return _mixed(table, latency_s, energy_j, seen.luck)
-
-
-def _sized(
-    table: Columns, cell: Cell, facts: Facts, energy_j: Floats, input_bytes: float | None
-) -> tuple[Floats, Floats]:
-    """Return the bytes up, and the joules, for an input that may not be of the mean size."""
-    if input_bytes is None or input_bytes == facts.input_bytes:
-        return table.up_bytes, energy_j
-    up_bytes = np.where(table.raw, input_bytes, table.up_bytes)
-    return up_bytes, energy_j + (up_bytes - table.up_bytes) * (8 * facts.radio_w / cell.up_bps)
+            latency_s[rows] = _served(table, way, here, latency_s[rows], edge_s, cloud_s, seen, cell)
+    costs = None
+    if has_prices(facts):
+        costs = money(table, facts, cell, table.edge_s, table.cloud_s, here)
+    return _mixed(table, latency_s, table.energy_j, costs, seen.luck)
 
 
 def _served(
@@ -131,19 +126,17 @@ def _served(
     elapsed: Floats,
     edge_s: Floats,
     cloud_s: Floats,
-    up_bytes: Floats,
     seen: Observation,
     cell: Cell,
 ) -> Floats:
     """Go on from a node to those that compute, and bring the result back over a cell."""
     rows = way.rows
     if way.edge is not None:
-        elapsed = _over(here, way.edge, elapsed, up_bytes, seen)
+        elapsed = _over(here, way.edge, elapsed, table.up_bytes[rows], seen)
         elapsed = _queued(way.edge, elapsed, seen) + _load_s(table, way, way.edge, seen) + edge_s
         here = way.edge
     if way.cloud is not None:
-        sent_bytes = up_bytes if way.edge is None else table.mid_bytes[rows]
-        elapsed = _over(here, way.cloud, elapsed, sent_bytes, seen)
+        elapsed = _over(here, way.cloud, elapsed, table.mid_bytes[rows], seen)
         elapsed = _queued(way.cloud, elapsed, seen) + _load_s(table, way, way.cloud, seen) + cloud_s
         here = way.cloud
     elapsed = _over(here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
@@ -151,11 +144,24 @@ def _served(
     return elapsed + (table.result_bytes[rows] * (8 / down_bps) + cell.delay_s)
 
 
-def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | None) -> Prices:
+def _of_input(table: Columns, facts: Facts, serving: str, input_bytes: float) -> Columns:
+    """Return the table for an input that is not of the mean size."""
+    up_bytes, mid_bytes = np.where(table.raw, input_bytes, table.up_bytes), table.mid_bytes.copy()
+    for way in table.ways:
+        if way.edge is None and way.cloud is not None:
+            mid_bytes[way.rows] = up_bytes[way.rows]
+    j_per_byte = facts.radio.up_j(1.0, 8 / facts.cells[serving].up_bps) if facts.radio else 0.0
+    energy_j = table.energy_j + (up_bytes - table.up_bytes) * j_per_byte
+    return replace(table, up_bytes=up_bytes, mid_bytes=mid_bytes, energy_j=energy_j)
+
+
+def _mixed(
+    table: Columns, latency_s: Floats, energy_j: Floats, costs: Floats | None, luck: Luck | None
+) -> Prices:
     """Put the rows of each plan together: by how often its exits are taken, or for sure if one knows."""
     mixture = table.mixture
     if mixture is None:
-        return Prices(table, latency_s, energy_j)
+        return Prices(table, latency_s, energy_j, costs)
     weights = mixture.weights
     if luck is not None:
         taken = [exits.exit_taken(plan, luck.answer) for plan in table.plans]
@@ -165,7 +171,9 @@ def _mixed(table: Columns, latency_s: Floats, energy_j: Floats, luck: Luck | Non
     def together(column: Floats) -> Floats:
         return np.bincount(mixture.plan_of, weights * column).astype(np.float64)
 
-    return Prices(table, together(latency_s), together(energy_j))
+    return Prices(
+        table, together(latency_s), together(energy_j), None if costs is None else together(costs)
+    )
 
 
 def unloaded(facts: Facts, serving: str | None, plans: Sequence[Plan] = ()) -> Prices:
@@ -208,7 +216,7 @@ def _again_s(wire: Wire, payload: Floats, quantile: float | None) -> Floats:
             again_s = wires.mean_delay_s(wire.loss, wire.timeout_s, size_bytes)
         else:
             again_s = wires.of_message(quantile, wire.loss, wire.timeout_s, size_bytes)[1]
-        return more_s * 8 / wire.rate_bps + again_s
+        return float(more_s * 8 / wire.rate_bps + again_s)
 
     return np.array([seconds(size_bytes) for size_bytes in payload.tolist()])
 

@@ -1,8 +1,8 @@
-"""Where devices are that a scenario's author may not have meant: off the map, or never in range."""
+"""What a scenario's author may not have meant: devices off the map, cells out of range or too fast."""
 
 from collections.abc import Iterator
 
-from offload.entities import Cell
+from offload.entities import Cell, Facts
 from offload.scenario.fields import Point
 from offload.scenario.setup import Device, Setting
 from offload.world.mobility import Track
@@ -11,7 +11,10 @@ TOLD = 5  # devices named in a line
 
 
 def remarks(setting: Setting, map_m: tuple[Point, Point] | None) -> list[str]:
-    """Return a line for each group with devices off the map, or with cells but never in range of one."""
+    """Return a line for each group with devices off the map, or with cells but never in range of one.
+
+    And one for each cell that is faster than anything that a group's radio was measured at.
+    """
     found = []
     for group in dict.fromkeys(device.group for device in setting.devices):
         devices = [device for device in setting.devices if device.group == group]
@@ -19,11 +22,28 @@ def remarks(setting: Setting, map_m: tuple[Point, Point] | None) -> list[str]:
         out = [device.name for device in devices if not _covered(device, cells, setting.duration_s)]
         if cells and out:
             found.append(f"{_some(out, devices)} of {group} never in range of {', '.join(cells)}")
+        found += dict.fromkeys(
+            line for f in setting.facts if f.group == group for line in _extrapolated(f)
+        )
         if map_m is not None:
             off = [d.name for d in devices if _leaves(d.place.track, map_m, setting.duration_s)]
             if off:
                 found.append(f"{_some(off, devices)} of {group} leave the map")
     return found
+
+
+def _extrapolated(facts: Facts) -> Iterator[str]:
+    """Say where a radio's line is followed beyond the rates at which it was measured."""
+    radio = facts.radio
+    if radio is None:
+        return
+    for cell in facts.cells.values():
+        for way, line, rate_bps in (("up", radio.up, cell.up_bps), ("down", radio.down, cell.down_bps)):
+            if line.extrapolates(rate_bps):
+                yield (
+                    f"the radio of {facts.group} was measured at no more than {line.fitted_bps / 1e6:g}"
+                    f" Mbit/s {way}, and {cell.name} has {rate_bps / 1e6:g}: its energy is extrapolated"
+                )
 
 
 def _some(named: list[str], devices: list[Device]) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from offload.scenario.fields import Confidence, Frequency, LongTime, Range, Rate, Table, Time
+from offload.scenario.fields import Confidence, Frequency, LongTime, Price, Range, Rate, Table, Time
 from offload.world.wires import round_trip_s
 
 RadioName = Literal[
@@ -72,7 +72,10 @@ DECIDED, RADIO = ("up", "down", "range", "shared", "handover"), ("bandwidth", "l
 
 
 class Link(Table):
-    """A cell (`up` and `down`, or `radio`) from devices to a node, or a wire (`rate`) between nodes."""
+    """A cell (`up` and `down`, or `radio`) from devices to a node, or a wire (`rate`) between nodes.
+
+    Bytes that cross it cost `price_per_GB`, in one currency for all of a scenario.
+    """
 
     from_: Annotated[str | list[str], Field(alias="from")]
     to: str
@@ -92,6 +95,12 @@ class Link(Table):
     loss: Annotated[float, Field(ge=0, le=0.9, strict=False, allow_inf_nan=False)] | None = None
     timeout: Time | None = None
     delay: Time = 0.0
+    price_per_gb: Annotated[Price, Field(alias="price_per_GB")] = 0.0
+
+    @property
+    def price_per_byte(self) -> float:
+        """What a byte costs that crosses it."""
+        return self.price_per_gb / 1e9
 
     @property
     def is_cell(self) -> bool:

@@ -80,6 +80,8 @@ class Scenario:
             places = {"device": facts.hardware} | {n.name: n.hardware for n in facts.nodes.values()}
             others["power"] |= {each.busy_w.known for each in places.values()}
             others["accuracy"] |= {v.accuracy.known if v.accuracy else "unknown" for v in facts.variants}
+            if facts.radio is not None:
+                others.setdefault("radio", set()).add(facts.radio.known)
             for place, profiles in facts.profiles.items():
                 for profile in profiles.values():
                     latencies.setdefault(profile.known, set()).add(places[place].name)
@@ -91,6 +93,8 @@ class Scenario:
             for (codec, _), coded in variant.codecs.items()
             if codec in facts.codecs
         }
+        if any(group.frequency < 1.0 for group in self.file.devices.values()):
+            others["frequency"] = {"assumed"}
         told += [f"{what} {', '.join(sorted(known))}" for what, known in others.items() if known]
         return "; ".join(told)
 

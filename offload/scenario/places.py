@@ -64,6 +64,7 @@ def cells(file: ScenarioFile, traces: Traces) -> dict[str, Cell]:
             give_up_s=link.give_up or GIVE_UP_S,
             shared=link.shared is not False,
             interruption_s=PRESETS[link.radio].interruption_s.value if link.radio else link.handover,
+            price_per_byte=link.price_per_byte,
         )
         for name, link in file.links.items()
         if link.is_cell

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from offload.networks import Known
 from offload.scenario.breaking import FaultTable
+from offload.scenario.energy import BatteryTable, RadioPower, SomeShare
 from offload.scenario.fields import (
     Area,
     ByteRate,
@@ -14,6 +15,7 @@ from offload.scenario.fields import (
     Name,
     Point,
     Power,
+    Price,
     Size,
     SomeSize,
     Table,
@@ -119,11 +121,17 @@ class InlineModel(Table):
 
 
 class DeviceGroup(Table):
-    """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given."""
+    """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given.
+
+    `radio_power` is what sending and receiving draw, or the name of a radio that was measured. A
+    processor may run at a share of its full `frequency`.
+    """
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     hardware: Name
-    radio_power: Power = 0.0
+    radio_power: RadioPower = None
+    frequency: SomeShare = 1.0
+    battery: BatteryTable | None = None
     at: Point | None = None
     mobility: Mobility | None = None
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
@@ -177,6 +185,7 @@ class NodeTable(Table):
     Servers take up work first come first served, by priority, or earliest deadline first; or they gather
     batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
     An edge node may have a `policy` of its own, which decides where an arriving request goes on.
+    An hour of a server's computing costs `price_per_hour`.
     """
 
     kind: Literal["edge", "cloud"]
@@ -193,6 +202,7 @@ class NodeTable(Table):
     scale: ScaleTable | None = None
     reports: Reports = Reports.model_construct(every=0.1)
     policy: dict[str, Any] = {}
+    price_per_hour: Price = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -249,6 +259,10 @@ class ScenarioFile(Table):
             raise ValueError(msg)
         births = 0.0
         for name, group in self.devices.items():
+            outages = group.battery.outages_hz * self.duration * group.at_most if group.battery else 0.0
+            if outages > MOST_REQUESTS:
+                msg = f"devices.{name}.battery: it may empty {outages:.3g} times; give it more capacity"
+                raise ValueError(msg)
             for task_name, task in group.tasks.items():
                 sources = group.at_most * task.streams
                 if sources > MOST_SOURCES:

@@ -8,12 +8,14 @@ from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
 from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
+from offload.scenario.energy import slowed, slower
 from offload.scenario.links import Link
 from offload.scenario.mobility import Trace
 from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
 from offload.scenario.tasks import Stage, Task
 from offload.streams import Streams
 from offload.units import Quantity
+from offload.world.battery import Supply
 from offload.world.births import Births
 from offload.world.mobility import Track
 from offload.world.rate import Rate
@@ -58,7 +60,8 @@ class Setting:
     """All that a world is made of.
 
     `delays` are seconds from a node to a device over a cell, `between` those from node to node,
-    `speeds` how fast nodes and links are over time that break or slow down.
+    `speeds` how fast nodes and links are over time that break or slow down,
+    `supplies` the batteries of groups that have one.
     """
 
     duration_s: float
@@ -72,6 +75,7 @@ class Setting:
     delays: Mapping[tuple[str, str], float]
     between: Mapping[tuple[str, str], float] = field(default_factory=dict)
     speeds: Mapping[str, Rate] = field(default_factory=dict)
+    supplies: Mapping[str, Supply] = field(default_factory=dict)
 
 
 def setup(
@@ -125,14 +129,23 @@ def setup(
     return Setting(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays, delays_s, covers.faults,
+        {group: table.battery.supply for group, table in file.devices.items() if table.battery},
     )  # fmt: skip
 
 
 def _wire(name: str, link: Link) -> Wire:
     delay_s = link.wire_delay_s
     timeout_s = 2 * delay_s if link.timeout is None else link.timeout
-    ends = str(link.from_), link.to
-    return Wire(name, ends, link.rate or 0.0, delay_s, link.jitter or 0.0, link.loss or 0.0, timeout_s)
+    return Wire(
+        name=name,
+        ends=(str(link.from_), link.to),
+        rate_bps=link.rate or 0.0,
+        delay_s=delay_s,
+        jitter_s=link.jitter or 0.0,
+        loss=link.loss or 0.0,
+        timeout_s=timeout_s,
+        price_per_byte=link.price_per_byte,
+    )
 
 
 def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
@@ -154,6 +167,7 @@ def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
         queue_limit=table.queue_limit,
         scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
         decides_s=Quantity("time").parse(table.policy.get("overhead", "0 s")) if table.policy else None,
+        price_per_s=table.price_per_hour / 3600,
     )
 
 
@@ -258,14 +272,16 @@ def _facts(
         place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}
         for place, hardware in places.items()
     }
+    if table.frequency < 1.0:
+        profiles["device"] = {v: slowed(p, table.frequency) for v, p in profiles["device"].items()}
     results = {
         v: float(v.cuts[-1].payload_bytes) if asked.result is None else asked.result for v in variants
     }
     return Facts(
         group=group,
         task=name,
-        hardware=catalogue.hardware(table.hardware),
-        radio_w=table.radio_power,
+        hardware=slower(catalogue.hardware(table.hardware), table.frequency),
+        radio=table.radio_power,
         deadline_s=task.deadline,
         input_bytes=inputs.mean_bytes,
         result_bytes=results,
@@ -286,6 +302,7 @@ def _facts(
         retry_after_s=task.retry_after,
         stage=stage,
         most_input_bytes=None if inputs.equal else inputs.most_bytes,
+        capacity_j=table.battery.capacity if table.battery else None,
     )
 
 

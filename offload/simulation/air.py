@@ -78,6 +78,7 @@ class Shared:
         self.wakes_at = float("inf")
         self.order = count()
         self.note: Note | None = None
+        self.price_per_byte = 0.0
 
     def send(
         self,
@@ -281,6 +282,7 @@ class Dedicated:
         self.free_s: dict[str, float] = {}
         self.active = 0
         self.note: Note | None = None  # nothing is shared, so nothing is reported
+        self.price_per_byte = 0.0
 
     def send(
         self,

@@ -14,6 +14,7 @@ from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
+from offload.simulation.meters import NO_POWER, Meter
 from offload.simulation.observing import Observer
 from offload.simulation.stations import InOrder
 from offload.world.demand import Scene, View
@@ -52,6 +53,7 @@ class Arrivals(Struct):
     last_s: float
     next_id: int
     id_step: int
+    meter: Meter | None = None
     ahead: "array[float]" = field(default_factory=lambda: array("d"))
     fates: "array[float]" = field(default_factory=lambda: array("d"))
 
@@ -81,12 +83,15 @@ class Arrivals(Struct):
             self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes,
             facts.priority,
         )  # fmt: skip
-        self.under_way[self.next_id] = Journey(
+        journey = self.under_way[self.next_id] = Journey(
             self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
         )
         self.next_id += self.id_step
-        seen = self.observer.observe(now, device, self.compute, facts, fate)
-        self.asked.append(Question(device.name, request, seen))
+        if self.meter is None:
+            seen = self.observer.observe(now, device, self.compute, facts, fate)
+            self.asked.append(Question(device.name, request, seen))
+        else:
+            self._ask_if_on(journey, self.meter)
         self.expect()
 
     def frame_born(self, _event: object) -> None:
@@ -137,9 +142,22 @@ class Arrivals(Struct):
             crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes, root.priority,
             root.id, stage,
         )  # fmt: skip
-        self.under_way[crop.id] = Journey(
+        journey = self.under_way[crop.id] = Journey(
             self.clock, request, self.device, part.facts, crop.fate, self.fail, now, [0.0] * 7,
             [0.0] * 3, frame,
         )  # fmt: skip
+        if self.meter is not None:
+            self._ask_if_on(journey, self.meter)
+            return
         seen = self.observer.observe(now, self.device, self.compute, part.facts, crop.fate)
         self.asked.append(Question(root.device, request, seen))
+
+    def _ask_if_on(self, journey: Journey, meter: Meter) -> None:
+        """Look around and ask about a request; there is nobody to ask while the power is off."""
+        journey.meter = meter
+        if meter.off:
+            self.fail(journey, NO_POWER, 0.0, 0.0)
+            return
+        now, device, compute = self.clock.now, self.device, self.compute
+        seen = self.observer.observe(now, device, compute, journey.facts, journey.fate, meter.charge_j())
+        self.asked.append(Question(device.name, journey.request, seen))

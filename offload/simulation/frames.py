@@ -46,6 +46,7 @@ class Frame:
         self.ended_s = root.born_s
         self.legs: Sequence[float] = [0.0] * 8  # of the critical path, and the time of loading weights
         self.sums = [0.0] * 5  # bytes up and down, joules of device, edge and cloud
+        self.money = 0.0
         self.correct: bool | None = True
 
     def go_on(self) -> None:
@@ -66,6 +67,7 @@ class Frame:
         self.under_way -= 1
         used = (outcome.up_bytes, outcome.down_bytes, outcome.energy_j, outcome.edge_j, outcome.cloud_j)
         self.sums = [total + each for total, each in zip(self.sums, used, strict=True)]
+        self.money += outcome.money
         if not self.cause:
             stage = outcome.request.stage
             self.ended_s, self.cause = outcome.ended_s, outcome.cause
@@ -96,6 +98,7 @@ class Frame:
             0,
             None,
             self.legs[7],
+            self.money,
         )
 
 

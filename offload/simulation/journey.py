@@ -11,6 +11,7 @@ from offload.simulation.air import HANDOVER
 from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
+from offload.simulation.meters import Meter
 from offload.simulation.queueing import Job
 from offload.simulation.stations import SHED
 from offload.simulation.trips import Stop, Trip
@@ -40,11 +41,14 @@ class Journey(Struct):
     spent_s: list[float]
     joules: list[float]
     frame: Frame | None = None  # of which it is a part
+    meter: Meter | None = None  # of its device, where something draws energy beside its requests
     leg: int = DECIDE
     up_bytes: float = 0.0
     down_bytes: float = 0.0
     batch: int = 0
     load_s: float = 0.0
+    money: float = 0.0
+    price_per_byte: float = 0.0  # of what is being sent
     message_bytes: float = 0.0  # what is being sent, what share of it was, and in what air time
     share: float = 1.0
     air_s: float = 0.0
@@ -95,11 +99,22 @@ class Journey(Struct):
 
     def sent(self) -> None:
         """Book what has been sent of a message, and what that took."""
+        size_bytes, radio, joules = self.share * self.message_bytes, self.facts.radio, 0.0
         if self.leg == UPLINK:
-            self.up_bytes += self.share * self.message_bytes
+            self.up_bytes += size_bytes
+            if radio is not None:
+                joules = radio.up_j(size_bytes, self.air_s)
         else:
-            self.down_bytes += self.share * self.message_bytes
-        self.joules[0] += self.trip.away.radio_w * self.air_s  # type: ignore[union-attr]  # it is away
+            self.down_bytes += size_bytes
+            if radio is not None:
+                joules = radio.down_j(size_bytes, self.air_s)
+        if radio is not None:
+            self.joules[0] += joules
+        if self.price_per_byte:
+            self.money += self.price_per_byte * size_bytes
+        if self.meter is not None:
+            self.meter.ended(self.request.id, self.clock.now)
+            self.meter.spent(joules)
 
     def member(self, stop: Stop, times: float, due_s: float, place: int) -> Member:
         """Return what may join a batch: equal work is one range of layers of one variant."""
@@ -107,6 +122,7 @@ class Journey(Struct):
 
         def done(share_s: float, members: int) -> None:
             self.joules[place] += stop.marginal_w * share_s
+            self.money += stop.price_per_s * share_s
             self.batch = members
 
         def seconds(members: int) -> float:
@@ -121,6 +137,7 @@ class Journey(Struct):
 
         def begun(load_s: float, worked_s: float) -> None:
             self.joules[place] += stop.marginal_w * worked_s
+            self.money += stop.price_per_s * worked_s
             self.load_s += load_s
 
         label = stop.profile.variant.label
@@ -144,4 +161,5 @@ class Journey(Struct):
             self.batch,
             None if cause else self.trip.exit,
             self.load_s,
+            self.money,
         )

@@ -115,9 +115,15 @@ class Observer:
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
     def observe(
-        self, now: float, device: Device, compute: InOrder, facts: Facts, fate: Sequence[float]
+        self,
+        now: float,
+        device: Device,
+        compute: InOrder,
+        facts: Facts,
+        fate: Sequence[float],
+        battery_j: float | None = None,
     ) -> Observation:
-        """Return what a device knows now."""
+        """Return what a device knows now, with what is left in its battery."""
         cells, serving = device.place.fixed or device.place.seen(now)
         luck = None
         if self.knowledge == "reported":
@@ -139,7 +145,7 @@ class Observer:
                 if self.cells[name].shared
                 else self._own(device, name)
             )
-        return Observation(now, backlog_s, serving, uplinks, reports, facts, None, luck)
+        return Observation(now, backlog_s, serving, uplinks, reports, facts, battery_j, luck)
 
     def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
         """Return what an edge node knows of a request that has come to it."""

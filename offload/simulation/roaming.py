@@ -19,6 +19,9 @@ def send(
 ) -> float | None:
     """Send a message over a cell; tell when it arrives, or None if that will wake the journey."""
     journey.message_bytes, journey.share, journey.air_s = payload_bytes, 1.0, air_s
+    journey.price_per_byte = air.price_per_byte
+    if journey.meter is not None:
+        journey.meter.begins(journey.request.id)
     place = journey.device.place
     reach = place.up if journey.leg == UPLINK else place.down
     return air.send(journey.device.name, air_s, journey.wake, due_s, reach.speeds.get(cell))
@@ -37,7 +40,7 @@ class Roaming:
         cells: Mapping[str, Cell],
         airs: Mapping[str, tuple[Air, Air]],
         wires: Mapping[tuple[str, str], InOrder],
-        forward: Callable[[Ways, float, float], Steps],
+        forward: Callable[[Journey, Ways, float, float], Steps],
     ) -> None:
         self.clock = clock
         self.cells = cells
@@ -74,7 +77,7 @@ class Roaming:
             if cell.node != here:
                 journey.leg = WAN
                 yield from self.forward(
-                    self._ways(journey, here, cell.node), left_bytes, journey.fate[WIRE_BACK]
+                    journey, self._ways(journey, here, cell.node), left_bytes, journey.fate[WIRE_BACK]
                 )
                 here = cell.node
                 continue  # the device may have moved on meanwhile

@@ -10,6 +10,7 @@ from offload.entities import OffloadError, Outcome, Plan, Question
 from offload.policies.protocol import Joint, Learns, Policy, Starts
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
+from offload.simulation.meters import Powered
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
@@ -23,7 +24,14 @@ class PolicyError(OffloadError):
 
 @dataclass(frozen=True, slots=True)
 class DeviceAccount:
-    """A device's energy: idle watts for as long as it exists in the run, and the marginal joules."""
+    """A device's energy: what its requests cost, and what it draws beside them.
+
+    Idle watts for as long as it exists in the run and is on; its radio's joules of staying awake and of
+    waking; the marginal joules of its requests. They sum to all that it draws. `battery_j` is what is
+    left in its battery at the end, None where it has none: what was there at first, and `harvest_j` less
+    `spilled_j` that found no room, less all that it drew but for `short_j` that was not there any more.
+    It was off for `off_s`.
+    """
 
     device: str
     group: str
@@ -31,6 +39,18 @@ class DeviceAccount:
     busy_s: float
     idle_j: float
     marginal_j: float
+    tail_j: float = 0.0
+    promotion_j: float = 0.0
+    off_s: float = 0.0
+    harvest_j: float = 0.0
+    spilled_j: float = 0.0
+    short_j: float = 0.0
+    battery_j: float | None = None
+
+    @property
+    def drawn_j(self) -> float:
+        """All that the device draws."""
+        return self.idle_j + self.tail_j + self.promotion_j + self.marginal_j
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +193,18 @@ def _accounts(world: World) -> list[DeviceAccount]:
         if outcome.request.parent is None:  # which holds what its stages spent
             marginal_j[outcome.request.device] += outcome.energy_j
     idle_w = {facts.group: facts.hardware.idle_w.value for facts in world.setting.facts}
-    return [
-        DeviceAccount(
+    accounts = []
+    for device in world.setting.devices:
+        seconds, meter = device.place.track.present_s(until_s), world.meters.get(device.name)
+        more: dict[str, float] = {}
+        if meter is not None:
+            meter.stop(min(until_s, device.leaves_s))
+            more = {"tail_j": meter.tail_j, "promotion_j": meter.promotion_j}
+        if isinstance(meter, Powered):
+            keys = ("off_s", "harvest_j", "spilled_j", "short_j")
+            more |= {key: getattr(meter, key) for key in keys} | {"battery_j": meter.left_j}
+        accounts.append(DeviceAccount(
             device.name, device.group, seconds, world.compute[device.name].busy_s,
-            idle_w[device.group] * seconds, marginal_j[device.name],
-        )
-        for device in world.setting.devices
-        for seconds in (device.place.track.present_s(until_s),)
-    ]  # fmt: skip
+            idle_w[device.group] * (seconds - more.get("off_s", 0.0)), marginal_j[device.name], **more,
+        ))  # fmt: skip
+    return accounts

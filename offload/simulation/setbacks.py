@@ -26,13 +26,12 @@ NEVER = float("inf")
 
 
 def expect_leaving(world: "World", device: Device) -> None:
-    """When a device leaves, end what it has under way; what it asked of others goes on unheard."""
+    """When a device leaves, end what it has under way."""
 
     def leave(_event: object) -> None:
-        for air in [air for pair in world.airs.values() for air in pair]:
-            air.drop(device.name, world.clock.now, LEFT)
-        for journey in [each for each in world.under_way.values() if each.device is device]:
-            journey.wake(LEFT)
+        if device.name in world.meters and not world.is_over():
+            world.meters[device.name].stop(world.clock.now)
+        world.cut_off(device, LEFT)
 
     world.clock.at(max(0.0, device.leaves_s), leave)
 
@@ -75,7 +74,9 @@ def _ask_again(world: "World", journey: Journey) -> None:
     now, device, facts = world.clock.now, journey.device, journey.facts
     journey.attempts += 1
     left_s = journey.request.born_s + journey.request.deadline_s - now
-    seen = world.observer.observe(now, device, world.compute[device.name], facts, journey.fate)
+    battery_j = None if journey.meter is None else journey.meter.charge_j()
+    compute = world.compute[device.name]
+    seen = world.observer.observe(now, device, compute, facts, journey.fate, battery_j)
     request = with_changes(journey.request, deadline_s=left_s)
     world.asked.append(Question(device.name, request, seen))
 
@@ -99,9 +100,10 @@ def refused(world: "World", journey: Journey, away: Away, cell: Cell) -> Steps:
     else:
         journey.leg = WAN
         back = ways(journey.facts, world.wires, here, cell.node)
-        yield from world.forward(back, 0.0, journey.fate[WIRE_BACK])
+        yield from world.forward(journey, back, 0.0, journey.fate[WIRE_BACK])
         journey.leg = DOWNLINK
         yield send(journey, away.downlink, 0.0, 0.0, cell.name, NEVER)
+        journey.sent()
 
 
 def at_home(world: "World", journey: Journey, due_s: float) -> float | None:

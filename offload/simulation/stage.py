@@ -1,13 +1,14 @@
 """What a world is played on: the stations of its cells and nodes, and the books that these keep."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from offload.entities import Cell, Node
-from offload.scenario.setup import Setting
+from offload.scenario.setup import Device, Setting
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
 from offload.simulation.memory import Memory
+from offload.simulation.meters import Meter, Powered
 from offload.simulation.observing import Book
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder, Paced
@@ -24,10 +25,12 @@ def airs(clock: Clock, cells: Mapping[str, Cell]) -> dict[str, tuple[Air, Air]]:
 
 
 def _air(clock: Clock, cell: Cell, unreachable: str) -> Air:
+    air: Air = Dedicated(clock, cell.delay_s)
     if cell.shared:
         roaming = cell.interruption_s is not None
-        return Shared(clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
-    return Dedicated(clock, cell.delay_s)
+        air = Shared(clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
+    air.price_per_byte = cell.price_per_byte
+    return air
 
 
 def servers(clock: Clock, setting: Setting) -> dict[str, Servers]:
@@ -71,6 +74,28 @@ def books(
         book = found[name] = Book(node.report_every_s, longest_s, stations[name], mine, speed)
         for station in (stations[name], *(air for pair in mine.values() for air in pair)):
             station.note = book.note
+    return found
+
+
+def meters(
+    clock: Clock,
+    setting: Setting,
+    compute: Mapping[str, InOrder],
+    lose: Callable[[Device], object],
+    over: Callable[[], bool],
+) -> dict[str, Meter]:
+    """Return the meters of devices: only where something draws energy beside their requests."""
+    facts = {each.group: each for each in setting.facts}
+    end_s = setting.duration_s + setting.drain_s
+    found: dict[str, Meter] = {}
+    for device in setting.devices:
+        mine, supply = facts[device.group], setting.supplies.get(device.group)
+        if supply is not None:
+            found[device.name] = Powered(
+                clock, device, supply, mine.hardware, mine.radio, compute[device.name], end_s, lose, over
+            )
+        elif mine.radio is not None and mine.radio.lingers:
+            found[device.name] = Meter(clock, mine.radio)
     return found
 
 

@@ -27,6 +27,7 @@ class Stop:
     coding_s: float
     marginal_w: float
     servers: Servers | None  # None: the device's own
+    price_per_s: float = 0.0
     varies: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +52,6 @@ class Away:
     back: Ways
     result_bytes: float
     down_air_s: float
-    radio_w: float
     asks: bool = False  # the edge node decides where it goes on
 
 
@@ -147,7 +147,6 @@ def trip(
             back=ways(facts, wires, plan.cloud or plan.edge or site, site),
             result_bytes=result_bytes,
             down_air_s=down_air_s,
-            radio_w=facts.radio_w,
             asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)
@@ -169,13 +168,15 @@ def _at(
 ) -> Stop | None:
     if work is None or name is None:
         return None
-    return _stop(work, facts.nodes[name].hardware, servers[name])
+    node = facts.nodes[name]
+    return _stop(work, node.hardware, servers[name], node.price_per_s)
 
 
-def _stop(work: Work, hardware: Hardware, servers: Servers | None) -> Stop:
+def _stop(work: Work, hardware: Hardware, servers: Servers | None, price_per_s: float = 0.0) -> Stop:
     return Stop(
-        work.profile, work.first, work.last, work.seconds, work.coding_s, hardware.marginal_w, servers
-    )
+        work.profile, work.first, work.last, work.seconds, work.coding_s, hardware.marginal_w, servers,
+        price_per_s,
+    )  # fmt: skip
 
 
 def ways(facts: Facts, wires: Mapping[tuple[str, str], InOrder], here: str, there: str | None) -> Ways:

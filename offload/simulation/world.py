@@ -8,7 +8,7 @@ from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Ques
 from offload.planning.onward import why_not_onward
 from offload.planning.price import exponential, factor
 from offload.planning.validity import why_invalid
-from offload.scenario.setup import Setting, Source
+from offload.scenario.setup import Device, Setting, Source
 from offload.simulation import setbacks, stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
@@ -24,6 +24,7 @@ from offload.simulation.journey import (
     Journey,
     Steps,
 )
+from offload.simulation.meters import NO_POWER
 from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
 from offload.simulation.stations import LATE, InOrder
@@ -76,6 +77,13 @@ class World:
         self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
         self.outcomes: list[Outcome] = []
+        self.meters = stage.meters(
+            self.clock,
+            setting,
+            self.compute,
+            lambda device: self.cut_off(device, NO_POWER),
+            self.is_over,
+        )
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 setbacks.expect_leaving(self, device)
@@ -145,6 +153,7 @@ class World:
             last_s=min(self.setting.duration_s, device.leaves_s),
             next_id=number,
             id_step=len(self.setting.sources),
+            meter=self.meters.get(device.name),
         ).expect()
 
     def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912, PLR0915 - one life, one page
@@ -176,7 +185,7 @@ class World:
 
             if to_edge:
                 journey.leg = WAN
-                yield from self.forward(to_edge, away.up_bytes, fate[WIRE_OUT])
+                yield from self.forward(journey, to_edge, away.up_bytes, fate[WIRE_OUT])
             if away.asks:
                 away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
@@ -185,7 +194,7 @@ class World:
 
             if to_cloud and not journey.refused:
                 journey.leg = WAN
-                yield from self.forward(to_cloud, away.mid_bytes, fate[WIRE_OUT])
+                yield from self.forward(journey, to_cloud, away.mid_bytes, fate[WIRE_OUT])
             if away.cloud is not None and not journey.refused:
                 journey.leg = IN_CLOUD
                 yield self.compute_at(journey, away.cloud, CLOUD, due_s)
@@ -196,20 +205,21 @@ class World:
             elif cell.interruption_s is None:
                 if away.back:
                     journey.leg = WAN
-                    yield from self.forward(away.back, away.result_bytes, fate[WIRE_BACK])
+                    yield from self.forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
                 down = away.downlink, away.result_bytes, away.down_air_s
                 done_s = send(journey, *down, cell.name, NEVER)
-                if done_s is None:
-                    yield None
+                if done_s is None or journey.meter is not None:
+                    yield done_s
                     done_s = self.clock.now
                 journey.sent()
             else:
                 yield from self.roaming.down(journey, away)
                 done_s = self.clock.now
 
-        # Only a policy that learns and a frame that goes on wait for the answer: else it needs no event.
-        if done_s is None or self.learn is not None or journey.frame is not None:
+        # Only a policy that learns, a frame that goes on, and a device that may lose its power wait for
+        # the answer: else it needs no event.
+        if done_s is None or self.learn or journey.frame or journey.meter:
             yield done_s
         if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
             self.end(journey, "", done_s)
@@ -233,7 +243,12 @@ class World:
             return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
-        return servers.serve(now, seconds)
+        if stop.price_per_s:
+            journey.money += stop.price_per_s * seconds
+        ends_s = servers.serve(now, seconds)
+        if journey.meter is not None and place == DEVICE:
+            journey.meter.computes(ends_s, journey.joules)
+        return ends_s
 
     def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways]]:
         """Let the edge node to which a request has come decide where it goes on, and bring it there.
@@ -253,12 +268,13 @@ class World:
         away: Away = journey.trip.away  # type: ignore[assignment]  # it is away
         if to_edge := ways(facts, self.wires, here, plan.edge):
             journey.leg = WAN
-            yield from self.forward(to_edge, away.up_bytes, journey.fate[WIRE_OUT])
+            yield from self.forward(journey, to_edge, away.up_bytes, journey.fate[WIRE_OUT])
         return away, ways(facts, self.wires, plan.edge or here, plan.cloud)
 
-    def forward(self, on: Ways, payload_bytes: float, quantile: float) -> Steps:
+    def forward(self, journey: Journey, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
         for wire, queue in on:
+            journey.money += wire.price_per_byte * payload_bytes
             sent_bytes, again_s = payload_bytes, 0.0
             if wire.loss:
                 sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, payload_bytes)
@@ -289,10 +305,26 @@ class World:
             if self.learn is not None:
                 self.learn(outcome)
 
+    def cut_off(self, device: Device, cause: str) -> None:
+        """End what a device has under way; what it asked of others goes on unheard."""
+        for air in [air for pair in self.airs.values() for air in pair]:
+            air.drop(device.name, self.clock.now, cause)
+        for journey in [each for each in self.under_way.values() if each.device is device]:
+            journey.wake(cause)
+
+    def is_over(self) -> bool:
+        """Whether nothing is under way, nor will be."""
+        return self.clock.now >= self.setting.duration_s and not self.under_way
+
     def _fail(self, journey: Journey, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """End a request without an answer; what it sent of a message is paid for all the same."""
         if journey.request.id not in self.under_way:  # ended before, when its device left
             return
+        at_s = self.end_s if cause == UNFINISHED else self.clock.now
+        if journey.meter is not None:
+            if cause == UNFINISHED:
+                journey.meter.stop(at_s)
+            journey.meter.ended(journey.request.id, at_s)
         if air_s > 0.0:
             journey.share, journey.air_s = share, air_s
             journey.sent()
@@ -300,7 +332,7 @@ class World:
             cause = OUT_OF_RANGE
         if cause in setbacks.PASSING and setbacks.try_again(self, journey):
             return
-        self.end(journey, cause, self.end_s if cause == UNFINISHED else self.clock.now)
+        self.end(journey, cause, at_s)
 
     def _check_onward(self, question: Question, plan: Plan) -> None:
         """Refuse a plan by which a request that has begun cannot go on."""

@@ -16,7 +16,16 @@ LEAST_WIDTH = 22
 def comparison_tables(found: Comparison) -> list[Table]:
     """Return what users get and how long it takes: a row a policy, means ± half their intervals."""
     title = f"{found.scenario}: {found.replications} replications, seed {found.seed}"
-    shares = _table(title, ("useful", "on time", "accuracy", "mJ/request", "lost"))
+    priced = any(policy.measures["money"] is not None for policy in found.policies)
+    columns = (
+        "useful",
+        "on time",
+        "accuracy",
+        "mJ/request",
+        "lost",
+        *(["money/1000"] if priced else []),
+    )
+    shares = _table(title, columns)
     times = _table(
         "latency in ms, unfinished requests counted as infinite", ("mean", "p50", "p95", "p99")
     )
@@ -28,7 +37,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         lost = f"{policy.unfinished / max(1, policy.requests):.1%}"
         shares.add_row(
             name, _share(m["useful"]), _share(m["on_time"]), _share(m["accuracy"]),
-            _thousandths(m["energy_j"]), lost,
+            _thousandths(m["energy_j"]), lost, *([_told(m["money"], 1e3, ".3g")] if priced else []),
         )  # fmt: skip
         times.add_row(
             name, *(_thousandths(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99"))
@@ -48,6 +57,8 @@ def footnotes(found: Comparison) -> str:
         "lost: never answered; - not defined: too few or unanswered requests, or nobody can say",
         "what is right.",
     ]
+    if any(policy.measures["money"] is not None for policy in found.policies):
+        notes.append("money/1000: what 1000 requests cost, in the scenario's currency.")
     notes += [
         f"{policy.label} knows more than devices can ({policy.knowledge}): a reference, no contender."
         for policy in found.policies

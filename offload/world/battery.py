@@ -79,6 +79,15 @@ class Battery:
                 now += laps * self.harvest_w.period_s
 
 
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What a device lives on: a battery, its charge at first, and that at which it comes back on."""
+
+    battery: Battery
+    start_j: float
+    low_j: float
+
+
 def solar(
     peak_w: float,
     sunrise_h: float = 6.0,

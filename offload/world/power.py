@@ -1,96 +1,9 @@
-"""What radios and processors draw: lines over the rate, tails after transfers, and slower clocks."""
+"""What kinds of radios draw, and processors at slower clocks."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
-from offload.networks import Figure, Known
-
-INFINITE = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Power while sending or receiving: `base_w` + `j_per_bit` x rate; fitted up to `fitted_bps`."""
-
-    base_w: float
-    j_per_bit: float
-    fitted_bps: float = INFINITE
-
-    def watts(self, rate_bps: float) -> float:
-        """Return the power at a rate."""
-        return self.base_w + self.j_per_bit * rate_bps
-
-    def extrapolates(self, rate_bps: float) -> bool:
-        """Tell whether nothing was measured at such a rate."""
-        return rate_bps > self.fitted_bps
-
-
-@dataclass(frozen=True, slots=True)
-class Radio:
-    """A kind of radio: P = alpha_u t_u + alpha_d t_d + beta with a line for each direction.
-
-    After a transfer it stays awake for `tail_s`, drawing `tail_w`; to wake it takes `promotion_s` at
-    `promotion_w`. Where lines were fitted to a whole phone, `phone_w` of them is not the radio's.
-    """
-
-    up: Line
-    down: Line
-    known: Known
-    source: str
-    tail_s: float = 0.0
-    tail_w: float = 0.0
-    promotion_s: float = 0.0
-    promotion_w: float = 0.0
-    phone_w: float = 0.0
-
-    def up_j(self, size_bytes: float, air_s: float) -> float:
-        """Return the joules of so many bytes sent in so many seconds of air, less the phone's own."""
-        return (self.up.base_w - self.phone_w) * air_s + self.up.j_per_bit * 8.0 * size_bytes
-
-    def down_j(self, size_bytes: float, air_s: float) -> float:
-        """Return the joules of receiving, likewise."""
-        return (self.down.base_w - self.phone_w) * air_s + self.down.j_per_bit * 8.0 * size_bytes
-
-    def sleeps_after(self, gap_s: float) -> bool:
-        """Tell whether the radio falls asleep in a gap, so that the next transfer must wake it."""
-        return gap_s > self.tail_s
-
-    def tail_j(self, gap_s: float) -> float:
-        """Return the joules of staying awake after a transfer, until the next one `gap_s` later."""
-        return self.tail_w * min(gap_s, self.tail_s)
-
-    @property
-    def promotion_j(self) -> float:
-        """The joules of waking."""
-        return self.promotion_w * self.promotion_s
-
-
-class Tails(NamedTuple):
-    """What a radio draws between transfers: awake without use, and waking so many times."""
-
-    tail_j: float
-    promotion_j: float
-    promotions: int
-
-
-def tails(radio: Radio, transfers: Iterable[tuple[float, float]], until_s: float) -> Tails:
-    """Sum what lies between transfers, (begin, end) in order of their beginnings, up to `until_s`.
-
-    Asleep at first. Transfers may overlap: the radio is busy while any goes on.
-    """
-    busy: list[list[float]] = []
-    for begin_s, end_s in transfers:
-        if busy and begin_s <= busy[-1][1]:
-            busy[-1][1] = max(busy[-1][1], end_s)
-        else:
-            busy.append([begin_s, end_s])
-    gaps = [after[0] - before[1] for before, after in pairwise(busy)]
-    last = [max(0.0, until_s - busy[-1][1])] if busy else []
-    promotions = sum(map(radio.sleeps_after, gaps)) + bool(busy)
-    return Tails(sum(map(radio.tail_j, gaps + last)), promotions * radio.promotion_j, promotions)
-
+from offload.energy import INFINITE, Line, Radio
+from offload.networks import Figure
 
 _HUANG = "Huang et al., MobiSys 2012, as widely repeated; not checked against the paper"
 _PHONE = (

@@ -97,7 +97,7 @@ def test_joules_of_devices(name):
     for account in done.devices:
         mine = facts[account.group]
         idle_w, busy_w = mine.hardware.idle_w.value, mine.hardware.busy_w.value
-        radio_j = mine.radio_w * fsum(air_s[account.device])
+        radio_j = mine.radio.up.base_w * fsum(air_s[account.device])
         marginal_j = (busy_w - idle_w) * account.busy_s + radio_j
         assert fsum(rows_j[account.device]) == pytest.approx(marginal_j, rel=1e-9, abs=1e-12)
         assert account.marginal_j == pytest.approx(marginal_j, rel=1e-9, abs=1e-12)
