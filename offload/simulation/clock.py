@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sized
 from heapq import heappop, heappush
-from operator import attrgetter
 from typing import Any
 
 import simpy
@@ -27,15 +26,23 @@ class Alarm(Struct):
 class Clock(simpy.Environment):
     """A SimPy environment with two additions; every SimPy program runs on it as on its parent."""
 
-    now = property(attrgetter("_now"), doc="The time in seconds; read often, so without a Python call.")
+    now = 0.0  # the time in seconds: a plain attribute, since it is read many times in each life
+
+    @property
+    def _now(self) -> Any:  # noqa: ANN401 - what SimPy sets and reads
+        return self.now
+
+    @_now.setter
+    def _now(self, time: float) -> None:
+        self.now = time
 
     def at(self, time: float, callback: Callback, value: object = None) -> None:
         """Call `callback(event)` at `time`, to the bit: a Timeout would add a difference to now.
 
         Raises ValueError for a time that is past.
         """
-        if time < self._now:
-            msg = f"time {time} lies before now, {self._now}"
+        if time < self.now:
+            msg = f"time {time} lies before now, {self.now}"
             raise ValueError(msg)
         alarm: Any = Alarm([callback], value)
         heappush(self._queue, (time, NORMAL, next(self._eid), alarm))
@@ -47,7 +54,7 @@ class Clock(simpy.Environment):
         """
         queue = self._queue
         while not box and queue and queue[0][0] <= until:
-            self._now, _, _, event = heappop(queue)
+            self.now, _, _, event = heappop(queue)
             callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]  # as SimPy
             for callback in callbacks:
                 callback(event)

@@ -14,7 +14,7 @@ from offload.simulation.frames import Frame
 from offload.simulation.meters import Meter
 from offload.simulation.queueing import Job
 from offload.simulation.stations import SHED
-from offload.simulation.trips import Stop, Trip
+from offload.simulation.trips import Away, Stop, Trip
 
 # The legs, in the order of an Outcome's columns. Joules are spent in three places.
 DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK = range(7)
@@ -49,7 +49,7 @@ class Journey(Struct):
     load_s: float = 0.0
     money: float = 0.0
     price_per_byte: float = 0.0  # of what is being sent
-    message_bytes: float = 0.0  # what is being sent, what share of it was, and in what air time
+    message_bytes: float = -1.0  # what is being sent (-1: what the trip says), its share, its air time
     share: float = 1.0
     air_s: float = 0.0
     plan: Plan = None  # type: ignore[assignment]  # comes with the answer, before it lives
@@ -95,10 +95,27 @@ class Journey(Struct):
             steps=None,
             first_plan=self.first_plan or self.plan,
             refused=False,
+            message_bytes=-1.0,
         )
+
+    def went_up(self, away: Away) -> None:
+        """Book a request that was sent whole at the nominal rate."""
+        self.up_bytes += away.up_bytes
+        self.joules[0] += away.up_j
+        self.money += away.up_money
+
+    def came_down(self, away: Away) -> None:
+        """Book a result that was sent whole at the nominal rate."""
+        self.down_bytes += away.result_bytes
+        self.joules[0] += away.down_j
+        self.money += away.down_money
 
     def sent(self) -> None:
         """Book what has been sent of a message, and what that took."""
+        if self.message_bytes < 0.0:
+            away: Away = self.trip.away  # type: ignore[assignment]  # it is away
+            self.message_bytes = away.up_bytes if self.leg == UPLINK else away.result_bytes
+            self.price_per_byte = away.cell.price_per_byte
         size_bytes, radio, joules = self.share * self.message_bytes, self.facts.radio, 0.0
         if self.leg == UPLINK:
             self.up_bytes += size_bytes

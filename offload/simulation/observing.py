@@ -3,8 +3,6 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from msgspec.structs import replace
-
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
 from offload.scenario.setup import Device
 from offload.simulation.air import Air, Shared
@@ -54,6 +52,8 @@ class Book:
             index -= 1  # a report at this very moment tells what is true after it
         self.pages.append((index, self._state()))
         self.next_s = (index + 1) * self.every_s
+        if isinstance(self.servers, InOrder):
+            self.servers.noted_until_s = self.next_s
         oldest = int((now - self.longest_s) / self.every_s)  # the oldest still on its way to someone
         while len(self.pages) > 1 and self.pages[0][0] < oldest:
             self.pages.popleft()
@@ -112,6 +112,10 @@ class Observer:
         self.between = between
         self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
         self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
+        # What a device sees that has but a hop of its own, and nothing on it.
+        self.alone: dict[tuple[str, ...], Mapping[str, Uplink]] = {
+            (c.name,): {c.name: self.nominal[c.name]} for c in cells.values() if not c.shared
+        }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
     def observe(
@@ -138,13 +142,9 @@ class Observer:
                 luck = Luck(fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], wires_free_s)
         free_s = compute.free[0]
         backlog_s = free_s - now if free_s > now else 0.0
-        uplinks = {}
-        for name in cells:
-            uplinks[name] = (
-                self._shared(now, device, name, reports)
-                if self.cells[name].shared
-                else self._own(device, name)
-            )
+        uplinks = self.alone.get(cells) if device.place.steady else None
+        if uplinks is None or self.airs[cells[0]][0].queued_air_s(device.name):
+            uplinks = {name: self._uplink(now, device, name, reports) for name in cells}
         return Observation(now, backlog_s, serving, uplinks, reports, facts, battery_j, luck)
 
     def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
@@ -181,14 +181,7 @@ class Observer:
             until_s = min(until_s, (index + 1) * book.every_s + delay_s)
         return until_s, reports
 
-    def _own(self, device: Device, name: str) -> Uplink:
-        """A hop of one's own always gets its full rate."""
-        queued_s = self.airs[name][0].queued_air_s(device.name)
-        if queued_s:
-            return replace(self.nominal[name], queued_bytes=queued_s * self.cells[name].up_bps / 8)
-        return self.nominal[name]
-
-    def _shared(
+    def _uplink(
         self, now: float, device: Device, name: str, reports: Mapping[str, Report | None]
     ) -> Uplink:
         """What a device expects of a cell: its rate over one more than were active in the report."""
@@ -200,6 +193,10 @@ class Observer:
             rate_bps *= speed.at(now) or 1.0
         if (speed := place.down.speeds.get(name)) is not None:
             down_bps *= speed.at(now) or 1.0
+        queued_s = up.queued_air_s(device.name)
+        if not cell.shared:  # a hop of one's own: what is queued takes as long as it does
+            reachable = place.up.inside(name, now)
+            return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             if self.knowledge != "reported":  # what is true now can leave oneself out
@@ -213,7 +210,7 @@ class Observer:
             place.up.inside(name, now),
             rate_bps,
             down_bps,
-            up.queued_air_s(device.name) * cell.up_bps / 8,
+            queued_s * cell.up_bps / 8,
             own_rate,
             None if own_at is None else now - own_at,
         )

@@ -31,16 +31,17 @@ class InOrder:
     server falls free (Lindley 1952, Kiefer and Wolfowitz 1955).
     """
 
-    __slots__ = ("busy_s", "free", "note")
+    __slots__ = ("busy_s", "free", "note", "noted_until_s")
 
     def __init__(self, servers: int = 1) -> None:
+        self.noted_until_s = 0.0  # whoever takes notes need not be told of changes before
         self.free = [0.0] * servers
         self.busy_s = 0.0
         self.note: Note | None = None
 
     def serve(self, now: float, seconds: float) -> float:
         """Take work that arrives now and tell when it ends."""
-        if self.note is not None:
+        if now >= self.noted_until_s and self.note is not None:
             self.note(now)
         first = self.free[0]
         ends = (first if first > now else now) + seconds

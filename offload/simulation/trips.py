@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from offload.energy import Radio
 from offload.entities import Cell, Facts, Hardware, Plan, Wire
 from offload.networks import Profile
 from offload.planning import exits
@@ -37,7 +38,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """What a plan asks of others than the device: of whom, how much. Empty where it asks nothing."""
+    """What a plan asks of others than the device: of whom, how much. Empty where it asks nothing.
+
+    Joules and money are of its messages, if they are sent whole at the nominal rate.
+    """
 
     cell: Cell
     uplink: Air
@@ -52,7 +56,23 @@ class Away:
     back: Ways
     result_bytes: float
     down_air_s: float
+    radio: Radio | None
     asks: bool = False  # the edge node decides where it goes on
+    up_j: float = field(init=False)
+    down_j: float = field(init=False)
+    up_money: float = field(init=False)
+    down_money: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        radio, price = self.radio, self.cell.price_per_byte
+        paid = {
+            "up_j": radio.up_j(self.up_bytes, self.up_air_s) if radio else 0.0,
+            "down_j": radio.down_j(self.result_bytes, self.down_air_s) if radio else 0.0,
+            "up_money": price * self.up_bytes,
+            "down_money": price * self.result_bytes,
+        }
+        for name, value in paid.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +167,7 @@ def trip(
             back=ways(facts, wires, plan.cloud or plan.edge or site, site),
             result_bytes=result_bytes,
             down_air_s=down_air_s,
+            radio=facts.radio,
             asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)

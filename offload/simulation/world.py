@@ -117,11 +117,11 @@ class World:
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    journey.steps = self._live(journey, way)
+                    journey.plan, journey.trip, journey.steps = plan, way, self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
                     self._check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
-                journey.plan, journey.trip = plan, way
+                    journey.plan, journey.trip = plan, way
                 journey.go_on()
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
@@ -175,7 +175,11 @@ class World:
 
             journey.leg = UPLINK
             cell, sent_s, to_edge, to_cloud = away.cell, self.clock.now, away.to_edge, away.to_cloud
-            if cell.interruption_s is None:
+            steady = device.place.steady and journey.meter is None
+            if steady:
+                yield away.uplink.send(device.name, away.up_air_s, journey.wake, due_s)
+                journey.went_up(away)
+            elif cell.interruption_s is None:
                 yield send(journey, away.uplink, away.up_bytes, away.up_air_s, cell.name, due_s)
                 journey.sent()
             else:
@@ -202,17 +206,23 @@ class World:
             if journey.refused:
                 yield from setbacks.refused(self, journey, away, cell)
                 done_s = setbacks.at_home(self, journey, due_s)
-            elif cell.interruption_s is None:
+            elif steady or cell.interruption_s is None:
                 if away.back:
                     journey.leg = WAN
                     yield from self.forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
-                down = away.downlink, away.result_bytes, away.down_air_s
-                done_s = send(journey, *down, cell.name, NEVER)
+                if steady:
+                    done_s = away.downlink.send(device.name, away.down_air_s, journey.wake, NEVER)
+                else:
+                    down = away.downlink, away.result_bytes, away.down_air_s
+                    done_s = send(journey, *down, cell.name, NEVER)
                 if done_s is None or journey.meter is not None:
                     yield done_s
                     done_s = self.clock.now
-                journey.sent()
+                if steady:
+                    journey.came_down(away)
+                else:
+                    journey.sent()
             else:
                 yield from self.roaming.down(journey, away)
                 done_s = self.clock.now

@@ -64,6 +64,7 @@ class Place:
         self.up, self.down = up, down
         # What never changes: the order of cells, where there is one; all, of a device that stands.
         self.order = tuple(cells) if len(cells) < 2 else None
+        self.steady = not up.speeds and not down.speeds
         changing = any(len(speed.values) > 1 for speed in up.speeds.values())
         self.fixed = None if changing or len(track.times_s) > 1 else self._seen(0.0)
 
