@@ -223,8 +223,11 @@ def test_fixed_ones_take_the_most_accurate_that_is_on_time_unloaded(
 def test_fixed_ones_take_the_variant_that_they_are_told(name: str) -> None:
     seen = hand_made.seen(town(deadline_s=1.0))
     assert make(name, variant="int8").decide(hand_made.request(), seen).variant is SMALL
+    assert make(name, variant=SMALL.label).decide(hand_made.request(), seen).variant is SMALL
     with pytest.raises(NoPlanError, match="car has no plan of variant fp16 for task look"):
         make(name, variant="fp16").decide(hand_made.request(), seen)
+    with pytest.raises(NoPlanError, match="car has no plan of variant other:int8 for task look"):
+        make(name, variant="other:int8").decide(hand_made.request(), seen)
 
 
 SURE = hand_made.answers(([1, 0], [255, 0]), ([1, 1], [255, 255]))

@@ -219,6 +219,8 @@ UNIT = 'with a unit, like "20 s"'
             "duration: 'x' is not a time; write a number and a unit, like \"20 s\"",
         ),
         ("duration.x=3", "duration.x", "x does not lie in a table"),
+        ("duration=", "duration", "duration: missing; it must be given"),
+        ("devices.car.radio_powr=", "devices.car.radio_powr", "there is no such key to leave out"),
         ("seed=-1", "seed", "seed: input should be greater than or equal to 0, not -1"),
         (
             "devices.car.cout=3",
@@ -257,6 +259,12 @@ def test_all_settings_are_checked_at_once() -> None:
 def test_value_holds_one_value_only() -> None:
     """What follows a line break is no part of the value, and is not dropped in silence."""
     assert message(SMALL, 'name="a"\nseed=5').startswith("--set name")
+
+
+def test_setting_without_a_value_leaves_the_key_out() -> None:
+    assert load(SMALL, ["links.backhaul.jitter=", "policy="]).policy is None
+    assert load(SMALL, ["links.backhaul.jitter="]).file.links["backhaul"].jitter is None
+    assert load(SMALL, ['description=""']).file.description == ""
 
 
 def test_bad_setting_on_the_command_line() -> None:

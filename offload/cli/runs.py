@@ -28,7 +28,8 @@ NoSecondOpinion = Annotated[
     bool, typer.Option("--no-second-opinion", help="Skip the run with other shares of rescaled layers.")
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE replaces a key of the file; repeatable.")
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE replaces a key of the file, KEY= leaves it out; repeatable."),
 ]
 
 

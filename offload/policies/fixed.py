@@ -21,9 +21,9 @@ class NoPlanError(OffloadError):
 class _Fixed:
     """Always the same plan for a task and a cell.
 
-    `variant` is the form to run ("int8", or "resnet18:int8" of one network); by default the most accurate
-    one whose latency without load meets the deadline, else the quickest. With `confidence` a network that has exits leaves
-    at the first that is as sure; others are not run.
+    `variant` is the form to run ("int8", or "resnet18:int8" where several networks have one); by default
+    the most accurate one whose latency without load meets the deadline, else the quickest. With
+    `confidence` a network that has exits leaves at the first that is as sure; others are not run.
     """
 
     place: ClassVar[str]

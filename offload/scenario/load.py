@@ -153,7 +153,8 @@ def _told(facts: Facts) -> str:
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:
     """Read and check a scenario file. Raises ScenarioError with every fault.
 
-    `settings` are "key=value" texts that replace keys of the file; they are checked like the file.
+    `settings` are "key=value" texts that replace keys of the file, or "key=" that leave them out; what
+    comes of it is checked like the file.
     Files that it names are looked for beside it, or in `base`.
     """
     path = Path(path)
@@ -245,7 +246,10 @@ def _read(path: Path) -> str:
 
 
 def _set(raw: dict[str, Any], setting: str, where: Where) -> str | None:
-    """Replace one key, like `nodes.cabinet.servers=4`; return what is wrong, if anything is."""
+    """Replace one key, like `nodes.cabinet.servers=4`, or leave it out, like `nodes.cabinet.batch=`.
+
+    Return what is wrong, if anything is.
+    """
     name, equals, value = setting.partition("=")
     try:
         parts = _path(name)
@@ -266,7 +270,10 @@ def _set(raw: dict[str, Any], setting: str, where: Where) -> str | None:
             return f"--set {name}: {part} is not a table of the file"
     if not isinstance(here, dict):
         return f"--set {name}: {parts[-1]} does not lie in a table"
-    here[parts[-1]] = _value(value)
+    if value.strip():
+        here[parts[-1]] = _value(value)
+    elif here.pop(parts[-1], None) is None:
+        return f"--set {name}: there is no such key to leave out"
     where.found[*key, parts[-1]] = 0
     return None
 
