@@ -144,9 +144,11 @@ class Arrivals(Struct):
         self.under_way[request.id] = journey = Journey(
             self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3, frame, meter
         )
-        if meter is not None and meter.off:
-            self.fail(journey, NO_POWER, 0.0, 0.0)
-            return
-        battery_j = None if meter is None else meter.charge_j()
+        battery_j = None
+        if meter is not None:
+            if meter.off:
+                self.fail(journey, NO_POWER, 0.0, 0.0)
+                return
+            battery_j = meter.charge_j()
         seen = self.observer.observe(now, device, self.compute, facts, fate, battery_j)
         self.asked.append(Question(device.name, request, seen))
