@@ -10,6 +10,7 @@ from offload.scenario.load import load
 from offload.simulation.run import drive, run
 from offload.simulation.world import World
 from offload.streams import Streams
+from offload.views.table import comparison_tables
 from tests.test_clairvoyant import Predicting
 
 # 60 kB up and 10 kB back over the cell, and over the backhaul too where the cloud computes.
@@ -116,6 +117,10 @@ def test_policies_differ_in_money(loaded):
     found = compare(loaded(), [choose({"name": name}) for name in ("edge", "cloud")], 2)
     edge, cloud = (policy.measures["money"].mean for policy in found.policies)
     assert (edge, cloud) == pytest.approx((EDGE, CLOUD))
+    *_, table = comparison_tables(found)
+    assert list(table.columns[1].cells) == [f"{each * 1e3:.3g} ±0" for each in (EDGE, CLOUD)]
+    unpriced = compare(loaded(prices=False), [choose({"name": "edge"})], 2)
+    assert len(comparison_tables(unpriced)) == 2
     assert found.as_json()["policies"][0]["money"]["mean"] == edge
     assert [pair.mean for pair in found.pairs if pair.measure == "money"] == pytest.approx(
         [EDGE - CLOUD]

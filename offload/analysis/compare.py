@@ -253,7 +253,8 @@ def _one(
         frame = result.rows()
         if kept is not None:
             rows.write(frame, kept, result.metadata)
-            devices = pl.DataFrame(result.devices)
+            # Its type cannot be told from devices without a battery.
+            devices = pl.DataFrame(result.devices, schema_overrides={"battery_j": pl.Float64})
             rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
     found = summarise(frame, warm_up_s, file.duration, judged=scenario.judged)
     return choice.label, replication, found

@@ -116,19 +116,21 @@ class Journey(Struct):
             away: Away = self.trip.away  # type: ignore[assignment]  # it is away
             self.message_bytes = away.up_bytes if self.leg == UPLINK else away.result_bytes
             self.price_per_byte = away.cell.price_per_byte
-        size_bytes, radio, joules = self.share * self.message_bytes, self.facts.radio, 0.0
+        size_bytes = self.share * self.message_bytes
         if self.leg == UPLINK:
             self.up_bytes += size_bytes
-            if radio is not None:
-                joules = radio.up_j(size_bytes, self.air_s)
         else:
             self.down_bytes += size_bytes
-            if radio is not None:
-                joules = radio.down_j(size_bytes, self.air_s)
+        if self.trip.away.pays:  # type: ignore[union-attr]  # it is away
+            self._pay(size_bytes)
+
+    def _pay(self, size_bytes: float) -> None:
+        """Book what a message cost: money, and what the radio drew."""
+        self.money += self.price_per_byte * size_bytes
+        radio, joules = self.facts.radio, 0.0
         if radio is not None:
+            joules = (radio.up_j if self.leg == UPLINK else radio.down_j)(size_bytes, self.air_s)
             self.joules[0] += joules
-        if self.price_per_byte:
-            self.money += self.price_per_byte * size_bytes
         if self.meter is not None:
             self.meter.ended(self.request.id, self.clock.now)
             self.meter.spent(joules)

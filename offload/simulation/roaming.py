@@ -19,9 +19,10 @@ def send(
 ) -> float | None:
     """Send a message over a cell; tell when it arrives, or None if that will wake the journey."""
     journey.message_bytes, journey.share, journey.air_s = payload_bytes, 1.0, air_s
-    journey.price_per_byte = air.price_per_byte
-    if journey.meter is not None:
-        journey.meter.begins(journey.request.id)
+    if journey.trip.away.pays:  # type: ignore[union-attr]  # it is away
+        journey.price_per_byte = air.price_per_byte
+        if journey.meter is not None:
+            journey.meter.begins(journey.request.id)
     place = journey.device.place
     reach = place.up if journey.leg == UPLINK else place.down
     return air.send(journey.device.name, air_s, journey.wake, due_s, reach.speeds.get(cell))

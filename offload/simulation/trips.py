@@ -8,6 +8,7 @@ from offload.entities import Cell, Facts, Hardware, Plan, Wire
 from offload.networks import Profile
 from offload.planning import exits
 from offload.planning.cost import Work, cost, sends_input, works
+from offload.planning.money import has_prices
 from offload.simulation.air import Air
 from offload.simulation.batching import Batching
 from offload.simulation.queueing import Queueing
@@ -29,6 +30,7 @@ class Stop:
     marginal_w: float
     servers: Servers | None  # None: the device's own
     price_per_s: float = 0.0
+    pays: bool = False  # money, or from a battery
     varies: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class Away:
     down_air_s: float
     radio: Radio | None
     asks: bool = False  # the edge node decides where it goes on
+    pays: bool = True  # messages cost energy or money
     up_j: float = field(init=False)
     down_j: float = field(init=False)
     up_money: float = field(init=False)
@@ -148,7 +151,7 @@ def trip(
     on_device, at_edge, in_cloud = works(facts, plan)
     device = away = None
     if on_device is not None:
-        device = _stop(on_device, facts.hardware, None)
+        device = _stop(on_device, facts.hardware, None, pays=facts.capacity_j is not None)
     if plan.uplinks is not None:
         cell = facts.cells[plan.uplinks[0]]
         site = cell.node
@@ -168,6 +171,7 @@ def trip(
             result_bytes=result_bytes,
             down_air_s=down_air_s,
             radio=facts.radio,
+            pays=facts.radio is not None or facts.capacity_j is not None or has_prices(facts),
             asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
     answers, last = exits.answers(plan), exits.last_exit(plan)
@@ -190,13 +194,16 @@ def _at(
     if work is None or name is None:
         return None
     node = facts.nodes[name]
-    return _stop(work, node.hardware, servers[name], node.price_per_s)
+    price = node.price_per_s
+    return _stop(work, node.hardware, servers[name], price, pays=price > 0.0)
 
 
-def _stop(work: Work, hardware: Hardware, servers: Servers | None, price_per_s: float = 0.0) -> Stop:
+def _stop(
+    work: Work, hardware: Hardware, servers: Servers | None, price_per_s: float = 0.0, *, pays: bool
+) -> Stop:
     return Stop(
         work.profile, work.first, work.last, work.seconds, work.coding_s, hardware.marginal_w, servers,
-        price_per_s,
+        price_per_s, pays,
     )  # fmt: skip
 
 

@@ -253,11 +253,11 @@ class World:
             return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
-        if stop.price_per_s:
-            journey.money += stop.price_per_s * seconds
         ends_s = servers.serve(now, seconds)
-        if journey.meter is not None and place == DEVICE:
-            journey.meter.computes(ends_s, journey.joules)
+        if stop.pays:
+            journey.money += stop.price_per_s * seconds
+            if place == DEVICE and journey.meter is not None:
+                journey.meter.computes(ends_s, journey.joules)
         return ends_s
 
     def _ask(self, journey: Journey) -> Generator[float | None, None, tuple[Away, Ways]]:

@@ -14,21 +14,16 @@ LEAST_WIDTH = 22
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
-    """Return what users get and how long it takes: a row a policy, means ± half their intervals."""
+    """Return what users get, how long it takes and, where anything has a price, what it costs.
+
+    A row a policy, means ± half their intervals.
+    """
     title = f"{found.scenario}: {found.replications} replications, seed {found.seed}"
-    priced = any(policy.measures["money"] is not None for policy in found.policies)
-    columns = (
-        "useful",
-        "on time",
-        "accuracy",
-        "mJ/request",
-        "lost",
-        *(["money/1000"] if priced else []),
-    )
-    shares = _table(title, columns)
+    shares = _table(title, ("useful", "on time", "accuracy", "mJ/request", "lost"))
     times = _table(
         "latency in ms, unfinished requests counted as infinite", ("mean", "p50", "p95", "p99")
     )
+    money = _table("money, in the scenario's currency", ("per 1000 requests",))
     for policy in found.policies:
         name = Text(policy.label)
         if policy.saturated:
@@ -37,12 +32,14 @@ def comparison_tables(found: Comparison) -> list[Table]:
         lost = f"{policy.unfinished / max(1, policy.requests):.1%}"
         shares.add_row(
             name, _share(m["useful"]), _share(m["on_time"]), _share(m["accuracy"]),
-            _thousandths(m["energy_j"]), lost, *([_told(m["money"], 1e3, ".3g")] if priced else []),
+            _thousandths(m["energy_j"]), lost,
         )  # fmt: skip
         times.add_row(
             name, *(_thousandths(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99"))
         )
-    return [shares, times]
+        money.add_row(name, _told(m["money"], 1e3, ".3g"))
+    priced = any(policy.measures["money"] is not None for policy in found.policies)
+    return [shares, times, money] if priced else [shares, times]
 
 
 def footnotes(found: Comparison) -> str:
@@ -57,8 +54,6 @@ def footnotes(found: Comparison) -> str:
         "lost: never answered; - not defined: too few or unanswered requests, or nobody can say",
         "what is right.",
     ]
-    if any(policy.measures["money"] is not None for policy in found.policies):
-        notes.append("money/1000: what 1000 requests cost, in the scenario's currency.")
     notes += [
         f"{policy.label} knows more than devices can ({policy.knowledge}): a reference, no contender."
         for policy in found.policies
