@@ -61,12 +61,14 @@ class Journey(Struct):
 
     def go_on(self, _event: object = None) -> None:
         """Book the time of the leg that ends now, and live on to the end of the next."""
-        now = self.clock.now
-        self.spent_s[self.leg] += now - self.mark_s
-        self.mark_s = now
+        clock = self.clock
+        now = clock.now
+        if now != self.mark_s:
+            self.spent_s[self.leg] += now - self.mark_s
+            self.mark_s = now
         until_s = next(self.steps, None)
         if until_s is not None:
-            self.clock.at(until_s, self.go_on)
+            clock.at(until_s, self.go_on)
 
     def wake(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """Go on, or end for a cause: what stations call.
