@@ -253,11 +253,17 @@ def _tracks(
 def _devices(
     group: str, tracks: Iterable[Track], cells: Iterable[str], covers: places.Coverage
 ) -> list[Device]:
-    return [
-        Device(name, group, covers.place(name, track, cells))
-        for number, track in enumerate(tracks)
-        for name in (f"{group}-{number}",)
-    ]
+    mine = tuple(cells)
+    by_radio = any(name in covers.sites for name in mine)
+    found: list[Device] = []
+    for number, track in enumerate(tracks):
+        name = f"{group}-{number}"
+        if found and not by_radio and track is found[-1].place.track:  # they stand together
+            place = found[-1].place
+        else:
+            place = covers.place(name, track, mine)
+        found.append(Device(name, group, place))
+    return found
 
 
 def _facts(

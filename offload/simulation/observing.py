@@ -16,6 +16,9 @@ from offload.world.rate import Rate
 State = tuple[float, float, dict[str, int], dict[str, int], tuple[str, ...] | None]
 
 
+NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, {})  # has been heard
+
+
 class Book:
     """One node's reports: its state at each multiple of its period, taken lazily.
 
@@ -131,10 +134,10 @@ class Observer:
         cells, serving = device.place.fixed or device.place.seen(now)
         luck = None
         if self.knowledge == "reported":
-            kept_until_s, reports = self.arrived.get(serving, (0.0, {}))
-            if serving is not None and now >= kept_until_s:
-                until_s, reports = self._reports(serving, self.delays, now)
-                self.arrived[serving] = (until_s, reports)
+            kept = self.arrived.get(serving, NOTHING)
+            if serving is not None and now >= kept[0]:
+                kept = self.arrived[serving] = self._reports(serving, self.delays, now)
+            reports = kept[1]
         else:
             reports = {name: book.fresh(now) for name, book in self.books.items()}
             if self.knowledge == "clairvoyant":

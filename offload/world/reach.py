@@ -50,6 +50,8 @@ class Reach:
 class Place:
     """Where a device is, on a track, and which of its cells reach it when, up and down."""
 
+    __slots__ = ("cells", "centres_m", "down", "fixed", "order", "steady", "track", "up")
+
     def __init__(
         self,
         track: Track,
