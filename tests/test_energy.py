@@ -3,8 +3,10 @@
 import json
 from dataclasses import asdict
 
+import polars as pl
 import pytest
 
+from offload.analysis.compare import compare
 from offload.analysis.result import simulate
 from offload.energy import Radio
 from offload.policies.table import choose
@@ -158,3 +160,18 @@ def test_devices_are_told_in_a_table(loaded):
     assert told["battery_j"] == pytest.approx(3600 - drawn_j)
     assert told["marginal_j"] == pytest.approx(result.rows()["energy_j"].sum())
     assert loaded(more='battery = { capacity = "1 Wh" }').setting(0.0).facts[0].capacity_j == 3600
+
+
+def test_the_table_of_devices_may_begin_with_many_that_have_no_battery(tmp_path):
+    tables = TABLES.replace("RADIO", "0 W").replace("FREQUENCY", "count = 120")
+    other = (
+        '[devices.two]\nhardware = "core"\nbattery = { capacity = "1 Wh" }\n[devices.two.tasks.work]\n'
+    )
+    task = tables[tables.index('models = ["work"]') : tables.index("[nodes.site]")]
+    (tmp_path / "many.toml").write_text(tables.replace("[nodes.site]", f"{other}{task}[nodes.site]"))
+    compare(
+        load(tmp_path / "many.toml", ['duration="2 s"']), [choose({"name": "local"})], 1, out=tmp_path
+    )
+    devices = pl.read_parquet(tmp_path / "local" / "0" / "devices.parquet")
+    assert devices["battery_j"].null_count() == 120
+    assert 3500 < devices["battery_j"].max() < 3600
