@@ -189,4 +189,4 @@ def test_a_motorway_may_begin_again_at_its_end() -> None:
     assert way.position(100.0) == pytest.approx(way.position(100.0 + 80.0 + 1e-6))
     near = presence(way, (1000.0, 0.0), 250.0)  # 500 m of 2 000 m, and an instant on the way back
     times = np.linspace(0, 560, 7001)
-    assert np.mean([near.inside(now) for now in times]) == pytest.approx(0.25, abs=0.01)
+    assert np.mean([near.at(now) for now in times]) == pytest.approx(0.25, abs=0.01)

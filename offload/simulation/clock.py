@@ -12,11 +12,23 @@ Callback = Callable[[Any], object]
 
 
 class Alarm(Struct):
-    """All of a SimPy event that its loop asks for; made in less than half the time."""
+    """Calls one function; to SimPy's own loop it looks like an event, but is made in half the time."""
 
-    callbacks: list[Callback] | None
+    callback: Callback
     value: object = None
-    _ok: bool = True
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """What SimPy's loop calls; that it sets this to None changes nothing."""
+        return [self.callback]
+
+    @callbacks.setter
+    def callbacks(self, _none: None) -> None:
+        pass
+
+    @property
+    def _ok(self) -> bool:
+        return True
 
     @property
     def _value(self) -> object:
@@ -44,7 +56,7 @@ class Clock(simpy.Environment):
         if time < self.now:
             msg = f"time {time} lies before now, {self.now}"
             raise ValueError(msg)
-        alarm: Any = Alarm([callback], value)
+        alarm: Any = Alarm(callback, value)
         heappush(self._queue, (time, NORMAL, next(self._eid), alarm))
 
     def run_while_empty(self, box: Sized, until: float) -> None:
@@ -52,10 +64,13 @@ class Clock(simpy.Environment):
 
         It is `step()` in a loop, without a call for each event.
         """
-        queue = self._queue
+        queue: list[Any] = self._queue
         while not box and queue and queue[0][0] <= until:
             self.now, _, _, event = heappop(queue)
-            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]  # as SimPy
+            if type(event) is Alarm:
+                event.callback(event)
+                continue
+            callbacks, event.callbacks = event.callbacks, None  # as SimPy does
             for callback in callbacks:
                 callback(event)
             if not event._ok and not hasattr(event, "_defused"):  # noqa: SLF001
