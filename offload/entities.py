@@ -269,7 +269,7 @@ class Plan(Struct, frozen=True, gc=False):
 
 
 class Report(Struct, frozen=True, gc=False):
-    """What a node said about itself: seconds of queued work, devices active in its cells.
+    """What a node said about itself: seconds of queued work, devices (by weight) active in its cells.
 
     `backlog_s` is how long whoever came last would wait for a server, if nobody else came. `resident`
     are the variants whose weights are there or on their way, None where none need be loaded.
@@ -277,8 +277,8 @@ class Report(Struct, frozen=True, gc=False):
 
     sent_s: float
     backlog_s: float
-    active_up: Mapping[str, int]
-    active_down: Mapping[str, int]
+    active_up: Mapping[str, float]
+    active_down: Mapping[str, float]
     resident: tuple[str, ...] | None = None
 
 

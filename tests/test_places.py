@@ -170,3 +170,21 @@ def test_a_cell_that_is_zero_for_long_loses_nothing(tmp_path: Path) -> None:
     found = outcomes(scenario(tmp_path, links), "edge")
     assert {each.cause for each in found} == {"", "no-route", "out-of-range"}
     assert len({each.request.id for each in found}) == len(found) > 300
+
+
+def test_a_heavier_group_is_sooner_through(tmp_path: Path) -> None:
+    cell = 'cell = { from = "*", to = "a", up = "20 Mbit/s", down = "100 Mbit/s" }\n'
+    text = (HEAD + cell).replace("count = 6", "count = 10")
+    other = text[text.index("[devices.car]") : text.index("[nodes.a]")].replace(
+        "devices.car", "devices.van"
+    )
+    (tmp_path / "places.toml").write_text(text.replace("[nodes.a]", other + "[nodes.a]", 1))
+    mean_s = {}
+    for weight in (1, 5):
+        found = outcomes(load(tmp_path / "places.toml", [f"devices.van.weight={weight}"]), "edge")
+        for group in ("car", "van"):
+            times = [each.uplink_s for each in found if each.request.group == group]
+            mean_s[group, weight] = sum(times) / len(times)
+    assert mean_s["van", 1] == pytest.approx(mean_s["car", 1], rel=0.3)
+    assert mean_s["van", 5] < 0.6 * mean_s["van", 1]
+    assert mean_s["car", 5] > 1.1 * mean_s["car", 1]

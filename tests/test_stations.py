@@ -107,6 +107,7 @@ class Sharing:
 
     give_up_s: float
     coverages: dict
+    weights: dict = field(default_factory=dict)
     now: float = 0.0
     queues: dict = field(default_factory=dict)
     ended: dict = field(default_factory=dict)
@@ -121,7 +122,7 @@ class Sharing:
     def on_air(self):
         """Return what shares the cell now."""
         return [
-            (queue[0], self.speed(device))
+            (queue[0], self.speed(device), self.weights.get(device, 1))
             for device, queue in self.queues.items()
             if queue and self.speed(device) > 0
         ]
@@ -150,8 +151,10 @@ class Sharing:
         """Step from happening to happening until a time."""
         while self.now < until_s:
             on_air = self.on_air()
+            total = sum(weight for *_, weight in on_air)
             ends_s = min(
-                (self.now + sent.left_s * len(on_air) / speed for sent, speed in on_air), default=inf
+                (self.now + sent.left_s * total / (speed * weight) for sent, speed, weight in on_air),
+                default=inf,
             )
             changes_s = min((c.changes_after(self.now) for c in self.coverages.values()), default=inf)
             waiting = [sent for queue in self.queues.values() for sent in queue]
@@ -163,14 +166,14 @@ class Sharing:
             others = (changes_s, gives_up_s)
             self.tie |= min(abs(ends_s - other) if other < inf else inf for other in others) < NEAR
             self.tie |= gives_up_s < inf and abs(gives_up_s - changes_s) < NEAR
-            for sent, speed in on_air:
-                used_s = (happens_s - self.now) / len(on_air)
+            for sent, speed, weight in on_air:
+                used_s = (happens_s - self.now) * weight / total
                 sent.left_s -= used_s * speed
                 sent.used_s += used_s
             self.busy_s += (happens_s - self.now) * bool(on_air)
             self.now = happens_s
             for queue in self.queues.values():
-                if queue and queue[0].left_s <= 1e-11 and queue[0] in [sent for sent, _ in on_air]:
+                if queue and queue[0].left_s <= 1e-11 and queue[0] in [sent for sent, *_ in on_air]:
                     self.end(queue.popleft(), "")
             self.settle()
 
@@ -208,11 +211,11 @@ COVERAGES = st.dictionaries(
 )
 
 
-def share(transfers, coverages, give_up_s, delay_s, probes=()):
+def share(transfers, coverages, give_up_s, delay_s, probes=(), weights=None):
     """Send the same over the station and by brute force; return both, and what probes saw."""
     clock = Clock()
-    cell = Shared(clock, delay_s, give_up_s)
-    brute = Sharing(give_up_s, coverages)
+    cell = Shared(clock, delay_s, give_up_s, weights=weights)
+    brute = Sharing(give_up_s, coverages, weights or {})
     found, seen, busy, since_s = {}, [], [], [0.0]
 
     def note(now):
@@ -240,7 +243,7 @@ def share(transfers, coverages, give_up_s, delay_s, probes=()):
             clock.at(at_s, lambda _, device=device: probe(device))
             brute.advance(at_s)
             on_air = brute.speed(device) > 0 and bool(brute.queues.get(device))
-            expected_seen.append((brute.queued_s(device), on_air, len(brute.on_air())))
+            expected_seen.append((brute.queued_s(device), on_air, sum(w for *_, w in brute.on_air())))
         else:
             device, _, air_s, patience_s = transfers[number]
             due_s = at_s + patience_s
@@ -284,9 +287,12 @@ def test_shared_cell_of_devices_that_stand(transfers, probes):
     coverages=COVERAGES,
     give_up_s=st.sampled_from([0.0500007, 0.4000007, 100.0, inf]),
     probes=st.lists(st.tuples(st.sampled_from("abc"), SOON), max_size=4),
+    weights=st.dictionaries(st.sampled_from("abcd"), st.sampled_from([0.3, 2, 5.0])),
 )
-def test_shared_cell_of_devices_that_come_and_go(transfers, coverages, give_up_s, probes):
-    found, brute, seen, expected_seen, busy_s = share(transfers, coverages, give_up_s, 0.0, probes)
+def test_shared_cell_of_devices_that_come_and_go(transfers, coverages, give_up_s, probes, weights):
+    found, brute, seen, expected_seen, busy_s = share(
+        transfers, coverages, give_up_s, 0.0, probes, weights
+    )
     assume(not brute.tie)
     same_ends(found, brute, 0.0)
     assert busy_s == pytest.approx(brute.busy_s, abs=1e-9)
@@ -305,6 +311,12 @@ def test_shared_cell_stalls_and_gives_up():
     found, *_ = share([*transfers, ("a", 1.25, 1.0, inf)], {"a": away}, 0.5, 0.25)
     ends = {n: end[:2] for n, end in found.items()}
     assert ends == {0: (1.5, OUT_OF_RANGE), 2: (1.75, NO_ROUTE), 1: (2.75, "")}
+
+
+def test_air_time_is_shared_by_weight():
+    # By hand: a gets three quarters of the air until 2 s, then b has all of it.
+    found, *_ = share([("a", 0.0, 1.5, inf), ("b", 0.0, 1.0, inf)], {}, 5.0, 0.0, weights={"a": 3})
+    assert {number: end[0] for number, end in found.items()} == {0: 2.0, 1: 2.5}
 
 
 @many

@@ -124,7 +124,8 @@ class DeviceGroup(Table):
     """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given.
 
     `radio_power` is what sending and receiving draw, or the name of a radio that was measured. A
-    processor may run at a share of its full `frequency`.
+    processor may run at a share of its full `frequency`. In shared cells a device gets air time by its
+    `weight`.
     """
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
@@ -132,6 +133,7 @@ class DeviceGroup(Table):
     radio_power: RadioPower = None
     frequency: SomeShare = 1.0
     battery: BatteryTable | None = None
+    weight: Annotated[float, Field(gt=0, le=1e6, strict=False, allow_inf_nan=False)] = 1.0
     at: Point | None = None
     mobility: Mobility | None = None
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]

@@ -24,11 +24,15 @@ from offload.world.reach import Place
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Device:
-    """One device: its name, its kind, where it is, and from when to when it exists."""
+    """One device: its name, its kind, where it is, and from when to when it exists.
+
+    In shared cells it gets air time by its `weight`.
+    """
 
     name: str
     group: str
     place: Place
+    weight: float = 1.0
     enters_s: float = field(init=False)
     leaves_s: float = field(init=False)
 
@@ -103,7 +107,7 @@ def setup(
     all_facts: list[Facts] = []
     for group, table in file.devices.items():
         mine = {name: cells[name] for name in cells if _open_to(file, name, group)}
-        made = _devices(group, _tracks(group, table, tracks), mine, covers)
+        made = _devices(group, table.weight, _tracks(group, table, tracks), mine, covers)
         devices += made
         for name, task in table.tasks.items():
             parts = []
@@ -189,7 +193,8 @@ def drawn(
         device.name: device
         for group in groups
         for mine in ({name: c for name, c in cells.items() if _open_to(file, name, group)},)
-        for device in _devices(group, _tracks(group, file.devices[group], tracks), mine, covers)
+        for table in (file.devices[group],)
+        for device in _devices(group, table.weight, _tracks(group, table, tracks), mine, covers)
     }
     return replace(
         setting,
@@ -251,7 +256,7 @@ def _tracks(
 
 
 def _devices(
-    group: str, tracks: Iterable[Track], cells: Iterable[str], covers: places.Coverage
+    group: str, weight: float, tracks: Iterable[Track], cells: Iterable[str], covers: places.Coverage
 ) -> list[Device]:
     mine = tuple(cells)
     by_radio = any(name in covers.sites for name in mine)
@@ -262,7 +267,7 @@ def _devices(
             place = found[-1].place
         else:
             place = covers.place(name, track, mine)
-        found.append(Device(name, group, place))
+        found.append(Device(name, group, place, weight))
     return found
 
 

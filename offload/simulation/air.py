@@ -5,6 +5,7 @@ gets another rate has a speed, the ratio of the two, which may change as it move
 """
 
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -44,14 +45,15 @@ def _fail_late(transfer: Transfer, _event: object) -> None:
 
 
 class Shared:
-    """A cell direction: equal air time for each device that has traffic, a device's own in order.
+    """A cell direction: air time by weight for each device that has traffic, a device's own in order.
 
-    Processor sharing in virtual time: the clock `virtual_s` advances by 1/n of real time while n
-    devices are on air, so a transfer that needs `a` seconds of air ends when it has advanced by `a`,
-    whatever comes and goes meanwhile. One heap entry a transfer, one pending wake-up a cell. A device
-    out of reach, at speed 0, stalls without taking part; after `give_up_s` of that its transfers fail.
-    What was sent arrives `delay_s` later. Where devices roam, a transfer that loses its cell is given
-    back at once, with the cause HANDOVER and the share of it that is through.
+    Processor sharing in virtual time: the clock `virtual_s` advances by 1/w of real time while devices
+    of weight w in all are on air, so a transfer that needs `a` seconds of air ends when it has advanced
+    by `a` over its device's weight, whatever comes and goes meanwhile. One heap entry a transfer, one
+    pending wake-up a cell. A device out of reach, at speed 0, stalls without taking part; after
+    `give_up_s` of that its transfers fail. What was sent arrives `delay_s` later. Where devices roam, a
+    transfer that loses its cell is given back at once, with the cause HANDOVER and the share of it that
+    is through.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Shared:
         unreachable: str = NO_ROUTE,
         *,
         roaming: bool = False,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         self.clock = clock
+        self.weights = weights or {}  # of devices where it is not 1
         self.roaming = roaming
         self.unreachable = unreachable  # the cause of what was handed over out of range
         self.delay_s = delay_s
@@ -72,7 +76,7 @@ class Shared:
         self.speeds: dict[str, float] = {}  # of devices that have traffic, where it is not 1 for ever
         self.watched: set[str] = set()
         self.on_air: list[tuple[float, int, str, Transfer]] = []
-        self.active = 0
+        self.active: float = 0  # the weight of all that is on air
         self.virtual_s = 0.0
         self.updated_s = 0.0
         self.wakes_at = float("inf")
@@ -120,9 +124,9 @@ class Shared:
             return 0.0
         self._advance(self.clock.now)
         total = sum(transfer.left_s for transfer in queue)
-        speed = self.speeds.get(device, 1.0)
-        if speed:
-            total += (queue[0].ends_at - self.virtual_s) * speed - queue[0].left_s
+        pace = self.speeds.get(device, 1.0) * self.weights.get(device, 1.0)
+        if pace:
+            total += (queue[0].ends_at - self.virtual_s) * pace - queue[0].left_s
         return total
 
     def _advance(self, now: float) -> None:
@@ -136,10 +140,12 @@ class Shared:
         if not self.active:
             self.virtual_s = 0.0
             self.on_air.clear()
-        self.active += 1
         air_s = transfer.left_s
         if device in self.speeds:
             air_s /= self.speeds[device]
+        weight = self.weights.get(device, 1)
+        self.active += weight
+        air_s /= weight
         transfer.ends_at = self.virtual_s + air_s
         heappush(self.on_air, (transfer.ends_at, next(self.order), device, transfer))
 
@@ -163,12 +169,16 @@ class Shared:
             1.0, now
         ):
             self.virtual_s, _, device, transfer = heappop(self.on_air)
-            self.active -= 1
+            self._take_off(device)
             self._arrive(device, transfer, now)
             queue = self.queues[device]
             queue.popleft()
             self._next(device, now)
         self._arm(now)
+
+    def _take_off(self, device: str) -> None:
+        # No sum of weights but that of none is exact.
+        self.active = self.active - self.weights.get(device, 1) if self.on_air else 0
 
     def _arrive(self, device: str, transfer: Transfer, now: float) -> None:
         used_s = transfer.used_s + transfer.left_s / self.speeds.get(device, 1.0)
@@ -231,12 +241,12 @@ class Shared:
 
     def _stop(self, device: str, transfer: Transfer) -> None:
         speed = self.speeds.get(device, 1.0)
-        left_s = max(0.0, transfer.ends_at - self.virtual_s) * speed
+        left_s = max(0.0, transfer.ends_at - self.virtual_s) * speed * self.weights.get(device, 1.0)
         transfer.used_s += (transfer.left_s - left_s) / speed
         transfer.left_s = left_s
         self.on_air = [entry for entry in self.on_air if entry[2] != device]
         heapify(self.on_air)
-        self.active -= 1
+        self._take_off(device)
         self.wakes_at = float("inf")  # the remaining ones may now end sooner
 
     def _may_give_up(self, device: str, transfer: Transfer, speed: Rate, cause: str) -> None:

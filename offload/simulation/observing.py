@@ -13,7 +13,7 @@ from offload.world.rate import Rate
 
 # When a server falls free, seconds queued behind that, devices active up and down by cell, and whose
 # weights are there.
-State = tuple[float, float, dict[str, int], dict[str, int], tuple[str, ...] | None]
+State = tuple[float, float, dict[str, float], dict[str, float], tuple[str, ...] | None]
 
 
 NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, {})  # has been heard
@@ -202,11 +202,12 @@ class Observer:
             return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
+            weight = device.weight
             if self.knowledge != "reported":  # what is true now can leave oneself out
-                others_up -= up.is_on_air(device.name)
-                others_down -= down.is_on_air(device.name)
-            rate_bps /= 1 + others_up
-            down_bps /= 1 + others_down
+                others_up -= weight * up.is_on_air(device.name)
+                others_down -= weight * down.is_on_air(device.name)
+            rate_bps /= 1 + others_up / weight
+            down_bps /= 1 + others_down / weight
         own_rate, own_at = self.own_rates.get((device.name, name), (None, None))
         return Uplink(
             name,

@@ -16,19 +16,23 @@ from offload.simulation.trips import Servers
 from offload.world.demand import Scene, View
 
 
-def airs(clock: Clock, cells: Mapping[str, Cell]) -> dict[str, tuple[Air, Air]]:
+def airs(clock: Clock, setting: Setting) -> dict[str, tuple[Air, Air]]:
     """Return each cell's uplink and downlink.
 
     A request that cannot reach a cell has no route; an answer that cannot, missed its device.
     """
-    return {c.name: (_air(clock, c, NO_ROUTE), _air(clock, c, OUT_OF_RANGE)) for c in cells.values()}
+    weights = {device.name: device.weight for device in setting.devices if device.weight != 1.0}
+    return {
+        c.name: (_air(clock, c, NO_ROUTE, weights), _air(clock, c, OUT_OF_RANGE, weights))
+        for c in setting.cells.values()
+    }
 
 
-def _air(clock: Clock, cell: Cell, unreachable: str) -> Air:
+def _air(clock: Clock, cell: Cell, unreachable: str, weights: Mapping[str, float]) -> Air:
     air: Air = Dedicated(clock, cell.delay_s)
     if cell.shared:
         roaming = cell.interruption_s is not None
-        air = Shared(clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming)
+        air = Shared(clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming, weights=weights)
     air.price_per_byte = cell.price_per_byte
     return air
 

@@ -64,7 +64,7 @@ class World:
         self.clock = Clock()
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
-        self.airs = stage.airs(self.clock, setting.cells)
+        self.airs = stage.airs(self.clock, setting)
         self.wires = stage.wires(setting)
         self.servers = stage.servers(self.clock, setting)
         books = stage.books(setting, self.servers, self.airs)
