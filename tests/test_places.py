@@ -83,6 +83,14 @@ def test_births_and_channels_are_the_same_under_opposite_policies(tmp_path: Path
     assert channels(0) == channels(0) != channels(1)
 
 
+def test_each_device_has_a_channel_of_its_own(tmp_path: Path) -> None:
+    way = '{ waypoints = [["60 m", "90 m"], ["300 m", "120 m"]], speed = "50 km/h", loop = true }'
+    made = scenario(tmp_path, RADIO, "devices.car.count=2", f"devices.car.mobility={way}")
+    one, other = (device.place for device in made.setting(0.0).devices)
+    assert (one.track.x_m == other.track.x_m).all()
+    assert one.up.speeds["cell-a"] != other.up.speeds["cell-a"]
+
+
 def test_only_one_cell_of_a_radio_serves_at_a_time(tmp_path: Path) -> None:
     places = [device.place for device in scenario(tmp_path, RADIO).setting(0.0).devices]
     served = [len({name for _, _, name in place.up.stretches}) for place in places]

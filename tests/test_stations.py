@@ -313,6 +313,16 @@ def test_shared_cell_stalls_and_gives_up():
     assert ends == {0: (1.5, OUT_OF_RANGE), 2: (1.75, NO_ROUTE), 1: (2.75, "")}
 
 
+@pytest.mark.parametrize("roaming", [True, False])
+def test_what_ends_as_its_cell_is_lost_has_ended(roaming):
+    clock, told = Clock(), []
+    cell = Shared(clock, give_up_s=5.0, roaming=roaming)
+    lost = Rate((0.0, 1.0), (1.0, 0.0))
+    cell.send("a", 1.0, lambda *ended: told.append((clock.now, *ended)), inf, lost)
+    clock.run()
+    assert told == [(1.0, "", 1.0, 1.0)]
+
+
 def test_air_time_is_shared_by_weight():
     # By hand: a gets three quarters of the air until 2 s, then b has all of it.
     found, *_ = share([("a", 0.0, 1.5, inf), ("b", 0.0, 1.0, inf)], {}, 5.0, 0.0, weights={"a": 3})

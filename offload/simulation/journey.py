@@ -97,7 +97,6 @@ class Journey(Struct):
             steps=None,
             first_plan=self.first_plan or self.plan,
             refused=False,
-            message_bytes=-1.0,
         )
 
     def went_up(self, away: Away) -> None:
