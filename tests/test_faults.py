@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.scenario.breaking import FaultTable, speeds
 from offload.streams import Streams
-from offload.world.faults import Region, Window, breakdowns, during, merged, outages
+from offload.world.faults import Window, breakdowns, during, merged
 from offload.world.rate import INFINITE, Rate, product
 
 T_999 = 3.66  # Student's 99.9 % two-sided quantile of 29 degrees of freedom
@@ -135,12 +136,11 @@ def test_times_that_cannot_be_are_refused(times: tuple[float, float, float]) -> 
         breakdowns(*times, stream(0))
 
 
-def test_what_lies_in_a_region_fails_with_it() -> None:
-    power = Region(frozenset({"cabinet", "cell"}), ((3.0, 5.0), (9.0, 10.0)))
-    fibre = Region(frozenset({"cabinet", "backhaul"}), ((4.0, 6.0),))
-    assert outages({"cabinet": [(1.0, 2.0)], "region": []}, [power, fibre]) == {
-        "cabinet": ((1.0, 2.0), (3.0, 6.0), (9.0, 10.0)),
-        "region": (),
-        "backhaul": ((4.0, 6.0),),
-        "cell": ((3.0, 5.0), (9.0, 10.0)),
+def test_things_of_one_fault_fail_together_and_faults_of_one_thing_multiply() -> None:
+    tables = {
+        "power": FaultTable(of=["cabinet", "cell"], windows=[("3 s", "5 s"), ("9 s", "10 s")]),
+        "heat": FaultTable(of=["cabinet"], windows=[("4 s", "6 s")], slower=4.0),
     }
+    found = speeds(tables, 20.0, Streams(1, 0))
+    assert found["cell"] == during([(3.0, 5.0), (9.0, 10.0)], 0.0)
+    assert found["cabinet"] == Rate((0.0, 3.0, 5.0, 6.0, 9.0, 10.0), (1.0, 0.0, 0.25, 1.0, 0.0, 1.0))

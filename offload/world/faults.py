@@ -5,8 +5,7 @@ tells whether it is up, `changes_after` when that ends, `ends` when work is done
 Faults that meet multiply (`rate.product`), with each other and with the rate of a link that blacks out.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -74,22 +73,3 @@ def breakdowns(
             if down:
                 windows.append((begin_s, now))
             down = not down
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """Things that fail together: a site without power, a fibre that is cut."""
-
-    members: frozenset[str]
-    windows: tuple[Window, ...]
-
-
-def outages(
-    own: Mapping[str, Iterable[Window]], regions: Iterable[Region] = ()
-) -> dict[str, tuple[Window, ...]]:
-    """Return when each thing is down: in its own windows, and in those of every region that holds it."""
-    found = {name: list(windows) for name, windows in own.items()}
-    for region in regions:
-        for name in sorted(region.members):
-            found.setdefault(name, []).extend(region.windows)
-    return {name: merged(windows) for name, windows in found.items()}
