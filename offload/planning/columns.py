@@ -1,6 +1,6 @@
 """All plans open to a device, as columns: one row for each thing that may become of a plan."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -43,8 +43,10 @@ class Mixture:
 class Columns:
     """The plans that a device may choose from while one cell serves it (or none).
 
-    `plans`, `accuracy` and `unsplit` have one entry a plan, the others one a row: what may become of a
-    plan, by the exit that is taken. Where there is no `mixture`, rows are plans. Seconds are means for a
+    `plans`, `accuracy`, `unsplit` and the flags of each place in `at` (it runs the whole network) and
+    `uses` (it computes some of it) have one entry a plan, the others one a row: what may become of a
+    plan, by the exit that is taken. A place is "device" or a node's name. Where there is no `mixture`,
+    rows are plans. Seconds are means for a
     batch of one. A part that a row does not use is zero. `up_bytes` cross the cell and the wires to the
     first node that computes, `mid_bytes` the wires to the cloud. Rows that are `raw` send the input
     itself: up, and on if no edge node computes, those of the request at hand; the table holds the mean.
@@ -63,6 +65,8 @@ class Columns:
     on_device: Flags
     raw: Flags
     unsplit: Flags
+    at: Mapping[str, Flags]
+    uses: Mapping[str, Flags]
     ways: tuple[Way, ...]
     mixture: Mixture | None
 
@@ -90,6 +94,12 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         mixture = Mixture(np.array(numbers), np.array([share for _, _, share in found]))
     table = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
     known = [exits.accuracy(plan) for plan in plans]
+    unsplit = np.array([not plan.split for plan in plans], dtype=bool)
+    uses = {
+        place: np.array([place in (plan.edge, plan.cloud) for plan in plans], dtype=bool)
+        for place in facts.nodes
+    }
+    uses["device"] = np.array([plan.device_cut > 0 for plan in plans], dtype=bool)
     return Columns(
         plans=tuple(plans),
         rows=rows,
@@ -103,7 +113,9 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         accuracy=np.array([np.nan if share is None else share for share in known]),
         on_device=np.array([row.on_device for row in rows], dtype=bool),
         raw=np.array([sends_input(row) for row in rows], dtype=bool),
-        unsplit=np.array([not plan.split for plan in plans], dtype=bool),
+        unsplit=unsplit,
+        at={place: flags & unsplit for place, flags in uses.items()},
+        uses=uses,
         ways=tuple(_ways(rows)),
         mixture=mixture,
     )

@@ -1,7 +1,7 @@
 """What every plan would cost now, as far as a device can tell."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
@@ -45,6 +45,16 @@ class Prices:
     def unsplit(self) -> Flags:
         """Where a single place runs the whole network."""
         return self.table.unsplit
+
+    @property
+    def at(self) -> Mapping[str, Flags]:
+        """Which plans run the whole network at a place: "device" or a node's name."""
+        return self.table.at
+
+    @property
+    def uses(self) -> Mapping[str, Flags]:
+        """Which plans compute something at a place: "device" or a node's name."""
+        return self.table.uses
 
     def least(self, column: Floats, among: Flags | None = None) -> Plan:
         """Return the plan with the smallest entry; the first of equals. Raises ValueError if none."""

@@ -16,13 +16,19 @@ from offload.policies.protocol import Policy
 from offload.units import Quantity, Seconds
 
 NAMED: dict[str, str] = {
+    # Baselines
     "local": "offload.policies.fixed:Local",
     "edge": "offload.policies.fixed:Edge",
     "cloud": "offload.policies.fixed:Cloud",
+    "random": "offload.policies.chance:Random",
+    # Greedy, over all plans
     "quickest": "offload.policies.quickest:Quickest",
     "thrifty": "offload.policies.thrifty:Thrifty",
     "on-time": "offload.policies.on_time:OnTime",
-    "random": "offload.policies.chance:Random",
+    # Models and budgets
+    # Partition
+    # Several requests at once
+    # References
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
 
