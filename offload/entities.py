@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
 
 from offload.energy import Radio
-from offload.networks import Figure, Known, Profile, Variant
+from offload.networks import Figure, Known, Profile, Variant, freeze
 
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
@@ -187,6 +188,11 @@ class Facts:
     stage: str | None = None
     most_input_bytes: float | None = None
     capacity_j: float | None = None
+
+    def __post_init__(self) -> None:
+        profiles = {place: MappingProxyType(dict(known)) for place, known in self.profiles.items()}
+        object.__setattr__(self, "profiles", profiles)
+        freeze(self, "result_bytes", "profiles", "nodes", "cells", "wires", "routes")
 
     @property
     def asked(self) -> str:

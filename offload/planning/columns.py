@@ -1,9 +1,10 @@
 """All plans open to a device, as columns: one row for each thing that may become of a plan."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +93,7 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     mixture = None
     if numbers != list(range(len(plans))):
         mixture = Mixture(np.array(numbers), np.array([share for _, _, share in found]))
-    table = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
+    costs = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
     known = [exits.accuracy(plan) for plan in plans]
     unsplit = np.array([not plan.split for plan in plans], dtype=bool)
     uses = {
@@ -100,25 +101,35 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         for place in facts.nodes
     }
     uses["device"] = np.array([plan.device_cut > 0 for plan in plans], dtype=bool)
-    return Columns(
+    table = Columns(
         plans=tuple(plans),
         rows=rows,
-        device_s=table[:, 0],
-        edge_s=table[:, 1],
-        cloud_s=table[:, 2],
-        up_bytes=table[:, 3],
-        mid_bytes=table[:, 4],
-        result_bytes=table[:, 5],
-        energy_j=table[:, 6],
+        device_s=costs[:, 0],
+        edge_s=costs[:, 1],
+        cloud_s=costs[:, 2],
+        up_bytes=costs[:, 3],
+        mid_bytes=costs[:, 4],
+        result_bytes=costs[:, 5],
+        energy_j=costs[:, 6],
         accuracy=np.array([np.nan if share is None else share for share in known]),
         on_device=np.array([row.on_device for row in rows], dtype=bool),
         raw=np.array([sends_input(row) for row in rows], dtype=bool),
         unsplit=unsplit,
-        at={place: flags & unsplit for place, flags in uses.items()},
-        uses=uses,
+        at=MappingProxyType({place: flags & unsplit for place, flags in uses.items()}),
+        uses=MappingProxyType(uses),
         ways=tuple(_ways(rows)),
         mixture=mixture,
     )
+    _lock(table)
+    return table
+
+
+def _lock(table: Columns) -> None:
+    """Let nobody change a table: it is kept, and shown to whoever asks again."""
+    held = [getattr(table, each.name) for each in fields(table)]
+    for column in (*held, *table.at.values(), *table.uses.values()):
+        if isinstance(column, np.ndarray):
+            column.flags.writeable = False
 
 
 def _ways(rows: tuple[Plan, ...]) -> Iterator[Way]:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
 from offload.scenario.setup import Device
@@ -13,10 +14,11 @@ from offload.world.rate import Rate
 
 # When a server falls free, seconds queued behind that, devices active up and down by cell, and whose
 # weights are there.
-State = tuple[float, float, dict[str, float], dict[str, float], tuple[str, ...] | None]
+State = tuple[float, float, Mapping[str, float], Mapping[str, float], tuple[str, ...] | None]
 
 
-NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, {})  # has been heard
+# What several are shown, or are shown again, is a view through which none of them can change it.
+NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, MappingProxyType({}))  # has been heard
 
 
 class Book:
@@ -82,8 +84,8 @@ class Book:
         return self._told(now, self._state())
 
     def _state(self) -> State:
-        up = {name: air.active for name, air in self.up}
-        down = {name: air.active for name, air in self.down}
+        up = MappingProxyType({name: air.active for name, air in self.up})
+        down = MappingProxyType({name: air.active for name, air in self.down})
         resident = self.servers.resident() if isinstance(self.servers, Queueing) else None
         return *self.servers.load(), up, down, resident
 
@@ -117,7 +119,9 @@ class Observer:
         self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
         # What a device sees that has but a hop of its own, and nothing on it.
         self.alone: dict[tuple[str, ...], Mapping[str, Uplink]] = {
-            (c.name,): {c.name: self.nominal[c.name]} for c in cells.values() if not c.shared
+            (c.name,): MappingProxyType({c.name: self.nominal[c.name]})
+            for c in cells.values()
+            if not c.shared
         }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -182,7 +186,7 @@ class Observer:
             index = int((now - delay_s) / book.every_s) if now >= delay_s else -1
             reports[name] = book.report(index)
             until_s = min(until_s, (index + 1) * book.every_s + delay_s)
-        return until_s, reports
+        return until_s, MappingProxyType(reports)
 
     def _uplink(
         self, now: float, device: Device, name: str, reports: Mapping[str, Report | None]
