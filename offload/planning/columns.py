@@ -93,7 +93,8 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     mixture = None
     if numbers != list(range(len(plans))):
         mixture = Mixture(np.array(numbers), np.array([share for _, _, share in found]))
-    costs = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
+        lock(mixture.plan_of, mixture.weights)
+    costs = np.array([cost(facts, row) for row in rows]) if rows else np.empty((0, 7))
     known = [exits.accuracy(plan) for plan in plans]
     unsplit = np.array([not plan.split for plan in plans], dtype=bool)
     uses = {
@@ -120,16 +121,16 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         ways=tuple(_ways(rows)),
         mixture=mixture,
     )
-    _lock(table)
+    held = (getattr(table, each.name) for each in fields(table))
+    lock(*(column for column in held if isinstance(column, np.ndarray)))
+    lock(costs, *table.at.values(), *table.uses.values())
     return table
 
 
-def _lock(table: Columns) -> None:
-    """Let nobody change a table: it is kept, and shown to whoever asks again."""
-    held = [getattr(table, each.name) for each in fields(table)]
-    for column in (*held, *table.at.values(), *table.uses.values()):
-        if isinstance(column, np.ndarray):
-            column.flags.writeable = False
+def lock(*columns: npt.NDArray[np.generic]) -> None:
+    """Let nobody change what is kept, and shown to whoever asks again."""
+    for column in columns:
+        column.flags.writeable = False
 
 
 def _ways(rows: tuple[Plan, ...]) -> Iterator[Way]:

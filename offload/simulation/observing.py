@@ -17,7 +17,7 @@ from offload.world.rate import Rate
 State = tuple[float, float, Mapping[str, float], Mapping[str, float], tuple[str, ...] | None]
 
 
-# What several are shown, or are shown again, is a view through which none of them can change it.
+# What is shown is a view through which nobody can change it: others may be shown the same.
 NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, MappingProxyType({}))  # has been heard
 
 
@@ -143,29 +143,32 @@ class Observer:
                 kept = self.arrived[serving] = self._reports(serving, self.delays, now)
             reports = kept[1]
         else:
-            reports = {name: book.fresh(now) for name, book in self.books.items()}
+            reports = MappingProxyType({name: book.fresh(now) for name, book in self.books.items()})
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
-                luck = Luck(fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], wires_free_s)
+                luck = Luck(
+                    fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], MappingProxyType(wires_free_s)
+                )
         free_s = compute.free[0]
         backlog_s = free_s - now if free_s > now else 0.0
         uplinks = self.alone.get(cells) if device.place.steady else None
         if uplinks is None or self.airs[cells[0]][0].queued_air_s(device.name):
-            uplinks = {name: self._uplink(now, device, name, reports) for name in cells}
+            uplinks = MappingProxyType({
+                name: self._uplink(now, device, name, reports) for name in cells
+            })  # fmt: skip
         return Observation(now, backlog_s, serving, uplinks, reports, facts, battery_j, luck)
 
     def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
         """Return what an edge node knows of a request that has come to it."""
         _, reports = self._reports(node, self.between, now)
         own = self.books[node].fresh(now)
-        reports = {**reports, node: own}
+        reports = MappingProxyType({**reports, node: own})
         cell = self.cells[(begun.uplinks or ("",))[0]]
         site = reports.get(cell.node)
         others = site.active_down.get(cell.name, 0) if site is not None else 0
         uplink = Uplink(cell.name, True, cell.up_bps, cell.down_bps / (1 + others), 0.0)
-        return Observation(
-            now, own.backlog_s, cell.name, {cell.name: uplink}, reports, facts, begun=begun
-        )
+        uplinks = MappingProxyType({cell.name: uplink})
+        return Observation(now, own.backlog_s, cell.name, uplinks, reports, facts, begun=begun)
 
     def sent(self, device: str, cell: Cell, payload_bytes: float, begun_s: float, now: float) -> None:
         """Remember what rate a device's own transfer got, its wait behind others of its own included."""
