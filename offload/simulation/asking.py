@@ -1,6 +1,6 @@
 """Where questions come from: a device looks around and asks, at once or with the others of a slot."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from offload.simulation.stations import InOrder
 
 
 class Desk:
-    """Gathers the questions that are open now in `asked`.
+    """Gathers the questions that are open now in `asked`; `ask(journey)` adds one.
 
     With a slot, devices ask together at its multiples; what is born or comes back meanwhile waits.
     """
@@ -31,25 +31,20 @@ class Desk:
         self.compute = compute
         self.under_way = under_way
         self.slot_s = slot_s
+        self.ask: Callable[[Journey], None] = self._wait if slot_s else self._ask_now
         self.asked: list[Question] = []
         self.waiting: list[Journey] = []
 
-    def ask(self, journey: Journey) -> None:
-        """Ask where a request should run."""
-        if self.slot_s:
-            self._wait(journey)
-        else:
-            self._ask_now(journey)
-
     def _ask_now(self, journey: Journey) -> None:
         now, device, request, meter = self.clock.now, journey.device, journey.request, journey.meter
+        name = device.name
         battery_j = None if meter is None else meter.charge_j()
         seen = self.observer.observe(
-            now, device, self.compute[device.name], journey.facts, journey.fate, battery_j
+            now, device, self.compute[name], journey.facts, journey.fate, battery_j
         )
         if now != request.born_s:
             request = replace(request, deadline_s=request.born_s + request.deadline_s - now)
-        self.asked.append(Question(device.name, request, seen))
+        self.asked.append(Question(name, request, seen))
 
     def _wait(self, journey: Journey) -> None:
         if not self.waiting:
