@@ -17,7 +17,8 @@ class OffloadError(Exception):
     """What a user gave cannot be used; the message says where, and what to write instead.
 
     ScenarioError (a scenario file), ProfileError (a profile), TraceError (a trace), PolicyTableError (a
-    policy's options), PolicyError (a policy that failed), UnknownNetworkError (a network's name).
+    policy's options), PolicyError (a policy that failed), UnknownNetworkError (a network's name),
+    EnvError (an environment for agents that learn).
     """
 
 

@@ -34,8 +34,8 @@ NOUNS = {
     if isinstance(each, type) and each.__module__ == module.__name__
 }
 
-# They have frames of several networks, faults and second tries, cells that overlap or hand over, batteries,
-# hops of one's own, inputs of several sizes, and an edge node that decides.
+# They have frames of several networks, faults and second tries, cells that overlap or hand over,
+# batteries, hops of one's own, inputs of several sizes, and an edge node that decides.
 SHIPPED = {
     "ar-headset": (),
     "blackout": ('faults.power.windows=[["1 s", "1.5 s"]]',),

@@ -12,7 +12,7 @@ PUBLIC = (type, ModuleType, CodeType)
 
 
 def walk(roots: Iterable[object], known: Iterable[object] = ()) -> Iterator[object]:
-    """Yield the roots and what they refer to, each once; neither what is `known` nor what that refers to.
+    """Yield the roots and all that they lead to, each once; but for what is `known`, and its.
 
     Fields, entries, closures and their variables, what methods are bound to, what generators have in
     hand. Of classes, modules and a function's globals nothing: any program reaches those.
