@@ -168,14 +168,14 @@ class Profile:
     hardware: str
     known: Known
     source: str
-    layers_s: Mapping[int, tuple[float, ...]]
-    spread: tuple[float, ...] = (1.0,)
+    layers_s: Mapping[int, tuple[float, ...]] = field(repr=False)
+    spread: tuple[float, ...] = field(default=(1.0,), repr=False)
     service: Literal["quantiles", "exponential", "log-normal"] = "quantiles"
     cv: float = 0.0
     residual: float | None = None
     error: str = ""
-    raw_sum_s: Mapping[int, float] = field(default_factory=dict)
-    second_s: tuple[float, ...] = ()
+    raw_sum_s: Mapping[int, float] = field(default_factory=dict, repr=False)
+    second_s: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         freeze(self, "layers_s", "raw_sum_s")

@@ -151,6 +151,7 @@ def prices_by_hand(latency_s: list[float], energy_j: list[float], accuracy: list
     rows = SimpleNamespace(
         plans=tuple(f"p{row}" for row in range(len(latency_s))),
         accuracy=np.array(accuracy),
+        sure_accuracy=np.nan_to_num(accuracy, nan=0.0),
         unsplit=np.array([row % 2 == 0 for row in range(len(latency_s))]),
     )
     return Prices(rows, np.array(latency_s), np.array(energy_j))

@@ -268,7 +268,7 @@ def test_pettingzoo_finds_nothing_wrong():
 @pytest.mark.parametrize("by", ["device", "group"])
 @pytest.mark.parametrize("slot_s", [0.0, 0.15])
 def test_agents_together_play_the_same_world(by, slot_s):
-    """Each as `quickest`, on what it sees itself: the rows are those of one agent that answers for all."""
+    """Each does as `quickest` by what it sees itself: so does one agent that answers for all."""
     corridor = scenario("camera-corridor")
     env = OffloadParallelEnv(corridor, by=by, slot_s=slot_s, prices=True)
     first = env.view.names.index("latency.0")
