@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from itertools import pairwise
 
 import gymnasium
 import numpy as np
@@ -120,6 +121,7 @@ def test_a_seed_decides_all_that_follows():
     env = OffloadEnv(SMALL)
     second, _ = env.reset(options={"replication": 1})
     first, _ = env.reset(seed=3)  # the scenario's own
+    assert np.array_equal(first, OffloadEnv(SMALL).reset()[0])
     assert not np.array_equal(first, second)
     assert np.array_equal(second, env.reset()[0])
 
@@ -179,6 +181,19 @@ def test_a_closed_action_is_the_first_that_is_open():
     assert env.rows()["device_cut"].unique().to_list() == [env.plans()[0].device_cut]
 
 
+def test_the_first_that_is_open_is_the_devices_own():
+    env = OffloadEnv(scenario("highway-platoon"))  # one of its tasks has fewer plans than the other
+    seen, _ = play(env, lambda env: env.view.size - 1)
+    closed = {info["task"] for (_, info), (_, then) in pairwise(seen) if then["closed"]}
+    assert closed == {"sensors"}
+    rows = env.rows()
+    plans = {task: env.plans(f"vehicle.{task}") for task in ("sensors", "manoeuvre")}
+    assert len(plans["sensors"]) < len(plans["manoeuvre"]) == env.view.size
+    sensors = rows.filter(rows["task"] == "sensors")
+    assert sensors["uplink"].drop_nulls().is_empty()
+    assert sensors["variant"].unique().to_list() == [plans["sensors"][0].variant.label]
+
+
 @pytest.mark.parametrize("action", [-1, 99, 1.0, "edge", None])
 def test_what_is_no_action_is_refused(action):
     env = OffloadEnv(SMALL)
@@ -225,10 +240,27 @@ def test_policies_decide_what_the_agent_is_not_asked():
     assert rows.height == simulate(corridor, "local").rows().height
 
 
+def test_of_a_slot_agents_and_policies_answer_their_own():
+    corridor = scenario("camera-corridor")
+    rows = []
+    for of in (None, "west", "east.vehicles"):
+        env = OffloadEnv(corridor, of, others="quickest", slot_s=0.05)
+        play(env, lambda env: action_of(env, Quickest()))
+        rows.append(env.rows())
+    assert rows[0].equals(rows[1])
+    assert rows[0].equals(rows[2])
+
+
 def test_nodes_that_decide_ask_their_own():
     small = load(SMALL, ['nodes.cabinet.policy={name="quickest"}', *SHORT])
     env = OffloadEnv(small)
-    play(env, lambda env: action_of(env, Quickest()), seed=3)
+
+    def act(env):
+        assert env.question.observation.begun is None
+        return action_of(env, Quickest())
+
+    play(env, act, seed=3)
+    assert env.rows()["edge"].drop_nulls().len() > 5
     assert env.rows().equals(simulate(small, "quickest", seed=3).rows())
 
 
