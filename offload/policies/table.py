@@ -27,6 +27,10 @@ NAMED: dict[str, str] = {
     "on-time": "offload.policies.on_time:OnTime",
     # Models and budgets
     # Partition
+    "neurosurgeon": "offload.policies.neurosurgeon:Neurosurgeon",
+    "edgent": "offload.policies.edgent:Edgent",
+    "spinn": "offload.policies.spinn:Spinn",
+    "jalad": "offload.policies.jalad:Jalad",
     # Several requests at once
     # References
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
@@ -161,9 +165,13 @@ def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type 
         named = str(getattr(annotation, "__name__", annotation)).removeprefix("typing.")
         if isinstance(value, float) and not math.isfinite(value):
             named = "a finite number"
+        elif error.errors()[0]["type"] in _BOUNDS:
+            named = error.errors()[0]["msg"].removeprefix("Input should be ")
         msg = f"must be {named}, not {reprlib.repr(value)}"
         raise ValueError(msg) from error
 
+
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 # As in scenario files: no text for a number, no NaN.
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
