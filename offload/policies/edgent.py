@@ -59,6 +59,6 @@ def _right_sized(facts: Facts, serving: str | None) -> Columns:
 
 @lru_cache(maxsize=1024)
 def _turn(table: Columns) -> Floats:
-    """When each plan's exit is tried: by falling accuracy, then those of which it is unknown by depth."""
+    """When each plan's exit is tried: by falling accuracy, and where that is unknown last, by depth."""
     depth = np.array([plan.end / plan.variant.last for plan in table.plans])
     return np.where(np.isnan(table.accuracy), 2.0 - depth, -table.accuracy)

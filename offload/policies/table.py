@@ -162,16 +162,20 @@ def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type 
     try:
         return TypeAdapter(annotation, config=_STRICT).validate_python(value)
     except ValidationError as error:
-        named = str(getattr(annotation, "__name__", annotation)).removeprefix("typing.")
+        plain = annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
+        named = str(getattr(plain, "__name__", plain)).removeprefix("typing.")
         if isinstance(value, float) and not math.isfinite(value):
             named = "a finite number"
-        elif error.errors()[0]["type"] in _BOUNDS:
+        elif error.errors()[0]["type"] in _SAY_WHAT_TO_WRITE:
             named = error.errors()[0]["msg"].removeprefix("Input should be ")
         msg = f"must be {named}, not {reprlib.repr(value)}"
         raise ValueError(msg) from error
 
 
-_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+# Faults that pydantic words as what to write instead.
+_SAY_WHAT_TO_WRITE = (
+    "literal_error", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
+)  # fmt: skip
 
 # As in scenario files: no text for a number, no NaN.
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
