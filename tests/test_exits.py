@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from offload.entities import Plan
 from offload.planning import exits
-from offload.planning.cost import crossing
 from offload.planning.price import unloaded
 from offload.planning.validity import why_invalid
 from tests import drawn, hand_made, slow

@@ -37,7 +37,7 @@ class Spinn:
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the plan that is cheapest among the accurate among those on time."""
         cell = cell_in_use(seen)
-        table = _alone(seen.facts) if cell is None and seen.begun is None else open_to(seen)
+        table = _alone(seen.facts) if cell is None else open_to(seen)
         prices = price_at(seen, table, request.input_bytes)
         on_time = prices.latency_s <= request.deadline_s - self.margin
         if not on_time.any():
