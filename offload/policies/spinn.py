@@ -20,7 +20,7 @@ class Spinn:
     which a request leaves, with what crosses quantised and compressed. In turn, over every plan p:
 
         on time   latency(p) <= deadline - margin; if no plan is, the quickest of all is taken
-        accurate  accuracy(p) >= best accuracy among those - loss; unknown is worst
+        accurate  accuracy(p) >= best accuracy among those - loss; if unknown, 0
         cheap     argmin  latency(p) + server * (seconds that p computes at edge and cloud)
 
     Latency, accuracy and server seconds of a plan that may leave early are means over the test images.
@@ -42,7 +42,7 @@ class Spinn:
         on_time = prices.latency_s <= request.deadline_s - self.margin
         if not on_time.any():
             return prices.least(prices.latency_s)
-        known = np.where(on_time, _accuracy(table), -np.inf)
+        known = np.where(on_time, prices.sure_accuracy, -np.inf)
         # A share of images: what differs by less than the rounding of floats is equal.
         accurate = known >= known.max() - self.loss - 1e-9
         score = prices.latency_s + self.server * _server_s(table) if self.server else prices.latency_s
@@ -53,12 +53,6 @@ class Spinn:
 def _alone(facts: Facts) -> Columns:
     """List what a device may do alone, where any exit may be the last."""
     return tabulate(facts, shortened(columns(facts, None).plans))
-
-
-@lru_cache(maxsize=1024)
-def _accuracy(table: Columns) -> Floats:
-    """The accuracy of each plan; -1 where nobody knows, however much may be lost."""
-    return np.nan_to_num(table.accuracy, nan=-1.0)
 
 
 @lru_cache(maxsize=1024)

@@ -126,11 +126,12 @@ def test_a_server_that_costs_more_is_used_less() -> None:
     assert places == ["edge", "edge", None]
 
 
-def test_unknown_accuracy_is_worst_however_much_may_be_lost() -> None:
-    known = hand_made.variant([10, 5], model="known", accuracy=0.01)
+def test_an_unknown_accuracy_counts_as_nothing_right() -> None:
+    known = hand_made.variant([10, 5], model="known", accuracy=0.5)
     unknown = hand_made.variant([10, 5], model="unknown")
     facts = hand_made.facts({unknown: {"device": [0.01]}, known: {"device": [0.02]}})
     seen = hand_made.seen(facts, None)
-    assert Spinn(loss=1.0).decide(hand_made.request(0.1), seen).variant is known
-    assert Spinn(loss=1.0).decide(hand_made.request(0.015), seen).variant is unknown
+    assert Spinn(loss=0.49).decide(hand_made.request(0.1), seen).variant is known
+    assert Spinn(loss=0.5).decide(hand_made.request(0.1), seen).variant is unknown
+    assert Spinn().decide(hand_made.request(0.015), seen).variant is unknown
     assert np.isnan(price(hand_made.request(0.1), seen).accuracy).sum() == 1
