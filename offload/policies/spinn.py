@@ -25,9 +25,10 @@ class Spinn:
 
     Latency, accuracy and server seconds of a plan that may leave early are means over the test images.
     The paper lets its user order or weigh such goals; this order is ours. Out of range, only exits on
-    the device are left: every one of them may then also be the last, so that what is not sure by then
-    ends there, and is on time. The plans are all that a task offers: its networks, `codecs` and
-    `confidences`, on device, edge and cloud (the paper has one network and one server).
+    the device are left: every one of them may then also be the last, where what is not sure by then
+    ends. The plans are all that a task offers: its networks, `codecs` and `confidences`, on device, edge
+    and cloud (the paper has one network and one server). Cuts that send no less than an earlier one are
+    not among them, though they would spare a server some work.
     """
 
     loss: Share = 0.01
