@@ -66,7 +66,7 @@ def test_a_mix_of_two_cuts_is_within_a_job_of_the_best_of_all_mixes(
     table: tuple[np.ndarray, np.ndarray], jobs: int, ready: tuple[float, float]
 ) -> None:
     first, second = table
-    mix = mix_cuts(first, second, jobs, ready)
+    mix = mix_cuts(first, second, jobs, *ready)
     order = [mix.early] * mix.early_jobs + [mix.late] * (jobs - mix.early_jobs)
     done_s = makespan([(float(first[cut]), float(second[cut])) for cut in order], ready)
     assert mix.makespan_s == done_s
@@ -115,3 +115,11 @@ def test_half_of_the_jobs_compute_while_the_others_send() -> None:
     # Sending at once takes 4, computing all 4: two of each are done after 8, all of one kind after 16.
     mix = mix_cuts(np.array([0.0, 4.0]), np.array([4.0, 0.0]), 4)
     assert mix == (0, 2, 1, 8.0)
+
+
+def test_who_computes_nothing_first_does_not_wait_for_the_first_machine() -> None:
+    # The first machine is free after 10. One job is sent at once, until 4; one computes until 11.
+    first, second = np.array([0.0, 1.0]), np.array([4.0, 0.0])
+    assert mix_cuts(first, second, 1, np.array([0.0, 10.0])) == (0, 1, 0, 4.0)
+    assert mix_cuts(first, second, 3, np.array([0.0, 10.0])) == (0, 2, 1, 11.0)
+    assert mix_cuts(first, second, 3, 10.0) == (1, 3, 1, 13.0)

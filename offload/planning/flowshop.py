@@ -81,15 +81,25 @@ def lower_left(first_s: Floats, second_s: Floats) -> np.ndarray[tuple[int], np.d
     return np.array(kept, dtype=np.intp)
 
 
-def mix_cuts(first_s: Floats, second_s: Floats, jobs: int, ready: Job = (0.0, 0.0)) -> Mix:
+def mix_cuts(
+    first_s: Floats,
+    second_s: Floats,
+    jobs: int,
+    first_free_s: Floats | float = 0.0,
+    second_free_s: float = 0.0,
+) -> Mix:
     """Return how many of n equal jobs to cut where: entry c of a column is a job's time if cut at c.
 
     Joint partition and scheduling after Duan and Wu (ICPP 2021): two cuts are enough for the relaxed
     problem, next to each other where computing no longer takes less time than sending. They are rounded
     here by trying every number of jobs of the first; and all jobs alike are tried at every cut, which
-    for a single job is exact. In Johnson's order, jobs whose first part is the shorter go first, so that
-    with totals F and G the last job is done at max(ready_2 + G, ready_1 + f_early + G, ready_1 + F +
-    g_late). The best of any mix is at least n times the relaxed value, and this one less than a job more.
+    for a single job is exact. Machines are free from some time on; the first one's may be a column, since
+    a job that computes nothing there need not wait for it. In Johnson's order, in which jobs whose first
+    part is the shorter go first, the last job is then done at
+
+        max(second_free + G, first_free + f_early + G, first_free + F + g_late)
+
+    with totals F and G. If both are free at once, that is less than a job more than the best of any mix.
     """
     one, other, _ = relaxed(first_s, second_s)
     alike = np.arange(len(first_s))
@@ -99,7 +109,8 @@ def mix_cuts(first_s: Floats, second_s: Floats, jobs: int, ready: Job = (0.0, 0.
     early_jobs = np.concatenate((np.full(len(alike), jobs), numbers))
     first = early_jobs * first_s[early] + (jobs - early_jobs) * first_s[late]
     second = early_jobs * second_s[early] + (jobs - early_jobs) * second_s[late]
-    ends_s = np.maximum(ready[1] + second, ready[0] + first_s[early] + second)
-    ends_s = np.maximum(ends_s, ready[0] + first + second_s[late])
+    free_s = np.broadcast_to(first_free_s, first_s.shape)
+    ends_s = np.maximum(second_free_s + second, free_s[early] + first_s[early] + second)
+    ends_s = np.maximum(ends_s, free_s[late] + first + second_s[late])
     best = int(ends_s.argmin())
     return Mix(int(early[best]), int(early_jobs[best]), int(late[best]), float(ends_s[best]))

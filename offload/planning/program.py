@@ -26,8 +26,8 @@ class Call(NamedTuple):
 class Program:
     """Parts that call each other: what each costs here and there, and which may run there.
 
-    Columns have one entry a part: `here_s` and `here_j` on the device, `there_s` on the server, where the
-    device spends no energy on it.
+    Columns have one entry a part: `here_s` and `here_j` on the device, `there_s` on the server, where
+    the device spends nothing on it.
     """
 
     here_s: Sequence[float]
@@ -74,36 +74,32 @@ def solve(program: Program, limit_s: float) -> Placement | None:
     from scipy.sparse import csr_array
 
     parts, calls = len(program.here_s), program.calls
-    columns = parts + 2 * len(calls)
-    rows: list[tuple[int, int, float]] = []  # entries (row, column, factor) of rows that are <= 0
-    for number, call in enumerate(calls):
-        up, back = parts + 2 * number, parts + 2 * number + 1
-        rows += [(2 * number, call.callee, 1.0), (2 * number, call.caller, -1.0), (2 * number, up, -1.0)]
-        row = 2 * number + 1
-        rows += [(row, call.caller, 1.0), (row, call.callee, -1.0), (row, back, -1.0)]
-    row, column, factor = zip(*rows, strict=True) if rows else ((), (), ())
-    differences = csr_array((factor, (row, column)), shape=(2 * len(calls), columns))
-
+    differences = csr_array(_differences(parts, calls))
     here_s, there_s = np.array(program.here_s), np.array(program.there_s)
-    on_calls_s = [seconds for call in calls for seconds in (call.up_s, call.back_s)]
-    on_calls_j = [joules for call in calls for joules in (call.up_j, call.back_j)]
-    takes_s = np.concatenate((there_s - here_s, on_calls_s))
+    crossing_s = [seconds for call in calls for seconds in (call.up_s, call.back_s)]
+    crossing_j = [joules for call in calls for joules in (call.up_j, call.back_j)]
+    most = [*map(float, program.movable)]
+    most += [high for call in calls for high in (1.0, 0.0 if call.onward else 1.0)]
     found = milp(
-        np.concatenate((-np.array(program.here_j), on_calls_j)),
+        np.concatenate((-np.array(program.here_j), crossing_j)),
         integrality=np.concatenate((np.ones(parts), np.zeros(2 * len(calls)))),
-        bounds=Bounds(
-            0.0,
-            np.concatenate((
-                np.array(program.movable, dtype=float),
-                [high for call in calls for high in (1.0, 0.0 if call.onward else 1.0)],
-            )),
-        ),  # fmt: skip
+        bounds=Bounds(0.0, np.array(most)),
         constraints=[
             LinearConstraint(differences, ub=0.0),
-            LinearConstraint(takes_s, ub=limit_s - here_s.sum()),
+            LinearConstraint(np.concatenate((there_s - here_s, crossing_s)), ub=limit_s - here_s.sum()),
         ],
         options={"mip_rel_gap": 0.0},
     )
     if found.x is None:
         return None
     return value(program, (found.x[:parts] > 0.5).tolist())
+
+
+def _differences(parts: int, calls: Sequence[Call]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Rows that are at most 0: I_v - I_u - U and I_u - I_v - D of each call; columns are I, then U and D."""
+    rows = np.zeros((2 * len(calls), parts + 2 * len(calls)))
+    for number, call in enumerate(calls):
+        up, back = 2 * number, 2 * number + 1
+        rows[up, [call.callee, call.caller, parts + up]] = 1.0, -1.0, -1.0
+        rows[back, [call.caller, call.callee, parts + back]] = 1.0, -1.0, -1.0
+    return rows

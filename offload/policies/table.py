@@ -27,7 +27,11 @@ NAMED: dict[str, str] = {
     "on-time": "offload.policies.on_time:OnTime",
     # Models and budgets
     # Partition
+    "maui": "offload.policies.maui:Maui",
     # Several requests at once
+    "jps": "offload.policies.jps:Jps",
+    "edf": "offload.policies.admission:EarliestDeadline",
+    "least-slack": "offload.policies.admission:LeastSlack",
     # References
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
