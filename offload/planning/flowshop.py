@@ -36,7 +36,7 @@ def makespan(jobs: Sequence[Job], ready: Job = (0.0, 0.0)) -> float:
 
 
 class Mix(NamedTuple):
-    """How many of n equal jobs are cut one way and how many the other, in this order; when all is done."""
+    """How many of n equal jobs are cut one way, and then the others another; when all is done."""
 
     early: int
     early_jobs: int
@@ -93,9 +93,9 @@ def mix_cuts(
     Joint partition and scheduling after Duan and Wu (ICPP 2021): two cuts are enough for the relaxed
     problem, next to each other where computing no longer takes less time than sending. They are rounded
     here by trying every number of jobs of the first; and all jobs alike are tried at every cut, which
-    for a single job is exact. Machines are free from some time on; the first one's may be a column, since
-    a job that computes nothing there need not wait for it. In Johnson's order, in which jobs whose first
-    part is the shorter go first, the last job is then done at
+    for a single job is exact. Machines are free from some time on; the first one's may be a column,
+    since a job that computes nothing there need not wait for it. In Johnson's order, in which jobs whose
+    first part is the shorter go first, the last job is then done at
 
         max(second_free + G, first_free + f_early + G, first_free + F + g_late)
 

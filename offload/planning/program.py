@@ -96,7 +96,7 @@ def solve(program: Program, limit_s: float) -> Placement | None:
 
 
 def _differences(parts: int, calls: Sequence[Call]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Rows that are at most 0: I_v - I_u - U and I_u - I_v - D of each call; columns are I, then U and D."""
+    """Rows that are at most 0: I_v - I_u - U and I_u - I_v - D of each call; columns I, then U and D."""
     rows = np.zeros((2 * len(calls), parts + 2 * len(calls)))
     for number, call in enumerate(calls):
         up, back = 2 * number, 2 * number + 1

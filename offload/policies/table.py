@@ -29,6 +29,7 @@ NAMED: dict[str, str] = {
     # Partition
     "maui": "offload.policies.maui:Maui",
     # Several requests at once
+    "assignment": "offload.policies.assignment:Assignment",
     "jps": "offload.policies.jps:Jps",
     "edf": "offload.policies.admission:EarliestDeadline",
     "least-slack": "offload.policies.admission:LeastSlack",
