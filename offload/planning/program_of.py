@@ -2,10 +2,13 @@
 
 from typing import NamedTuple
 
-from offload.entities import Facts, Observation
+import numpy as np
+
+from offload.entities import Facts, Node, Observation
 from offload.networks import Variant
 from offload.planning.cost import crossing
 from offload.planning.cuts import first_cut
+from offload.planning.legs import over
 from offload.planning.program import Call, Program
 
 
@@ -48,24 +51,31 @@ def program_of(state: State, variant: Variant, node: str, *, onward: bool = True
     here_s = [0.0, *(here.seconds(cut, cut + 1) for cut in range(last)), 0.0]
     there_s = [0.0, *(there.seconds(cut, cut + 1) for cut in range(last)), 0.0]
     movable = [False, *(cut >= first for cut in range(last)), False]
-    calls = [_call(state, variant, node, cut, onward=onward and cut < last) for cut in range(last + 1)]
-    return Program(here_s, there_s, [marginal_w * seconds for seconds in here_s], movable, calls)
+    return Program(
+        here_s,
+        there_s,
+        [marginal_w * seconds for seconds in here_s],
+        movable,
+        _calls(state, variant, facts.nodes[node], onward=onward),
+    )
 
 
-def _call(state: State, variant: Variant, node: str, cut: int, *, onward: bool) -> Call:
-    facts, cell = state.facts, state.facts.cells[state.serving]
-    payload = crossing(facts, variant, cut) if cut else state.input_bytes
-    back = facts.result_bytes[variant] if cut == variant.last else payload
-    up_s = 8 * (state.queued_bytes + payload) / state.up_bps + _wires_s(facts, cell.node, node, payload)
-    up_s = max(up_s + cell.delay_s, dict(state.waits).get(node, 0.0))
-    back_s = 8 * back / state.down_bps + _wires_s(facts, node, cell.node, back) + cell.delay_s
-    up_j = back_j = 0.0
-    if facts.radio is not None:
-        up_j = facts.radio.up_j(payload, 8 * payload / cell.up_bps)
-        back_j = facts.radio.down_j(back, 8 * back / cell.down_bps)
-    return Call(cut, cut + 1, up_s, up_j, back_s, back_j, onward)
-
-
-def _wires_s(facts: Facts, here: str, there: str, payload: float) -> float:
-    wires = [facts.wires[name] for name in facts.routes[here, there]]
-    return sum(8 * payload / wire.rate_bps + wire.delay_s + wire.jitter_s for wire in wires)
+def _calls(state: State, variant: Variant, node: Node, *, onward: bool) -> list[Call]:
+    facts, cell, last = state.facts, state.facts.cells[state.serving], variant.last
+    up = np.array([state.input_bytes, *(crossing(facts, variant, cut) for cut in range(1, last + 1))])
+    back = np.array([*up[:-1], facts.result_bytes[variant]])
+    sent_s = 8 * (state.queued_bytes + up) / state.up_bps + cell.delay_s
+    up_s = over(facts, cell.node, node.name, sent_s, up)
+    if node.batch_max > 1:
+        up_s += node.batch_wait_s
+    up_s = np.maximum(up_s, dict(state.waits).get(node.name, 0.0))
+    back_s = over(facts, node.name, cell.node, 8 * back / state.down_bps + cell.delay_s, back)
+    up_j = back_j = np.zeros(last + 1)
+    if (radio := facts.radio) is not None:
+        up_j = np.array([radio.up_j(each, 8 * each / cell.up_bps) for each in up.tolist()])
+        back_j = np.array([radio.down_j(each, 8 * each / cell.down_bps) for each in back.tolist()])
+    costs = np.stack((up_s, up_j, back_s, back_j), axis=1).tolist()
+    return [
+        Call(cut, cut + 1, go_s, go_j, come_s, come_j, onward and cut < last)
+        for cut, (go_s, go_j, come_s, come_j) in enumerate(costs)
+    ]

@@ -5,11 +5,13 @@ from functools import lru_cache
 from heapq import heapreplace
 from typing import NamedTuple
 
+import numpy as np
 from msgspec.structs import replace
 
 from offload.entities import Facts, Observation, Plan, Question, Report, Uplink
 from offload.planning import exits
 from offload.planning.cost import cost, sends_input
+from offload.planning.legs import over
 
 
 class Work(NamedTuple):
@@ -32,11 +34,11 @@ def work(facts: Facts, plan: Plan) -> Work:
         cloud_s, up_bytes = cloud_s + share * each[2], up_bytes + share * each[3]
     if plan.uplinks is None:
         return Work(device_s, edge_s, cloud_s, up_bytes, 0.0)
-    cell, bits = facts.cells[plan.uplinks[0]], 8 * facts.result_bytes[plan.variant]
-    wires = [facts.wires[name] for name in facts.routes[plan.cloud or plan.edge or "", cell.node]]
-    back_s = cell.delay_s + bits / cell.down_bps
-    back_s += sum(wire.delay_s + wire.jitter_s + bits / wire.rate_bps for wire in wires)
-    return Work(device_s, edge_s, cloud_s, up_bytes, back_s)
+    cell = facts.cells[plan.uplinks[0]]
+    result = np.array([facts.result_bytes[plan.variant]])
+    back_s = over(facts, plan.cloud or plan.edge or "", cell.node, np.zeros(1), result)[0]
+    back_s += cell.delay_s + 8 * result[0] / cell.down_bps
+    return Work(device_s, edge_s, cloud_s, up_bytes, float(back_s))
 
 
 class Slot:
