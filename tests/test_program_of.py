@@ -21,7 +21,10 @@ def town(*, private: bool = False) -> Facts:
     """Return a device beside an edge node that is quicker, and a cloud that is quicker again."""
     return hand_made.facts(
         {NET: {"device": [0.02, 0.01, 0.03, 0.01], "edge": [0.002] * 4, "cloud": [0.001] * 4}},
-        nodes=[hand_made.node("edge", "edge", batch_max=4, batch_wait_s=0.002), hand_made.node("cloud", "cloud")],
+        nodes=[
+            hand_made.node("edge", "edge", batch_max=4, batch_wait_s=0.002),
+            hand_made.node("cloud", "cloud"),
+        ],
         cells=[hand_made.cell()],
         wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.001, loss=0.1, timeout_s=0.01)],
         private=private,

@@ -62,10 +62,9 @@ class Slot:
         if not (self.free_s or self.busy_s):
             return seen
         busy_s, serving = max(self.busy_s.get(device, 0.0), seen.backlog_s), seen.serving
-        reports = {
-            name: _later(report, self.free_s[name][0], seen.now_s) if name in self.free_s else report
-            for name, report in seen.reports.items()
-        }
+        reports = dict(seen.reports)
+        for name, free_s in self.free_s.items():
+            reports[name] = _later(reports.get(name), free_s[0], seen.now_s)
         uplinks: Mapping[str, Uplink] = seen.uplinks
         if serving is not None and serving in self.sending:
             uplinks = {**uplinks, serving: self._shared(seen, serving, device)}
