@@ -41,8 +41,8 @@ class Jps:
     count with their mean. The world carries plans out in the order of questions, so jobs that differ
     cannot be put in another order; for equal ones the order is that of who gets which cut, which is all
     that Johnson's rule needs. Device and uplink are free from when the device sees them to be; a cell
-    that others share counts with the rate that is expected now. A single request gets the cut with the
-    least sum, as from Neurosurgeon. Requests that have begun go on the quickest way, as does who
+    that others share counts with the rate that is expected now. A single request gets the quickest
+    cut. Requests that have begun go on the quickest way, as does who
     can do nothing alone out of range.
     """
 
@@ -88,6 +88,9 @@ def _mix(
     line: Line, jobs: int, input_bytes: float, seen: Observation, latency_s: Floats
 ) -> tuple[float, list[int]]:
     """When the last answer of n equal jobs comes by the best mix, and their rows in order."""
+    if jobs == 1:
+        row = int(line.rows[latency_s[line.rows].argmin()])
+        return float(latency_s[row]), [row]
     send_s, uplink_free_s = np.zeros(len(line.rows)), 0.0
     if seen.serving is not None:
         s_per_byte = 8 / seen.uplinks[seen.serving].rate_bps
