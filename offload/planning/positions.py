@@ -100,7 +100,10 @@ class Positions:
         self.spots = spots
         costs = np.full((len(bids), len(bids), len(spots)), IMPOSSIBLE)  # (leaving, job, spot)
         for job, bid in enumerate(bids):
-            least = {place: self._costs(bid, place).min(axis=2) for place in self._places(bid)}
+            least = {
+                place: self._costs(bid, place).min(axis=2, initial=IMPOSSIBLE)  # a node may be down
+                for place in self._places(bid)
+            }
             for column, spot in enumerate(spots):
                 if spot.place in least and spot.device in (None, bid.question.asker):
                     costs[:, job, column] = least[spot.place][:, spot.level]

@@ -15,7 +15,8 @@ from offload.planning.program import Call, Program
 class State(NamedTuple):
     """What a program depends on besides the facts: the time left, bytes of input, rates, waits.
 
-    `waits` are the nodes' backlogs by name, of those that have reported.
+    `waits` are the nodes' backlogs by name, of those that have reported. None of them need be longer than
+    the time left.
     """
 
     facts: Facts
@@ -33,8 +34,11 @@ class State(NamedTuple):
         """Return the state that a device sees."""
         uplink = seen.uplinks[serving]
         rates = uplink.rate_bps, uplink.down_bps, uplink.queued_bytes
-        waits = tuple((name, report.backlog_s) for name, report in seen.reports.items() if report)
-        return cls(seen.facts, serving, left_s, input_bytes, *rates, seen.backlog_s, waits)
+        waits = tuple(
+            (name, min(report.backlog_s, left_s)) for name, report in seen.reports.items() if report
+        )
+        backlog_s = min(seen.backlog_s, left_s)
+        return cls(seen.facts, serving, left_s, input_bytes, *rates, backlog_s, waits)
 
 
 def program_of(state: State, variant: Variant, node: str, *, onward: bool = True) -> Program:

@@ -74,7 +74,10 @@ def test_alone_it_leaves_if_that_is_on_time(
     margin_s: float,
 ) -> None:
     facts = hand_made.facts(
-        {BIG: {"device": [0.08] * 3, "edge": [0.02] * 3}, SMALL: {"device": [0.02] * 3, "edge": [0.01] * 3}},
+        {
+            BIG: {"device": [0.08] * 3, "edge": [0.02] * 3},
+            SMALL: {"device": [0.02] * 3, "edge": [0.01] * 3},
+        },
         nodes=[hand_made.node("edge", "edge")], cells=[hand_made.cell()], input_bytes=4000.0,
     )  # fmt: skip
     seen = hand_made.seen(facts, "cell", backlog_s, {"edge": Report(0.0, wait_s, {}, {})}, cell=rate)

@@ -1,5 +1,6 @@
 """MAUI's choices against all cuts."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -82,8 +83,9 @@ def test_a_backlog_at_the_server_keeps_it_at_home() -> None:
     request = hand_made.request(0.06)
     idle = hand_made.seen(FACTS)
     assert Maui().decide(request, idle).edge == "edge"
-    busy = hand_made.seen(FACTS, reports={"edge": Report(0.0, 0.5, {}, {})})
-    assert Maui().decide(request, busy) == Plan(SMALL, 3, 3)
+    for wait_s in (0.5, math.inf):  # it may have broken down
+        busy = hand_made.seen(FACTS, reports={"edge": Report(0.0, wait_s, {}, {})})
+        assert Maui().decide(request, busy) == Plan(SMALL, 3, 3)
 
 
 def test_out_of_range_it_is_frugal_and_what_has_begun_goes_on() -> None:
