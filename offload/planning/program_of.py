@@ -15,8 +15,8 @@ from offload.planning.program import Call, Program
 class State(NamedTuple):
     """What a program depends on besides the facts: the time left, bytes of input, rates, waits.
 
-    `waits` are the nodes' backlogs by name, of those that have reported. None of them need be longer than
-    the time left.
+    `waits` are the nodes' backlogs by name, of those that have reported; none need be longer than the
+    time left.
     """
 
     facts: Facts
