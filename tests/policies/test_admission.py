@@ -39,6 +39,9 @@ def test_the_earliest_deadline_is_admitted_first() -> None:
 
 
 def test_the_least_slack_is_admitted_first() -> None:
+    # Where all need the same time, the order is that of deadlines.
+    alike = [ask("a", 0.090), ask("b", 0.050), ask("c", 0.085)]
+    assert LeastSlack().decide_all(alike) == [HOME, EDGE, EDGE]
     # a has the earlier deadline, but b needs 32 ms in the air and has less to spare.
     slow = ask("b", 0.080, cell=1e6)
     questions = [ask("a", 0.075), slow]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.entities import Facts, Observation, Plan, Question
+from offload.entities import Facts, Observation, Plan, Question, Report, Uplink, Wire
 from offload.planning.flowshop import makespan
 from offload.planning.onward import why_not_onward
 from offload.planning.price import price
@@ -64,6 +64,32 @@ def test_some_send_while_others_compute() -> None:
     plans = Jps().decide_all(fast)
     assert len(Counter(plans)) == 2
     assert plans[0].device_cut < plans[-1].device_cut
+
+
+def test_a_busy_core_sends_more_and_a_busy_uplink_computes_more() -> None:
+    def computed(seen: Observation) -> int:
+        plans = Jps().decide_all([Question("a", hand_made.request(1.0), seen)] * 6)
+        return sum(plan.device_cut for plan in plans)
+
+    idle = hand_made.seen(FACTS)
+    core = hand_made.seen(FACTS, backlog_s=0.1)
+    uplink = Uplink("cell", True, 8e6, 8e7, 20_000.0)
+    radio = Observation(0.0, 0.0, "cell", {"cell": uplink}, {}, FACTS)
+    assert computed(core) == 0  # all is sent before the core is free
+    assert computed(core) < computed(idle) < computed(radio)
+
+
+def test_what_comes_after_sending_counts_too() -> None:
+    # Of two servers that are the same to a device's core and radio, the first has a backlog.
+    facts = hand_made.facts(
+        {NET: {"device": [0.1] * 3, "edge": [0.001] * 3, "cloud": [0.001] * 3}},
+        nodes=[hand_made.node("edge", "edge"), hand_made.node("cloud", "cloud")],
+        cells=[hand_made.cell()], wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.0)],
+    )  # fmt: skip
+    reports = {"edge": Report(0.0, 0.09, {}, {})}
+    for known, places in (({}, {"edge"}), (reports, {"cloud"})):
+        plans = Jps().decide_all([ask("a", facts, reports=known)] * 2)
+        assert {plan.edge or plan.cloud for plan in plans} == places
 
 
 def test_devices_do_not_mix() -> None:

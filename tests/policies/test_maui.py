@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offload.entities import Facts, Observation, Plan, Report
+from offload.entities import Facts, Observation, Plan, Report, Wire
 from offload.planning.onward import why_not_onward
 from offload.planning.price import price
 from offload.planning.program_of import State
-from offload.policies.maui import Maui, rounded
+from offload.policies.maui import Maui, _solved, rounded
 from tests import hand_made
 
 BIG = hand_made.variant([4000, 2000, 500, 5], name="fp32", accuracy=0.9)
@@ -86,6 +86,32 @@ def test_a_backlog_at_the_server_keeps_it_at_home() -> None:
     for wait_s in (0.5, math.inf):  # it may have broken down
         busy = hand_made.seen(FACTS, reports={"edge": Report(0.0, wait_s, {}, {})})
         assert Maui().decide(request, busy) == Plan(SMALL, 3, 3)
+
+
+def test_a_backlog_of_its_own_leaves_less_time() -> None:
+    # Alone SMALL takes 50 ms at home.
+    slow = {"cell": 1e4}
+    for backlog_s, chosen in ((0.005, Plan(SMALL, 3, 3)), (0.02, None)):
+        seen = hand_made.seen(FACTS, backlog_s=backlog_s, **slow)
+        state = State.of(seen, "cell", 0.06, 4000.0)
+        assert _solved(state) == chosen
+
+
+def test_of_servers_that_save_the_same_the_quicker() -> None:
+    facts = hand_made.facts(
+        {SMALL: {"device": [0.02] * 3, "edge": [0.02] * 3, "cloud": [0.001] * 3}},
+        nodes=[hand_made.node("edge", "edge"), hand_made.node("cloud", "cloud")],
+        cells=[hand_made.cell()], wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.01, 0.0)],
+    )  # fmt: skip
+    plan = Maui().decide(hand_made.request(0.2), hand_made.seen(facts))
+    assert (plan.device_cut, plan.edge, plan.cloud) == (0, None, "cloud")
+
+
+def test_what_is_queued_is_rounded_like_the_rest() -> None:
+    state = State.of(hand_made.seen(FACTS), "cell", 0.06, 4000.0)
+    near = [rounded(state._replace(queued_bytes=queued), 0.5) for queued in (70.0, 72.0, 200.0)]
+    assert near[0] == near[1] != near[2]
+    assert rounded(state, 0.5).queued_bytes == 0.0
 
 
 def test_out_of_range_it_is_frugal_and_what_has_begun_goes_on() -> None:
