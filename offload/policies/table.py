@@ -37,6 +37,7 @@ NAMED: dict[str, str] = {
     "edf": "offload.policies.admission:EarliestDeadline",
     "least-slack": "offload.policies.admission:LeastSlack",
     # References
+    "fresh": "offload.policies.quickest:Fresh",
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
 
