@@ -34,7 +34,12 @@ NAMED: dict[str, str] = {
     "edgent": "offload.policies.edgent:Edgent",
     "spinn": "offload.policies.spinn:Spinn",
     "jalad": "offload.policies.jalad:Jalad",
+    "maui": "offload.policies.maui:Maui",
     # Several requests at once
+    "assignment": "offload.policies.assignment:Assignment",
+    "jps": "offload.policies.jps:Jps",
+    "edf": "offload.policies.admission:EarliestDeadline",
+    "least-slack": "offload.policies.admission:LeastSlack",
     # References
     "fresh": "offload.policies.quickest:Fresh",
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
