@@ -5,13 +5,14 @@ import difflib
 import importlib
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from offload.entities import NAME_RULE, Knowledge, OffloadError, is_name
+from offload.planning.estimate import ESTIMATES
 from offload.policies.protocol import Policy
 from offload.units import Quantity, Seconds
 
@@ -37,7 +38,7 @@ KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A policy as chosen: what to call, its options, and what it may know."""
+    """A policy as chosen: what to call, its options, what it may know and how it makes use of that."""
 
     label: str
     name: str
@@ -45,6 +46,7 @@ class Choice:
     overhead_s: float
     options: tuple[tuple[str, Any], ...]
     said: tuple[tuple[str, Any], ...]
+    estimate: str | None = None
 
     def make(self) -> Policy:
         """Return a fresh policy."""
@@ -100,8 +102,8 @@ def choose(table: Mapping[str, Any]) -> Choice:
     if not isinstance(label, str) or not is_name(label):
         faults.append(("label", NAME_RULE))
     knowledge = given.pop("knowledge", getattr(made, "knowledge", "reported"))
-    if knowledge not in KNOWLEDGE:
-        faults.append(("knowledge", f"must be one of {', '.join(KNOWLEDGE)}"))
+    estimate = given.pop("estimate", None)
+    faults += _wrong_knowledge(knowledge, estimate)
     overhead_s = 0.0
     chosen: dict[str, Any] = {}
     for key, value in given.items():
@@ -111,7 +113,7 @@ def choose(table: Mapping[str, Any]) -> Choice:
             elif key in fields:
                 chosen[key] = _convert(fields[key][0], value)
             else:
-                known = [*fields, "knowledge", "overhead", "label"]
+                known = [*fields, "knowledge", "estimate", "overhead", "label"]
                 near = difflib.get_close_matches(key, known, 1, 0.7)
                 hint = f'; did you mean "{near[0]}"?' if near else f"; {name} takes {', '.join(known)}"
                 faults.append((key, f"no such option{hint}"))
@@ -124,7 +126,17 @@ def choose(table: Mapping[str, Any]) -> Choice:
     if faults:
         raise PolicyTableError(faults)
     said = tuple((key, value) for key, value in table.items() if key not in ("name", "label"))
-    return Choice(str(label), name, knowledge, overhead_s, tuple(chosen.items()), said)
+    return Choice(str(label), name, knowledge, overhead_s, tuple(chosen.items()), said, estimate)
+
+
+def _wrong_knowledge(knowledge: object, estimate: object) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with what a policy is to know, and how it is to estimate the rest."""
+    if knowledge not in KNOWLEDGE:
+        yield "knowledge", f"must be one of {', '.join(KNOWLEDGE)}"
+    if estimate is not None and estimate not in ESTIMATES:
+        yield "estimate", f"must be one of {', '.join(ESTIMATES)}"
+    elif estimate is not None and knowledge != "reported":
+        yield "estimate", f"who knows what is {knowledge} estimates nothing; leave it out"
 
 
 def options(made: Callable[..., Policy]) -> dict[str, tuple[Any, Any]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from offload.entities import OffloadError, Outcome, Plan, Question
+from offload.planning.estimate import ESTIMATES
+from offload.policies.estimating import estimating
 from offload.policies.protocol import Joint, Learns, Policy, Starts
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -69,7 +71,10 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
     policy = _fresh(choice, streams)
-    nodes = {name: (_fresh(own, streams, name), own) for name, own in scenario.forwarders.items()}
+    nodes = {
+        name: (_estimating(_fresh(own, streams, name), own, streams, name), own)
+        for name, own in scenario.forwarders.items()
+    }
     learn = None
     if isinstance(policy, Learns):
         learner = policy
@@ -80,7 +85,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
 
     world = World(scenario.setting(choice.overhead_s, streams), streams, choice.knowledge, learn)
     with calm_collector():
-        drive(world, policy, choice, nodes)
+        drive(world, _estimating(policy, choice, streams), choice, nodes)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
 
 
@@ -107,6 +112,13 @@ def _fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
     if isinstance(policy, Starts):
         _guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy", *owner)))
     return policy
+
+
+def _estimating(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Policy:
+    """Let a policy see estimates, if it was chosen so; what these draw has a chance of its own."""
+    if choice.estimate is None:
+        return policy
+    return estimating(policy, ESTIMATES[choice.estimate](streams.generator("estimate", *owner)))
 
 
 def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None) -> None:
