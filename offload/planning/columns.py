@@ -84,8 +84,9 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     found = [
         (row, number, share) for number, plan in enumerate(plans) for share, row in exits.branches(plan)
     ]
-    # What leaves early is a row of those that visit no more nodes. The order of plans holds otherwise.
-    visits = list(dict.fromkeys((row.edge, row.cloud) for row, _, _ in found))
+    # What stays comes first, and what leaves early is a row of those that visit no more nodes. The order
+    # of plans holds otherwise.
+    visits = list(dict.fromkeys([(None, None), *((row.edge, row.cloud) for row, _, _ in found)]))
     found.sort(key=lambda each: visits.index((each[0].edge, each[0].cloud)))
     rows = tuple(row for row, _, _ in found)
     numbers = [number for _, number, _ in found]

@@ -13,15 +13,18 @@ reports so far: `Ewma`, or `ChangePoint`, which begins anew where the signal jum
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from msgspec.structs import replace as with_changes
 
 from offload.entities import Facts, Observation, Plan, Report, Request, Uplink
 from offload.planning.cost import cost
+
+Estimate = Literal["ewma", "change-point", "sampled"]
 
 
 @dataclass(slots=True)
@@ -177,11 +180,10 @@ class Estimator:
         return math.exp(-age_s / self.memory_s)
 
 
-ESTIMATES: Mapping[str, Callable[[np.random.Generator], Estimator]] = {
-    "ewma": lambda _: Estimator(Ewma),
-    "change-point": lambda _: Estimator(ChangePoint),
-    "sampled": lambda chance: Estimator(ChangePoint, chance),
-}
+def estimator(kind: Estimate, chance: np.random.Generator) -> Estimator:
+    """Return one of these that has heard nothing yet."""
+    mean = Ewma if kind == "ewma" else ChangePoint
+    return Estimator(mean, chance if kind == "sampled" else None)
 
 
 def _asker(request: Request, seen: Observation) -> str:
