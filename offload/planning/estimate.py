@@ -3,13 +3,14 @@
 An `Estimator` is a lens: it turns an `Observation` into one whose uplinks' rates and nodes' backlogs are
 estimates, so that prices and policies work on it as on any other.
 
-Between reports a signal x is taken to wander about a mean m, forgetting with a time constant T, whose
-best linear prediction from a value of age a is (Ornstein and Uhlenbeck; Box and Jenkins, 1970)
+Between reports a signal x is taken to wander about its mean m and to forget with a time constant T (an
+Ornstein-Uhlenbeck process, Uhlenbeck and Ornstein, Physical Review 1930). Given a value of age a it is
+then normal, of variance s^2 when nothing is known:
 
-    m + exp(-a / T) (x - m)
+    mean m + d (x - m),  variance (1 - d^2) s^2,  d = exp(-a / T)
 
-A fresh report is believed, an old one tells no more than what is usual. The mean is learnt from all
-reports so far: `Ewma`, or `ChangePoint`, which begins anew where the signal jumps.
+A fresh report is believed; an old one tells no more than what is usual. What is usual is learnt from all
+that was heard so far: by an `Ewma`, or by a `ChangePoint`, which begins anew where the signal jumps.
 """
 
 import math
@@ -29,21 +30,28 @@ Estimate = Literal["ewma", "change-point", "sampled"]
 
 @dataclass(slots=True)
 class Ewma:
-    """An exponentially weighted moving average: each sample moves it by `smoothing` of their distance.
+    """An exponentially weighted moving average of samples (Roberts, Technometrics 1959).
 
-    Its memory is 1/smoothing samples, but for the first ones, of which it is the plain mean. `variance`
-    is the average squared distance, weighted in the same way (Roberts, Technometrics 1959; Finch 2009).
+    Each sample moves the `level` by `smoothing` of its distance; the first ones by more, so that it is
+    their plain mean. `variance` is the squared distance, averaged alike (Finch 2009, incremental
+    calculation of weighted mean and variance); differences below `least` matter to nobody.
     """
 
-    smoothing: float = 0.125  # 8 samples, as TCP remembers round trips (Jacobson, SIGCOMM 1988)
+    least: float = 0.0
+    smoothing: float = 0.125  # a memory of 8 samples, as TCP has of round trips (Jacobson, SIGCOMM 1988)
     level: float = 0.0
     variance: float = 0.0
-    samples: float = 0.0  # the sum of their weights
+    weight: float = 0.0
+
+    @property
+    def deviation(self) -> float:
+        """How far samples lie from the level."""
+        return max(self.least, math.sqrt(self.variance))
 
     def update(self, sample: float, weight: float = 1.0) -> None:
-        """Take a sample, of a weight up to 1, into account."""
-        self.samples += weight
-        gain = weight * max(self.smoothing, 1.0 / self.samples)
+        """Take a sample into account, as one that weighs up to 1."""
+        self.weight += weight
+        gain = weight * max(self.smoothing, 1.0 / self.weight)
         error = sample - self.level
         self.level += gain * error
         self.variance = (1.0 - gain) * (self.variance + gain * error * error)
@@ -51,21 +59,19 @@ class Ewma:
 
 @dataclass(slots=True)
 class ChangePoint(Ewma):
-    """An EWMA that begins anew where its samples have jumped.
+    """An EWMA that forgets everything where its samples have jumped.
 
-    A two-sided CUSUM (Page, Biometrika 1954) sums how far samples lie off the mean, in standard
-    deviations z, beyond an allowance k, and raises an alarm above h:
+    A two-sided CUSUM (Page, Biometrika 1954) adds up how many deviations z samples lie off the level,
+    beyond an allowance k, and raises an alarm where that exceeds h:
 
         up = max(0, up + z - k),  down = max(0, down - z - k),  alarm if up > h or down > h
 
-    With k = 1/2 and h = 5 it is tuned to jumps of one deviation, and steady normal noise of known
-    variance raises an alarm every 465 samples (Montgomery, Introduction to Statistical Quality Control,
-    table 9.3). Here mean and deviation are estimates, for which h = 8 makes up, a z counts for no more
-    than `most`, so that no single sample is a jump, and none counts before there are eight samples.
-    `least` is a deviation that is no jump in any case.
+    k = 1/2 is meant for jumps by one deviation and more. h = 5 goes with it where level and deviation
+    are known (Montgomery, Introduction to Statistical Quality Control: steady normal noise raises an
+    alarm every 465 samples). Here both are estimates and noise need not be normal: h = 8; a single
+    sample counts for at most 4, so that a jump takes three to be seen; and none counts before 8.
     """
 
-    least: float = 0.05
     allowance: float = 0.5
     threshold: float = 8.0
     most: float = 4.0
@@ -74,27 +80,26 @@ class ChangePoint(Ewma):
     alarms: int = 0
 
     def update(self, sample: float, weight: float = 1.0) -> None:
-        """Take a sample into account, and forget all before it if it is one too many off the mean."""
-        if self.samples >= 8:
-            z = (sample - self.level) / max(self.least, math.sqrt(self.variance))
-            z = weight * min(self.most, max(-self.most, z))
+        """Take a sample into account; if it is one too many off the level, it is the first."""
+        if self.weight >= 8.0:
+            deviations = (sample - self.level) / (self.deviation or 1.0)
+            z = weight * min(self.most, max(-self.most, deviations))
             self.up = max(0.0, self.up + z - self.allowance)
             self.down = max(0.0, self.down - z - self.allowance)
-            if max(self.up, self.down) > self.threshold:
-                self.up = self.down = 0.0
-                self.samples = 0.0
+            if self.up > self.threshold or self.down > self.threshold:
+                self.up = self.down = self.weight = 0.0
                 self.alarms += 1
         Ewma.update(self, sample, weight)
 
 
 @dataclass(slots=True)
-class _Signal:
-    """The last reported value of something, how it changed, and its mean."""
+class Signal:
+    """What is usual of something, its last reported value, and how it changed from the one before."""
 
     mean: Ewma
     sent_s: float = -math.inf
     value: float = 0.0
-    slope: float = 0.0  # per second, from the report before
+    slope: float = 0.0  # per second
 
     def hear(self, sent_s: float, value: float) -> None:
         """Take note of a report, unless it has been heard."""
@@ -104,20 +109,21 @@ class _Signal:
             self.mean.update(value)
 
 
-@dataclass
+@dataclass(slots=True)
 class Estimator:
-    """Estimates from what one device (or node) after the other has heard; each has a memory of its own.
+    """Estimates for each device (or node) that asks, from nothing but what it has heard itself.
 
-    `mean` makes the average that old reports fall back to, as their age exceeds `memory_s`. With
-    `chance` an estimate is drawn, not the best one: normal about that, as wide as the signal is known
-    to wander in a report's age. Devices that share an old report then do not all do the same.
+    `mean` makes the average that old reports fall back to while their age exceeds `memory_s`; from 30
+    to 100 ms it hardly matters in scenarios/staleness.toml. With `chance` an estimate is not the best
+    one but drawn from what may be true, as Thompson (Biometrika 1933) chose between treatments: devices
+    that have heard the same old report then do not all do the same, and herd less.
     """
 
-    mean: Callable[[], Ewma]
+    mean: Callable[[float], Ewma]
     chance: np.random.Generator | None = None
     memory_s: float = 0.05
-    shares: dict[tuple[str, str], _Signal] = field(default_factory=dict)
-    waits: dict[tuple[str, str], _Signal] = field(default_factory=dict)
+    rates: dict[tuple[str, str], Signal] = field(default_factory=dict)
+    waits: dict[tuple[str, str], Signal] = field(default_factory=dict)
     measured_s: dict[tuple[str, str], float] = field(default_factory=dict)
     sent: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
@@ -134,47 +140,48 @@ class Estimator:
     def chosen(self, request: Request, seen: Observation, plan: Plan) -> None:
         """Remember what work a request takes to the nodes of its plan: no report tells of it yet."""
         who, now = _asker(request, seen), seen.now_s
-        edge_s, cloud_s = _work_s(seen.facts, plan)
-        for name, seconds in ((plan.edge, edge_s), (plan.cloud, cloud_s)):
-            if name is not None:
-                _, free_s = self.sent.get((who, name), (now, now))
-                self.sent[who, name] = (now, max(now, free_s) + seconds)
+        for name, seconds in _work_s(seen.facts, plan):
+            _, free_s = self.sent.get((who, name), (now, now))
+            self.sent[who, name] = (now, max(now, free_s) + seconds)
 
     def _uplink(self, who: str, up: Uplink, seen: Observation) -> Uplink:
-        """Estimate which share of a cell a device would get, in logarithms: they cannot exceed 0."""
-        report = seen.reports.get(seen.facts.cells[up.cell].node)
-        alone_bps = up.alone_bps or seen.facts.cells[up.cell].up_bps
-        if report is None or up.rate_bps <= 0.0:
+        """Estimate how many times as long as alone a transfer takes: sharing is what reports are about.
+
+        What a device's own transfer took counts as another sample, less if it is old. Reports go on
+        while it sends nothing, so that a bad one does not keep it from trying again for ever.
+        """
+        cell = seen.facts.cells[up.cell]
+        report = seen.reports.get(cell.node)
+        if report is None or not cell.shared:
             return up
-        key = who, up.cell
-        signal = self.shares.get(key) or self.shares.setdefault(key, _Signal(self.mean()))
-        signal.hear(report.sent_s, math.log(up.rate_bps / alone_bps))
+        key, alone_bps = (who, up.cell), up.alone_bps or cell.up_bps
+        signal = self.rates.get(key) or self.rates.setdefault(key, Signal(self.mean(0.05)))
+        signal.hear(report.sent_s, alone_bps / up.rate_bps)
         if up.own_rate_bps and up.own_age_s is not None:
             measured_s = seen.now_s - up.own_age_s
             if measured_s > self.measured_s.get(key, -1.0) + 1e-9:
                 self.measured_s[key] = measured_s
-                signal.mean.update(math.log(up.own_rate_bps / alone_bps), self._trust(up.own_age_s))
-        share = self._now(signal, signal.value, seen.now_s - report.sent_s)
-        return with_changes(up, rate_bps=alone_bps * math.exp(min(0.0, share)))
+                signal.mean.update(alone_bps / up.own_rate_bps, self._trust(up.own_age_s))
+        times = self._now(signal, signal.value, seen.now_s - report.sent_s)
+        return with_changes(up, rate_bps=alone_bps / max(1.0, times))
 
     def _report(self, who: str, name: str, report: Report, now: float) -> Report:
-        """Estimate a node's backlog: its trend goes on, but no faster than servers can work it off."""
-        key = who, name
-        signal = self.waits.get(key) or self.waits.setdefault(key, _Signal(self.mean()))
+        """Estimate a backlog: its trend goes on, no faster than servers work; own work came since."""
+        key, age_s = (who, name), now - report.sent_s
+        signal = self.waits.get(key) or self.waits.setdefault(key, Signal(self.mean(0.001)))
         signal.hear(report.sent_s, report.backlog_s)
-        age_s = now - report.sent_s
-        backlog_s = self._now(signal, report.backlog_s + max(-1.0, signal.slope) * age_s, age_s)
+        backlog_s = self._now(signal, signal.value + max(-1.0, signal.slope) * age_s, age_s)
         last_s, free_s = self.sent.get(key, (-math.inf, 0.0))
         own_s = max(0.0, free_s - now) if last_s >= report.sent_s else 0.0
         return with_changes(report, backlog_s=max(0.0, backlog_s) + own_s)
 
-    def _now(self, signal: _Signal, value: float, age_s: float) -> float:
-        """Predict a signal from its last value and its mean, or draw what it may be."""
+    def _now(self, signal: Signal, value: float, age_s: float) -> float:
+        """Predict a signal from a value of this age and from what is usual, or draw what it may be."""
         trust, mean = self._trust(age_s), signal.mean
         best = mean.level + trust * (value - mean.level)
         if self.chance is None:
             return best
-        return best + math.sqrt((1.0 - trust * trust) * mean.variance) * self.chance.standard_normal()
+        return best + math.sqrt(1.0 - trust * trust) * mean.deviation * self.chance.standard_normal()
 
     def _trust(self, age_s: float) -> float:
         return math.exp(-age_s / self.memory_s)
@@ -182,8 +189,7 @@ class Estimator:
 
 def estimator(kind: Estimate, chance: np.random.Generator) -> Estimator:
     """Return one of these that has heard nothing yet."""
-    mean = Ewma if kind == "ewma" else ChangePoint
-    return Estimator(mean, chance if kind == "sampled" else None)
+    return Estimator(Ewma if kind == "ewma" else ChangePoint, chance if kind == "sampled" else None)
 
 
 def _asker(request: Request, seen: Observation) -> str:
@@ -191,9 +197,8 @@ def _asker(request: Request, seen: Observation) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _work_s(facts: Facts, plan: Plan) -> tuple[float, float]:
-    """Seconds of a server at edge and cloud that a plan takes at most, over the number of servers."""
-    seconds = cost(facts, with_changes(plan, confidence=None))[1:3]
-    places = zip((plan.edge, plan.cloud), seconds, strict=True)
-    edge_s, cloud_s = (s / facts.nodes[name].servers if name else 0.0 for name, s in places)
-    return edge_s, cloud_s
+def _work_s(facts: Facts, plan: Plan) -> tuple[tuple[str, float], ...]:
+    """By how many seconds a plan lengthens the waits at its nodes, if it runs to its end."""
+    _, edge_s, cloud_s, *_ = cost(facts, with_changes(plan, confidence=None))
+    places = (plan.edge, edge_s), (plan.cloud, cloud_s)
+    return tuple((name, s / facts.nodes[name].servers) for name, s in places if name is not None)
