@@ -66,14 +66,15 @@ class ChangePoint(Ewma):
 
         up = max(0, up + z - k),  down = max(0, down - z - k),  alarm if up > h or down > h
 
-    k = 1/2 is meant for jumps by one deviation and more. h = 5 goes with it where level and deviation
-    are known (Montgomery, Introduction to Statistical Quality Control: steady normal noise raises an
-    alarm every 465 samples). Here both are estimates and noise need not be normal: h = 8; a single
-    sample counts for at most 4, so that a jump takes three to be seen; and none counts before 8.
+    k = 1/2 and h = 5 are usual (Montgomery, Introduction to Statistical Quality Control: steady normal
+    noise of known deviation raises an alarm every 465 samples). Here level and deviation are estimates
+    that follow the samples: normal noise raises an alarm every 900 of them, exponential every 230, and
+    jumps of less than three deviations may pass unseen. No single sample is a jump, as it counts for at
+    most 4, and none of the first 8 is one.
     """
 
     allowance: float = 0.5
-    threshold: float = 8.0
+    threshold: float = 5.0
     most: float = 4.0
     up: float = 0.0
     down: float = 0.0
@@ -189,7 +190,9 @@ class Estimator:
 
 def estimator(kind: Estimate, chance: np.random.Generator) -> Estimator:
     """Return one of these that has heard nothing yet."""
-    return Estimator(Ewma if kind == "ewma" else ChangePoint, chance if kind == "sampled" else None)
+    return Estimator(
+        ChangePoint if kind == "change-point" else Ewma, chance if kind == "sampled" else None
+    )
 
 
 def _asker(request: Request, seen: Observation) -> str:

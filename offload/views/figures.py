@@ -26,9 +26,16 @@ USUAL = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "
 
 
 def colour(label: str, labels: Sequence[str]) -> str:
-    """Return a policy's colour: the same in every figure, and for usual names in every scenario."""
-    order = [*USUAL, *(each for each in labels if each not in USUAL)]
-    return COLOURS[order.index(label) % len(COLOURS)]
+    """Return a policy's colour: the same in every figure, and for usual names in every scenario.
+
+    The others have those that are left.
+    """
+    if label in USUAL:
+        return COLOURS[USUAL.index(label)]
+    taken = [COLOURS[USUAL.index(each)] for each in labels if each in USUAL]
+    free = [each for each in (*COLOURS[len(USUAL) :], *COLOURS[: len(USUAL)]) if each not in taken]
+    others = [each for each in labels if each not in USUAL]
+    return free[others.index(label) % len(free)]
 
 
 def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, out: Path) -> list[Path]:

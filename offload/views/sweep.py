@@ -69,8 +69,12 @@ def draw(found: Sweep, measure: str) -> Figure:
     x = np.array(numbers if numbers is not None else range(len(values)), dtype=float)
     order = np.argsort(x, kind="stable")
     what, times = SHOWN[measure]
-    figure, axes = canvas(f"{found.points[0].scenario}: {what}", width=7.2)
-    labels = [policy.label for policy in found.points[0].policies]
+    first = found.points[0]
+    bands = (
+        f", {first.level:.0%} intervals over {first.replications} runs" if first.replications > 1 else ""
+    )
+    figure, axes = canvas(f"{first.scenario}: what {found.vary.key} changes{bands}", width=7.2)
+    labels = [policy.label for policy in first.policies]
     for place, (label, marker) in enumerate(zip(labels, cycle(MARKERS), strict=False)):
         policies = [found.points[index].policies[place] for index in order]
         known = [policy.measures[measure] for policy in policies]
@@ -86,7 +90,8 @@ def draw(found: Sweep, measure: str) -> Figure:
     axes.minorticks_off()
     axes.set_xticks(x, values)
     axes.tick_params(axis="x", labelsize=8, rotation=45 if len(values) > CROWDED else 0)
-    axes.set(xlabel=found.vary.key, ylabel=what)
+    axes.set(xlabel=found.vary.key)
+    axes.set_ylabel(what, fontsize=8)
     axes.set_ylim(bottom=0, top=1.02 if times == 1.0 else None)
     legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
