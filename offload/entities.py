@@ -1,7 +1,7 @@
 """The nouns: what is said about machines, links, requests, plans and outcomes, and never changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from msgspec import Struct
@@ -164,20 +164,20 @@ class Facts:
 
     group: str
     task: str
-    hardware: Hardware
+    hardware: Hardware = field(repr=False)
     radio: Radio | None
     deadline_s: float
     input_bytes: float
-    result_bytes: Mapping[Variant, float]
+    result_bytes: Mapping[Variant, float] = field(repr=False)
     private: bool
     late: Literal["drop", "finish"]
     overhead_s: float
     variants: tuple[Variant, ...]
-    profiles: Mapping[str, Mapping[Variant, Profile]]
-    nodes: Mapping[str, Node]
-    cells: Mapping[str, Cell]
-    wires: Mapping[str, Wire]
-    routes: Mapping[tuple[str, str], tuple[str, ...]]
+    profiles: Mapping[str, Mapping[Variant, Profile]] = field(repr=False)
+    nodes: Mapping[str, Node] = field(repr=False)
+    cells: Mapping[str, Cell] = field(repr=False)
+    wires: Mapping[str, Wire] = field(repr=False)
+    routes: Mapping[tuple[str, str], tuple[str, ...]] = field(repr=False)
     codecs: tuple[str, ...] = ()
     confidences: tuple[float, ...] = ()
     priority: int = 0

@@ -156,14 +156,14 @@ class Profile:
     hardware: str
     known: Known
     source: str
-    layers_s: Mapping[int, tuple[float, ...]]
-    spread: tuple[float, ...] = (1.0,)
+    layers_s: Mapping[int, tuple[float, ...]] = field(repr=False)
+    spread: tuple[float, ...] = field(default=(1.0,), repr=False)
     service: Literal["quantiles", "exponential", "log-normal"] = "quantiles"
     cv: float = 0.0
     residual: float | None = None
     error: str = ""
-    raw_sum_s: Mapping[int, float] = field(default_factory=dict)
-    second_s: tuple[float, ...] = ()
+    raw_sum_s: Mapping[int, float] = field(default_factory=dict, repr=False)
+    second_s: tuple[float, ...] = field(default=(), repr=False)
 
     def seconds(self, first: int, last: int, batch: float = 1) -> float:
         """Return the mean seconds from cut `first` to cut `last` for a batch of `batch`.

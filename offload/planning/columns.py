@@ -43,10 +43,10 @@ class Mixture:
 class Columns:
     """The plans that a device may choose from while one cell serves it (or none).
 
-    `plans`, `accuracy`, `unsplit` and the flags of each place in `at` (it runs the whole network) and
-    `uses` (it computes some of it) have one entry a plan, the others one a row: what may become of a
-    plan, by the exit that is taken. A place is "device" or a node's name. Where there is no `mixture`,
-    rows are plans. Seconds are means for a
+    `plans`, `accuracy` (NaN where nobody knows it), `sure_accuracy` (0 there), `unsplit` and the flags
+    of each place in `at` (it runs the whole network) and `uses` (it computes some of it) have one entry
+    a plan, the others one a row: what may become of a plan, by the exit that is taken. A place is
+    "device" or a node's name. Where there is no `mixture`, rows are plans. Seconds are means for a
     batch of one. A part that a row does not use is zero. `up_bytes` cross the cell and the wires to the
     first node that computes, `mid_bytes` the wires to the cloud. Rows that are `raw` send the input
     itself: up, and on if no edge node computes, those of the request at hand; the table holds the mean.
@@ -62,6 +62,7 @@ class Columns:
     result_bytes: Floats
     energy_j: Floats
     accuracy: Floats
+    sure_accuracy: Floats
     on_device: Flags
     raw: Flags
     unsplit: Flags
@@ -93,7 +94,8 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     mixture = None
     if numbers != list(range(len(plans))):
         mixture = Mixture(np.array(numbers), np.array([share for _, _, share in found]))
-    table = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
+    costs = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
+    device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j = costs.T.copy()
     known = [exits.accuracy(plan) for plan in plans]
     unsplit = np.array([not plan.split for plan in plans], dtype=bool)
     uses = {
@@ -104,14 +106,15 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     return Columns(
         plans=tuple(plans),
         rows=rows,
-        device_s=table[:, 0],
-        edge_s=table[:, 1],
-        cloud_s=table[:, 2],
-        up_bytes=table[:, 3],
-        mid_bytes=table[:, 4],
-        result_bytes=table[:, 5],
-        energy_j=table[:, 6],
+        device_s=device_s,
+        edge_s=edge_s,
+        cloud_s=cloud_s,
+        up_bytes=up_bytes,
+        mid_bytes=mid_bytes,
+        result_bytes=result_bytes,
+        energy_j=energy_j,
         accuracy=np.array([np.nan if share is None else share for share in known]),
+        sure_accuracy=np.array([share or 0.0 for share in known]),
         on_device=np.array([row.on_device for row in rows], dtype=bool),
         raw=np.array([sends_input(row) for row in rows], dtype=bool),
         unsplit=unsplit,

@@ -41,6 +41,11 @@ class Prices:
         return self.table.accuracy
 
     @property
+    def sure_accuracy(self) -> Floats:
+        """Each plan's accuracy, 0 where it is unknown: what can be counted on."""
+        return self.table.sure_accuracy
+
+    @property
     def unsplit(self) -> Flags:
         """Where a single place runs the whole network."""
         return self.table.unsplit

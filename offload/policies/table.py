@@ -33,6 +33,7 @@ NAMED: dict[str, str] = {
     # Partition
     # Several requests at once
     # References
+    "fresh": "offload.policies.quickest:Fresh",
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
 
