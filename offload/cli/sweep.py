@@ -45,7 +45,10 @@ def sweep(
             msg = f"{file}: no [compare] table; add one or give --policy, repeatedly"
             raise BadInputError(msg)
         first = scenarios[0].file
-        folder = out or Path("results") / f"{first.name}-sweep-{sweeping.folder(varied.key)}"
+        folder = (
+            out
+            or Path("results") / f"{first.name}-sweep-{sweeping.folder(varied.key.replace('*', 'all'))}"
+        )
         writable(folder)
         same_scenario(folder, first.name)
         runs = replications or (first.compare.replications if first.compare else 10)
