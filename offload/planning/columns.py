@@ -1,9 +1,10 @@
 """All plans open to a device, as columns: one row for each thing that may become of a plan."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +95,10 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     mixture = None
     if numbers != list(range(len(plans))):
         mixture = Mixture(np.array(numbers), np.array([share for _, _, share in found]))
-    costs = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
-    device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j = costs.T.copy()
+        lock(mixture.plan_of, mixture.weights)
+    costs = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7).T.copy()
+    lock(costs)
+    device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j = costs
     known = [exits.accuracy(plan) for plan in plans]
     unsplit = np.array([not plan.split for plan in plans], dtype=bool)
     uses = {
@@ -103,7 +106,7 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         for place in facts.nodes
     }
     uses["device"] = np.array([plan.device_cut > 0 for plan in plans], dtype=bool)
-    return Columns(
+    table = Columns(
         plans=tuple(plans),
         rows=rows,
         device_s=device_s,
@@ -118,11 +121,21 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         on_device=np.array([row.on_device for row in rows], dtype=bool),
         raw=np.array([sends_input(row) for row in rows], dtype=bool),
         unsplit=unsplit,
-        at={place: flags & unsplit for place, flags in uses.items()},
-        uses=uses,
+        at=MappingProxyType({place: flags & unsplit for place, flags in uses.items()}),
+        uses=MappingProxyType(uses),
         ways=tuple(_ways(rows)),
         mixture=mixture,
     )
+    held = (getattr(table, each.name) for each in fields(table))
+    lock(*(column for column in held if isinstance(column, np.ndarray)))
+    lock(*table.at.values(), *table.uses.values())
+    return table
+
+
+def lock(*columns: npt.NDArray[np.generic]) -> None:
+    """Let nobody change what is kept, and shown to whoever asks again."""
+    for column in columns:
+        column.flags.writeable = False
 
 
 def _ways(rows: tuple[Plan, ...]) -> Iterator[Way]:

@@ -65,9 +65,9 @@ class Run:
 def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
-    policy = _fresh(choice, streams)
+    policy = fresh(choice, streams)
     nodes = {
-        name: (_estimating(_fresh(own, streams, name), own, streams, name), own)
+        name: (seeing(fresh(own, streams, name), own, streams, name), own)
         for name, own in scenario.forwarders.items()
     }
     learn = None
@@ -81,7 +81,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     setting = scenario.setting(choice.overhead_s, streams)
     world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
     with calm_collector():
-        drive(world, _estimating(policy, choice, streams), choice, nodes)
+        drive(world, seeing(policy, choice, streams), choice, nodes)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
 
 
@@ -102,7 +102,7 @@ def calm_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
+def fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
     """Make a policy; the chance that it may draw is its own."""
     policy = guard(choice, "when it was made", choice.make)
     if isinstance(policy, Starts):
@@ -110,7 +110,7 @@ def _fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
     return policy
 
 
-def _estimating(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Policy:
+def seeing(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Policy:
     """Let a policy see estimates, if it was chosen so; what these draw has a chance of its own."""
     if choice.estimate is None:
         return policy
