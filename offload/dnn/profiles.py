@@ -27,7 +27,7 @@ class _Record(BaseModel):
 
 
 class LayerRecord(_Record):
-    """A layer as a file holds it; see `entities.Layer`."""
+    """A layer as a file holds it; see `networks.Layer`."""
 
     name: str
     op: str
@@ -37,10 +37,11 @@ class LayerRecord(_Record):
     input_elements: Count
     output_elements: Count
     output_bytes: Count
+    takes: Annotated[tuple[Count, ...], Field(max_length=1000)] | None = None
 
 
 class CutRecord(_Record):
-    """A cut as a file holds it; see `entities.Cut`."""
+    """A cut as a file holds it; see `networks.Cut`."""
 
     after: Count
     payload_bytes: Count
@@ -129,6 +130,18 @@ class ProfileFile(_Record):
                 raise ValueError(msg)
             if sum(round_.layers_s) <= 0:
                 msg = f"rounds[{index}].layers_s: the layers take no time at all"
+                raise ValueError(msg)
+        for index, layer in enumerate(self.layers):
+            if (layer.takes is None) != (self.layers[0].takes is None):
+                msg = f"layers[{index}].takes: give it for all layers or for none"
+                raise ValueError(msg)
+            if layer.takes is None:
+                continue
+            if sorted(set(layer.takes)) != list(layer.takes) or max(layer.takes, default=0) > index:
+                msg = (
+                    f"layers[{index}].takes must rise, and name layers before it by their numbers from 1,"
+                    " or the input as 0"
+                )
                 raise ValueError(msg)
         after = [cut.after for cut in self.cuts]
         if after[0] != 0 or after[-1] != len(self.layers) or sorted(set(after)) != after:
