@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from offload.scenario.faults import ScenarioError as ScenarioError
     from offload.scenario.load import Scenario as Scenario
     from offload.scenario.load import load as load
+    from offload.simulation.answering import PolicyError as PolicyError
     from offload.simulation.check import check_policy as check_policy
-    from offload.simulation.run import PolicyError as PolicyError
     from offload.units import Seconds as Seconds
 
 # Found when first used: `import offload` stays quick.
@@ -31,7 +31,7 @@ _PLACES = {
     "Observation": "offload.entities",
     "Plan": "offload.entities",
     "Policy": "offload.policies.protocol",
-    "PolicyError": "offload.simulation.run",
+    "PolicyError": "offload.simulation.answering",
     "Request": "offload.entities",
     "Result": "offload.analysis.result",
     "Scenario": "offload.scenario.load",

@@ -50,6 +50,18 @@ class Quantity:
             raise ValueError(msg)
         return value
 
+    def show(self, value: float) -> str:
+        """Write an SI value in the unit that reads best: the largest of which it is one or more.
+
+        >>> Quantity("time").show(0.02), Quantity("rate").show(5e6), Quantity("power").show(0.0)
+        ('20 ms', '5 Mbit/s', '0 W')
+        """
+        units = UNITS[self.dimension]
+        base = next(iter(units))
+        fitting = {name: size for name, size in units.items() if abs(value) >= size}
+        name = max(fitting, key=lambda each: units[each]) if fitting else base
+        return f"{value / units[name]:g} {name}"
+
 
 Seconds = Annotated[float, Quantity("time")]
 Bytes = Annotated[float, Quantity("size")]

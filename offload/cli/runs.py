@@ -1,4 +1,4 @@
-"""The commands that simulate: policies, check, run, compare."""
+"""The commands that simulate: check, run, compare."""
 
 import json
 import os
@@ -31,25 +31,6 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE replaces a key of the file, KEY= leaves it out; repeatable."),
 ]
-
-
-def policies(json_: Json = False) -> None:
-    """List the policies and their options."""
-    from offload.policies import table
-
-    rows = [
-        {
-            "name": name,
-            "knowledge": getattr(made, "knowledge", "reported"),
-            "options": ", ".join(
-                f"{key} = {default}" for key, (_, default) in table.options(made).items()
-            ),
-            "what": (made.__doc__ or "").splitlines()[0],
-        }
-        for name in table.NAMED
-        for made in (table.load(name),)
-    ]
-    show_list(rows, ["name", "knowledge", "options", "what"], json_)
 
 
 def check(file: File, settings: Set = None, json_: Json = False) -> None:

@@ -19,6 +19,15 @@ def why_invalid(facts: Facts, plan: object) -> str | None:
     return next((why for wrong in wrongs if (why := wrong(facts, plan)) is not None), None)
 
 
+def choices(facts: Facts) -> str:
+    """Say what a plan for a task may name."""
+    variants = ", ".join(variant.label for variant in facts.variants)
+    return (
+        f"variants: {variants}; nodes: {', '.join(facts.nodes) or 'none'};"
+        f" cells: {', '.join(facts.cells) or 'none'}"
+    )
+
+
 def _wrong_cuts(facts: Facts, plan: Plan) -> str | None:
     last = plan.variant.last
     cuts = (plan.device_cut, plan.edge_cut)
