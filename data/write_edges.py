@@ -33,7 +33,9 @@ def main() -> None:
 def with_edges(path: Path, text: str, graph: Graph) -> str:
     """Return a file's text with the edges of a graph. Raises ValueError if it is of another network."""
     found = json.loads(text)
-    layers, cuts = (json.loads(json.dumps(list(map(asdict, each)))) for each in (graph.layers, graph.cuts))
+    layers, cuts = (
+        json.loads(json.dumps(list(map(asdict, each)))) for each in (graph.layers, graph.cuts)
+    )
     edges = [layer.pop("takes") for layer in layers]
     known = [layer.pop("takes", own) for layer, own in zip(found["layers"], edges, strict=True)]
     if (found["layers"], found["cuts"], known) != (layers, cuts, edges):

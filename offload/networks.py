@@ -119,7 +119,7 @@ class Variant:
 
     @property
     def takes(self) -> tuple[tuple[int, ...], ...]:
-        """Whose values each layer takes; empty where nobody wrote it down, for a chain is not assumed."""
+        """Whose values each layer takes; empty where nobody wrote it down: no chain is assumed."""
         found = tuple(layer.takes for layer in self.layers if layer.takes is not None)
         return found if len(found) == len(self.layers) else ()
 

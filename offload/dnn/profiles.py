@@ -131,18 +131,6 @@ class ProfileFile(_Record):
             if sum(round_.layers_s) <= 0:
                 msg = f"rounds[{index}].layers_s: the layers take no time at all"
                 raise ValueError(msg)
-        for index, layer in enumerate(self.layers):
-            if (layer.takes is None) != (self.layers[0].takes is None):
-                msg = f"layers[{index}].takes: give it for all layers or for none"
-                raise ValueError(msg)
-            if layer.takes is None:
-                continue
-            if sorted(set(layer.takes)) != list(layer.takes) or max(layer.takes, default=0) > index:
-                msg = (
-                    f"layers[{index}].takes must rise, and name layers before it by their numbers from 1,"
-                    " or the input as 0"
-                )
-                raise ValueError(msg)
         after = [cut.after for cut in self.cuts]
         if after[0] != 0 or after[-1] != len(self.layers) or sorted(set(after)) != after:
             msg = "cuts must rise from 0 (the input) to the number of layers (the result)"
@@ -156,6 +144,21 @@ class ProfileFile(_Record):
         if not any(round_.batch == 1 and not round_.rejected for round_ in self.rounds):
             msg = "no accepted round at batch 1"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _edges(self) -> Self:
+        for index, layer in enumerate(self.layers):
+            if (layer.takes is None) != (self.layers[0].takes is None):
+                msg = f"layers[{index}].takes: give it for all layers or for none"
+                raise ValueError(msg)
+            takes = layer.takes or ()
+            if sorted(set(takes)) != list(takes) or max(takes, default=0) > index:
+                msg = (
+                    f"layers[{index}].takes must rise, and name layers before it by their numbers from"
+                    " 1, or the input as 0"
+                )
+                raise ValueError(msg)
         return self
 
 

@@ -41,7 +41,6 @@ def reduced(dag: Dag, costs: Costs) -> frozenset[int]:
     where it is quicker, and sending the smallest of its values. Only the blocks that could still be
     better are cut, each by itself.
     """
-    count = len(dag.takes)
     before = list(accumulate(costs.device_s, initial=0.0))
     behind = list(accumulate(reversed(costs.server_s), initial=0.0))[::-1]
     points = cut_vertices(dag)

@@ -35,9 +35,7 @@ class Dag:
     def sent(self, ran: Collection[int]) -> list[int]:
         """Return the values that leave the device where it runs these layers, each once."""
         return [
-            value
-            for value in (0, *sorted(ran))
-            if any(taker not in ran for taker in self.takers[value])
+            value for value in (0, *sorted(ran)) if any(taker not in ran for taker in self.takers[value])
         ]
 
 
@@ -62,7 +60,11 @@ class Costs:
 
 
 def of(variant: Variant, input_bytes: float) -> Dag | None:
-    """Return a network as a graph, its input encoded in so many bytes; None if nobody knows its edges."""
+    """Return a network as a graph, its input encoded in so many bytes; None if its edges are unknown.
+
+    The input counts as encoded wherever it is taken. (At a listed cut behind the first layer it crosses
+    raw, if it is taken again; of the shipped networks only `bert-base` does that.)
+    """
     if not variant.takes:
         return None
     sizes = (float(layer.output_bytes or inf) for layer in variant.layers)
@@ -70,7 +72,7 @@ def of(variant: Variant, input_bytes: float) -> Dag | None:
 
 
 def stages(dag: Dag, costs: Costs, ran: Collection[int]) -> tuple[float, float, float]:
-    """Return the seconds on the device, of sending, and at the server, if the device runs these layers."""
+    """Return seconds on the device, of sending and at the server, if the device runs these layers."""
     layers = range(1, len(dag.takes) + 1)
     return (
         sum(costs.device_s[layer - 1] for layer in layers if layer in ran),

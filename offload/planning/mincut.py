@@ -23,7 +23,11 @@ def light(dag: Dag, costs: Costs) -> frozenset[int]:
     may run nowhere.
     """
     count = len(dag.takes)
-    device, server, extra = 0, count + 1, count + 2  # layers are their own vertices, the input the device
+    device, server, extra = (
+        0,
+        count + 1,
+        count + 2,
+    )  # layers are their own vertices, the input the device
     flow = _Flow(count + 2 + count + 1)
     for layer in range(1, count + 1):
         flow.link(device, layer, costs.server_s[layer - 1])
@@ -123,7 +127,7 @@ class _Flow:
         return levels
 
     def _way(self, source: int, sink: int, levels: list[int], first: list[int]) -> list[int]:
-        """A shortest way on which more can flow; empty if there is none. `first` skips what is used up."""
+        """A shortest way on which more can flow; empty if there is none. `first` skips used links."""
         way: list[int] = []
         here = source
         while here != sink:

@@ -30,6 +30,9 @@ NAMED: dict[str, str] = {
     "on-time": "offload.policies.on_time:OnTime",
     # Models and budgets
     # Partition
+    "dads": "offload.policies.dads:Dads",
+    "qdmp": "offload.policies.qdmp:Qdmp",
+    "jointdnn": "offload.policies.jointdnn:JointDnn",
     # Several requests at once
     # References
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
