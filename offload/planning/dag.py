@@ -62,8 +62,8 @@ class Costs:
 def of(variant: Variant, input_bytes: float) -> Dag | None:
     """Return a network as a graph, its input encoded in so many bytes; None if its edges are unknown.
 
-    The input counts as encoded wherever it is taken. (At a listed cut behind the first layer it crosses
-    raw, if it is taken again; of the shipped networks only `bert-base` does that.)
+    The input counts as encoded whenever it is sent. (Behind the first layer it crosses a listed cut
+    raw, where it is still needed; of the shipped networks only `bert-base` has such cuts.)
     """
     if not variant.takes:
         return None

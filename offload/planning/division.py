@@ -23,8 +23,8 @@ class Division:
     `latency_s` is that of each plan in an idle world; `stages_s` are its seconds on the device, of
     sending and at the server, one row a plan. `dag` and `costs` tell of single layers, for solvers;
     None where nobody knows the network's edges, or where there is nothing to divide. The wires between
-    cell and server count as part of one link: a byte takes `s_per_byte`, and everything `delay_s`; on
-    the way back `down_s_per_byte`.
+    cell and server count as part of one link: whatever crosses takes `up_delay_s` and
+    `costs.s_per_byte`, on the way back `down_delay_s` and `down_s_per_byte`.
     """
 
     plans: tuple[Plan, ...]
@@ -32,7 +32,8 @@ class Division:
     stages_s: Floats
     dag: Dag | None = None
     costs: Costs | None = None
-    delay_s: float = 0.0
+    up_delay_s: float = 0.0
+    down_delay_s: float = 0.0
     down_s_per_byte: float = 0.0
 
     @property
@@ -162,7 +163,9 @@ def _between(
     latency_s: Floats,
 ) -> Division:
     cell = facts.cells[serving]
+    server = facts.nodes[node]
     wires = [facts.wires[name] for name in facts.routes[cell.node, node]]
+    delay_s = cell.delay_s + sum(wire.delay_s + wire.jitter_s for wire in wires)
     on_wires = sum(8 / wire.rate_bps for wire in wires)
     s_per_byte = 8 / rate_bps + on_wires
     layers, own = facts.profiles[node][variant].layers_s[1], facts.profiles["device"].get(variant)
@@ -177,7 +180,8 @@ def _between(
         ]),
         dag,
         Costs(here, (*[inf] * kept, *layers[kept:]), s_per_byte),
-        cell.delay_s + sum(wire.delay_s + wire.jitter_s for wire in wires),
+        delay_s + (server.batch_wait_s if server.batch_max > 1 else 0.0),
+        delay_s,
         8 / cell.down_bps + on_wires,
     )  # fmt: skip
 

@@ -49,9 +49,9 @@ def _planned(facts: Facts, division: Division) -> Plan:
     device_s = [sum(costs.device_s[first:last]) for first, last in between]
     server_s = [sum(costs.server_s[first:last]) for first, last in between]
     crosses = [crossing(facts, variant, cut) for cut in range(len(variant.cuts))]
-    up_s = [size * costs.s_per_byte + division.delay_s for size in crosses]
+    up_s = [size * costs.s_per_byte + division.up_delay_s for size in crosses]
     crosses[-1] = facts.result_bytes[variant]
-    down_s = [size * division.down_s_per_byte + division.delay_s for size in crosses]
+    down_s = [size * division.down_s_per_byte + division.down_delay_s for size in crosses]
     _, away = shortest(device_s, server_s, up_s, down_s)
     if any(before and not after for before, after in pairwise(away)):
         _, away = once(device_s, server_s, up_s, down_s)

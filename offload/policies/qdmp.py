@@ -20,7 +20,7 @@ class Qdmp:
 
     A minimum cut may be no set of layers behind which the world can divide a network; then this takes
     the quickest listed cut. On the shipped profiles, over 36 114 pairs of hardware, inputs and rates,
-    that was slower in 27: by 10 % at most for InceptionV4 with inputs of 3 MB and more, by 0.7 % for
+    that was slower in 27: by 10 % at most for InceptionV4 with inputs of 2 MB and more, by 0.7 % for
     `fashion-cnn` with exits, and for no other network.
     """
 
