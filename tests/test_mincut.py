@@ -4,7 +4,6 @@ import itertools
 import random
 from collections.abc import Iterator
 from math import inf
-from pathlib import Path
 
 import pytest
 
@@ -163,7 +162,7 @@ def test_cut_vertices_by_hand() -> None:
      ("densenet121.fp32", None), ("bert-base.fp32", None), ("fashion-cnn.exits", None)],
 )  # fmt: skip
 def test_shipped_networks_cost_the_same_reduced(name: str, points: int | None) -> None:
-    profile = read(Path(PROFILES / f"{name}.x86-core.json"))
+    profile = read(PROFILES / f"{name}.x86-core.json")
     net = dag.of(profile.variant, 60e3)
     assert net is not None
     if points is not None:
@@ -176,6 +175,15 @@ def test_shipped_networks_cost_the_same_reduced(name: str, points: int | None) -
                 sum(stages(net, costs, solve(net, costs))) for solve in (mincut.light, blocks.reduced)
             )
             assert less == pytest.approx(whole, rel=1e-9)
+
+
+def test_what_makes_no_tensor_is_endlessly_large() -> None:
+    variant = read(PROFILES / "mobilenetv2.int8.x86-core.json").variant
+    net = dag.of(variant, 60e3)
+    assert net is not None
+    assert net.value_bytes[0] == 60e3
+    assert [value for value, size in enumerate(net.value_bytes) if size == inf] == [103]
+    assert 103 not in [cut.after for cut in variant.cuts]
 
 
 def test_a_network_of_unknown_edges_has_no_graph() -> None:
