@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and that a second run goes on from the first."""
 
+import inspect
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from offload.analysis.rows import SCHEMA
 from offload.cli import app
+from offload.policies import table
 from offload.policies.table import NAMED
 
 SMALL = Path(__file__).parent / "small.toml"
@@ -423,8 +425,33 @@ def test_policies() -> None:
     assert [row["name"] for row in rows] == list(NAMED)
     told = {row["name"]: row for row in rows}
     assert told["clairvoyant"]["knowledge"] == "clairvoyant"
-    assert "margin" in told["thrifty"]["options"]
+    (margin,) = told["thrifty"]["options"]
+    assert margin == {"option": "margin", "takes": "time (s, ms, us, ns, min, h)", "default": "0 s"}
     assert all(row["what"].endswith(".") for row in rows)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_policy_is_told_of_in_full(name: str) -> None:
+    told = call_json("policies", name)
+    made = table.load(name)
+    assert told["class"] == NAMED[name]
+    assert told["doc"].startswith(inspect.cleandoc(made.__doc__))
+    assert {each["option"] for each in told["options"]} == set(table.options(made))
+    printed = call("policies", name)
+    assert printed.startswith(f"{name}  ({NAMED[name]}; knows: {told['knowledge']})\n\n")
+    # What a table says as its default, it takes.
+    choice = table.choose({"name": name, **{
+        each["option"]: each["default"] for each in told["options"] if " (" in each["takes"]
+        and each["default"] not in (None, "(needed)")
+    }})  # fmt: skip
+    for key, value in choice.options:
+        assert value == pytest.approx(table.options(made)[key][1])
+
+
+def test_a_policy_that_there_is_not_is_refused() -> None:
+    found = CliRunner().invoke(app, ["policies", "thrifti"])
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr == 'no policy "thrifti"; did you mean "thrifty"?\n'
 
 
 def test_models_for_people_tell_every_error_on_a_narrow_terminal() -> None:

@@ -15,7 +15,8 @@ from offload.networks import Figure
 from offload.planning.columns import columns
 from offload.planning.cost import cost
 from offload.planning.exits import branches
-from offload.planning.price import factor, price, price_at, unloaded
+from offload.planning.luck import factor
+from offload.planning.price import price, price_at, unloaded
 from offload.planning.validity import why_invalid
 from offload.scenario.load import load
 from tests import drawn, hand_made, slow

@@ -35,6 +35,7 @@ Set = Annotated[
 
 def check(file: File, settings: Set = None, json_: Json = False) -> None:
     """Check a scenario; show which variant can run where, and how each latency is known."""
+    from offload.planning.validity import why_not_at
     from offload.scenario.coverage import remarks
     from offload.scenario.load import load
 
@@ -54,7 +55,7 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
                         "hardware": name,
                         "known": profile.known if profile else "none",
                         "latency_s": sum(profile.layers_s[1]) if profile else None,
-                        "error": profile.error if profile else "no profile: cannot run here",
+                        "error": profile.error if profile else why_not_at(facts, place, variant),
                     }
         offers = _offers(found)
         remarked = remarks(found, scenario.file.map)

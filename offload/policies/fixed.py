@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from offload.entities import Facts, Observation, OffloadError, Plan, Request
 from offload.networks import Variant
 from offload.planning.cuts import first_cut
@@ -60,7 +58,7 @@ class _Fixed:
         prices = unloaded(facts, cell, plans)
         on_time = prices.latency_s <= facts.deadline_s
         if on_time.any():
-            accuracy = np.nan_to_num(prices.accuracy, nan=0.0)
+            accuracy = prices.sure_accuracy
             return prices.least(prices.latency_s, among=on_time & (accuracy == accuracy[on_time].max()))
         return prices.least(prices.latency_s)
 

@@ -35,6 +35,7 @@ NAMED: dict[str, str] = {
     "jointdnn": "offload.policies.jointdnn:JointDnn",
     # Several requests at once
     # References
+    "fresh": "offload.policies.quickest:Fresh",
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
 

@@ -63,8 +63,8 @@ class Run:
 def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
-    policy = _fresh(choice, streams)
-    nodes = {name: (_fresh(own, streams, name), own) for name, own in scenario.forwarders.items()}
+    policy = fresh(choice, streams)
+    nodes = {name: (fresh(own, streams, name), own) for name, own in scenario.forwarders.items()}
     learn = None
     if isinstance(policy, Learns):
         learner = policy
@@ -97,7 +97,7 @@ def calm_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
+def fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
     """Make a policy; the chance that it may draw is its own."""
     policy = guard(choice, "when it was made", choice.make)
     if isinstance(policy, Starts):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Generator, Sequence
 from msgspec.structs import replace as with_changes
 
 from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.planning.luck import exponential, factor
 from offload.planning.onward import why_not_onward
-from offload.planning.price import exponential, factor
 from offload.planning.validity import choices, why_invalid
 from offload.scenario.setup import Device, Setting, Source
 from offload.simulation import setbacks, stage
