@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
+from pydantic import Field
+
 # What each unit is in SI. Decimal prefixes only: "kB" is 1 000 bytes, as on a network.
 UNITS: dict[str, dict[str, float]] = {
     "time": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0},
@@ -67,6 +69,8 @@ Seconds = Annotated[float, Quantity("time")]
 Bytes = Annotated[float, Quantity("size")]
 Metres = Annotated[float, Quantity("length")]
 Watts = Annotated[float, Quantity("power")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 def show_seconds(value: float) -> str:

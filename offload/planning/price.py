@@ -67,6 +67,23 @@ class Prices:
         return self.table.plans[int(column.argmin())]
 
 
+def cell_in_use(seen: Observation) -> str | None:
+    """Return the cell over which plans go: the one that serves, or None.
+
+    A device that can do nothing alone waits for its nearest cell.
+    """
+    if seen.serving is None and seen.uplinks and not columns(seen.facts, None).plans:
+        return next(iter(seen.uplinks))
+    return seen.serving
+
+
+def open_to(seen: Observation) -> Columns:
+    """Return the plans that `price` prices, in its order: the same object whenever they are the same."""
+    if seen.begun is not None:
+        return onward(seen.facts, seen.begun)
+    return columns(seen.facts, cell_in_use(seen))
+
+
 def price(request: Request, seen: Observation) -> Prices:
     """Return the price of every plan open to a request, whose input may be larger than others."""
     return price_at(seen, input_bytes=request.input_bytes)
@@ -80,14 +97,11 @@ def price_at(
     Plans that leave the device exist only while a cell serves it. A `table` of others may be given, and
     the bytes of an input that is not of the mean size.
     """
-    facts, serving = seen.facts, seen.serving
     if seen.begun is not None:
         return _price_onward(seen, seen.begun, input_bytes)
+    facts, serving = seen.facts, cell_in_use(seen)
     if table is None:
         table = columns(facts, serving)
-        if not table.plans and seen.uplinks:  # it can do nothing alone: its nearest cell, once in range
-            serving = next(iter(seen.uplinks))
-            table = columns(facts, serving)
     if serving is None:
         latency_s, energy_j = _at_device(table, seen)
         free = np.zeros(len(table.rows)) if has_prices(facts) else None

@@ -33,7 +33,16 @@ NAMED: dict[str, str] = {
     "dads": "offload.policies.dads:Dads",
     "qdmp": "offload.policies.qdmp:Qdmp",
     "jointdnn": "offload.policies.jointdnn:JointDnn",
+    "neurosurgeon": "offload.policies.neurosurgeon:Neurosurgeon",
+    "edgent": "offload.policies.edgent:Edgent",
+    "spinn": "offload.policies.spinn:Spinn",
+    "jalad": "offload.policies.jalad:Jalad",
+    "maui": "offload.policies.maui:Maui",
     # Several requests at once
+    "assignment": "offload.policies.assignment:Assignment",
+    "jps": "offload.policies.jps:Jps",
+    "edf": "offload.policies.admission:EarliestDeadline",
+    "least-slack": "offload.policies.admission:LeastSlack",
     # References
     "fresh": "offload.policies.quickest:Fresh",
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
@@ -210,11 +219,21 @@ def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type 
         named = _type_name(annotation)
         if isinstance(value, float) and not math.isfinite(value):
             named = "a finite number"
+        elif error.errors()[0]["type"] in _SAY_WHAT_TO_WRITE:
+            named = error.errors()[0]["msg"].removeprefix("Input should be ")
         msg = f"must be {named}, not {reprlib.repr(value)}"
         raise ValueError(msg) from error
 
 
+# Faults that pydantic words as what to write instead.
+_SAY_WHAT_TO_WRITE = (
+    "literal_error", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
+)  # fmt: skip
+
+
 def _type_name(annotation: Any) -> str:  # noqa: ANN401 - as above
+    if hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
     plain = isinstance(annotation, type) and not get_args(annotation)
     return annotation.__name__ if plain else str(annotation).replace("typing.", "")
 
