@@ -34,6 +34,10 @@ class Layer:
     `kind` is its operator class: conv, pointwise, depthwise, linear, attention, pool, norm,
     activation, elementwise, concat, quantize, view or other. A multiply-accumulate counts as two
     FLOPs.
+
+    `takes` tells whose values it takes, rising: layers by their numbers from 1, and 0 for the network's
+    input; None where nobody wrote that down. A layer whose `output_bytes` are 0 makes no tensor but a
+    size, say, and can be parted from nobody who takes that.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Layer:
     input_elements: int
     output_elements: int
     output_bytes: int
+    takes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,12 @@ class Variant:
 
     def __post_init__(self) -> None:
         freeze(self, "codecs", "answers")
+
+    @property
+    def takes(self) -> tuple[tuple[int, ...], ...]:
+        """Whose values each layer takes; empty where nobody wrote it down: no chain is assumed."""
+        found = tuple(layer.takes for layer in self.layers if layer.takes is not None)
+        return found if len(found) == len(self.layers) else ()
 
     @property
     def weight_bytes(self) -> float | None:

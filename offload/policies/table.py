@@ -31,6 +31,9 @@ NAMED: dict[str, str] = {
     "on-time": "offload.policies.on_time:OnTime",
     # Models and budgets
     # Partition
+    "dads": "offload.policies.dads:Dads",
+    "qdmp": "offload.policies.qdmp:Qdmp",
+    "jointdnn": "offload.policies.jointdnn:JointDnn",
     "neurosurgeon": "offload.policies.neurosurgeon:Neurosurgeon",
     "edgent": "offload.policies.edgent:Edgent",
     "spinn": "offload.policies.spinn:Spinn",
