@@ -56,7 +56,10 @@ def refused(result: Result) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_file_draws_its_message(path: Path) -> None:
     expected = path.with_suffix(".txt").read_text().removesuffix("\n")
-    assert message(path) == expected.replace("{file}", str(path)).replace("{here}", str(REFUSED))
+    stands_for = {"{file}": str(path), "{here}": str(REFUSED), "{policies}": ", ".join(table.NAMED)}
+    for placeholder, text in stands_for.items():
+        expected = expected.replace(placeholder, text)
+    assert message(path) == expected
 
 
 def test_every_file_has_a_message_and_every_message_a_file() -> None:

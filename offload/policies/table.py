@@ -21,11 +21,20 @@ NAMED: dict[str, str] = {
     "edge": "offload.policies.fixed:Edge",
     "cloud": "offload.policies.fixed:Cloud",
     "random": "offload.policies.chance:Random",
+    "round-robin": "offload.policies.round_robin:RoundRobin",
+    "least-loaded": "offload.policies.least_loaded:LeastLoaded",
+    "power-of-d": "offload.policies.power_of_d:PowerOfD",
+    "deadline-threshold": "offload.policies.threshold:DeadlineThreshold",
+    "energy-threshold": "offload.policies.threshold:EnergyThreshold",
+    "bandwidth-threshold": "offload.policies.threshold:BandwidthThreshold",
     # Greedy, over all plans
     "quickest": "offload.policies.quickest:Quickest",
     "thrifty": "offload.policies.thrifty:Thrifty",
     "on-time": "offload.policies.on_time:OnTime",
+    "weighted": "offload.policies.weighted:Weighted",
     # Models and budgets
+    "deep-decision": "offload.policies.deep_decision:DeepDecision",
+    "mcdnn": "offload.policies.mcdnn:Mcdnn",
     # Partition
     # Several requests at once
     # References
@@ -161,6 +170,8 @@ def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type 
         named = str(getattr(annotation, "__name__", annotation)).removeprefix("typing.")
         if isinstance(value, float) and not math.isfinite(value):
             named = "a finite number"
+        elif (least := error.errors()[0].get("ctx", {}).get("ge")) is not None:
+            named = f"at least {least}"
         msg = f"must be {named}, not {reprlib.repr(value)}"
         raise ValueError(msg) from error
 
