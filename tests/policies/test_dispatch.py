@@ -19,7 +19,7 @@ REQUEST = hand_made.request()
 
 def where(plan: Plan) -> str:
     """Name the only place that computes."""
-    assert not plan.split
+    assert plan.edge is None or plan.cloud is None
     return plan.edge or plan.cloud or "device"
 
 
