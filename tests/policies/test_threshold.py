@@ -17,6 +17,7 @@ from tests.test_policies import BIG, SMALL, make, observations, town
 
 NAMES = ("deadline-threshold", "energy-threshold", "bandwidth-threshold")
 HOME, AWAY = Plan(SMALL, 3, 3), Plan(BIG, 0, 3, "edge", None, ("cell",))
+AWAY_LATE = Plan(SMALL, 0, 3, "edge", None, ("cell",))
 # Within 50 ms nothing is on time on the device, where int8 takes 60 ms and 120 mJ; fp32 is at the edge,
 # which answers first: 4 kB at 8 Mbit/s, 24 ms there, 2 ms of delays; 8 mJ of radio.
 TOWN = town(deadline_s=0.05)
@@ -25,8 +26,8 @@ TOWN = town(deadline_s=0.05)
 def left(name: str, seen: Observation, deadline_s: float = 0.05, **options: Any) -> bool:
     """Tell whether a request leaves; where to and in which form is not the question."""
     plan = make(name, **options).decide(hand_made.request(deadline_s), seen)
-    assert plan in (HOME, AWAY)
-    return plan == AWAY
+    assert plan in (HOME, AWAY, AWAY_LATE)
+    return plan != HOME
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_energy(options: dict[str, Any], battery_j: float | None, leaves: bool) 
 
 
 def test_energy_stays_where_sending_takes_more() -> None:
-    # 1 W of computing 60 ms: 0.06 J; 4 kB at 500 kbit/s with 2 W: 0.128 J.
+    # 2 W of computing 60 ms: 0.12 J; 4 kB at 500 kbit/s with 2 W: 0.128 J.
     slow = replace(town(deadline_s=0.05), cells={"cell": hand_made.cell(up_bps=5e5)})
     assert not left("energy-threshold", hand_made.seen(slow))
     assert left("energy-threshold", hand_made.seen(slow), energy="100 mJ")
