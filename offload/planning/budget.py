@@ -33,6 +33,8 @@ class Account:
         Its equal share of what comes in and of what is saved, if savings are to last for the horizon;
         never more than is saved, so that spending never overtakes the budget.
         """
+        if not self.gap_s:
+            return 0.0
         saved = rate * (self.last_s - self.opened_s) - spent
         share = self.gap_s * (rate + saved / max(horizon_s, self.gap_s))
-        return max(0.0, min(saved, share)) if self.gap_s > 0.0 else 0.0
+        return max(0.0, min(saved, share))
