@@ -12,6 +12,7 @@ from offload.entities import Observation, Plan
 from offload.planning.cost import cost
 from offload.planning.exits import branches
 from offload.planning.price import price
+from offload.policies import deep_decision
 from tests import drawn, hand_made
 from tests.test_policies import BIG, SMALL, make, observations, town
 
@@ -77,6 +78,23 @@ def test_exits_and_codecs_are_knobs_too(
 ) -> None:
     facts = data.draw(drawn.worlds(early=True, codecs=True))
     check(with_changes(data.draw(drawn.observations(facts)), luck=None), *settings)
+
+
+@given(data=st.data())
+def test_the_frame_rate_is_that_of_the_busiest(data: st.DataObject) -> None:
+    facts = data.draw(drawn.worlds(early=True, codecs=True))
+    seen = data.draw(drawn.observations(facts))
+    prices = price(hand_made.request(input_bytes=facts.input_bytes), seen)
+    expected = [frames_hz(seen, plan) for plan in prices.plans]
+    assert deep_decision.frames_hz(prices, seen) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_margin_is_kept_free() -> None:
+    # 60 ms on the device alone, 240 of the more accurate.
+    seen = hand_made.seen(town(), None)
+    for margin, form in (("9 ms", BIG), ("11 ms", SMALL)):
+        policy = make("deep-decision", margin=margin, frames="1 Hz")
+        assert policy.decide(hand_made.request(0.25), seen).variant is form
 
 
 def test_a_plan_is_kept_for_an_interval_by_device_and_cell() -> None:

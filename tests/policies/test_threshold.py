@@ -62,6 +62,13 @@ def test_energy(options: dict[str, Any], battery_j: float | None, leaves: bool) 
     assert left("energy-threshold", seen, **options) == leaves
 
 
+@pytest.mark.parametrize(("backlog_s", "leaves"), [(0.0, False), (0.03, False), (0.035, True)])
+def test_what_deciding_takes_counts_once(backlog_s: float, leaves: bool) -> None:
+    # Deciding takes 20 ms, during which the device works on what waits.
+    seen = hand_made.seen(replace(TOWN, overhead_s=0.02), backlog_s=backlog_s)
+    assert left("deadline-threshold", seen, 0.091) == leaves
+
+
 def test_energy_stays_where_sending_takes_more() -> None:
     # 2 W of computing 60 ms: 0.12 J; 4 kB at 500 kbit/s with 2 W: 0.128 J.
     slow = replace(town(deadline_s=0.05), cells={"cell": hand_made.cell(up_bps=5e5)})

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,21 @@ def priced(seen: Observation) -> Observation:
 def test_weighted_is_the_argmin(
     seen: Observation, costly: bool, weights: tuple[float, float, float, float]
 ) -> None:
+    check(seen, costly, weights)
+
+
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_weights_are_over_their_measures(which: int) -> None:
+    # Fine steps of one weight: whoever divides by something else changes his mind at others.
+    for weight in np.geomspace(1e-3, 1e3, 200):
+        weights = [1.0, 0.0, 0.0, 0.0]
+        weights[which] = float(weight)
+        for rate_bps in (2e5, 1e6, 8e6):
+            check(hand_made.seen(town(), cell=rate_bps), True, tuple(weights))
+
+
+def check(seen: Observation, costly: bool, weights: tuple[float, ...]) -> None:
+    """Assert that the choice has the least sum of all, added up one by one."""
     seen = priced(seen) if costly else seen
     request = hand_made.request()
     prices = price(request, seen)
