@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge
+from pydantic import Field
 
 # What each unit is in SI. Decimal prefixes only: "kB" is 1 000 bytes, as on a network.
 UNITS: dict[str, dict[str, float]] = {
@@ -52,6 +52,18 @@ class Quantity:
             raise ValueError(msg)
         return value
 
+    def show(self, value: float) -> str:
+        """Write an SI value in the unit that reads best: the largest of which it is one or more.
+
+        >>> Quantity("time").show(0.02), Quantity("rate").show(5e6), Quantity("power").show(0.0)
+        ('20 ms', '5 Mbit/s', '0 W')
+        """
+        units = UNITS[self.dimension]
+        base = next(iter(units))
+        fitting = {name: size for name, size in units.items() if abs(value) >= size}
+        name = max(fitting, key=lambda each: units[each]) if fitting else base
+        return f"{value / units[name]:g} {name}"
+
 
 Seconds = Annotated[float, Quantity("time")]
 Bytes = Annotated[float, Quantity("size")]
@@ -60,10 +72,9 @@ Watts = Annotated[float, Quantity("power")]
 Joules = Annotated[float, Quantity("energy")]
 BitsPerSecond = Annotated[float, Quantity("rate")]
 Hertz = Annotated[float, Quantity("frequency")]
-
-# Numbers that have no unit.
-Weight = Annotated[float, Ge(0)]
-Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 def show_seconds(value: float) -> str:

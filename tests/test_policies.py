@@ -151,6 +151,7 @@ def prices_by_hand(latency_s: list[float], energy_j: list[float], accuracy: list
     rows = SimpleNamespace(
         plans=tuple(f"p{row}" for row in range(len(latency_s))),
         accuracy=np.array(accuracy),
+        sure_accuracy=np.nan_to_num(accuracy, nan=0.0),
         unsplit=np.array([row % 2 == 0 for row in range(len(latency_s))]),
     )
     return Prices(rows, np.array(latency_s), np.array(energy_j))
@@ -387,7 +388,7 @@ def test_random_repeats_with_its_generator() -> None:
     ]
 
 
-def test_only_the_clairvoyant_knows_more() -> None:
+def test_only_references_know_more() -> None:
     assert {name: table.choose({"name": name}).knowledge for name in table.NAMED} == {
-        name: "clairvoyant" if name == "clairvoyant" else "reported" for name in table.NAMED
+        name: name if name in ("fresh", "clairvoyant") else "reported" for name in table.NAMED
     }

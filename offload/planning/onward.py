@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from offload.entities import Facts, Observation, Plan
-from offload.planning.columns import Columns, Mixture, columns, tabulate
+from offload.entities import Facts, Plan
+from offload.planning.columns import Columns, Mixture, columns, lock, tabulate
 
 
 def why_not_onward(begun: Plan, plan: Plan) -> str | None:
@@ -40,18 +40,5 @@ def onward(facts: Facts, begun: Plan) -> Columns:
     plan_of, weights = table.mixture.plan_of, table.mixture.weights.copy()
     weights[[row.uplinks is None for row in table.rows]] = 0.0
     weights /= np.bincount(plan_of, weights)[plan_of]
+    lock(weights)
     return replace(table, mixture=Mixture(plan_of, weights))
-
-
-def open_to(seen: Observation) -> Columns:
-    """Return the plans open to whoever sees this: where `price` takes them from.
-
-    For a request that has begun the ways to go on. A device that can do nothing alone waits out of range
-    for its nearest cell.
-    """
-    if seen.begun is not None:
-        return onward(seen.facts, seen.begun)
-    table = columns(seen.facts, seen.serving)
-    if not table.plans and seen.uplinks:
-        table = columns(seen.facts, next(iter(seen.uplinks)))
-    return table

@@ -27,7 +27,7 @@ def best_unloaded(facts: Facts, cell: str | None, plans: Sequence[Plan]) -> Whol
     among = None
     on_time = prices.latency_s <= facts.deadline_s
     if on_time.any():
-        accuracy = np.where(on_time, np.nan_to_num(prices.accuracy, nan=0.0), -1.0)
+        accuracy = np.where(on_time, prices.sure_accuracy, -1.0)
         among = accuracy == accuracy.max()
     row = prices.plans.index(prices.least(prices.latency_s, among))
     return Whole(prices.plans[row], float(prices.latency_s[row]), float(prices.energy_j[row]))

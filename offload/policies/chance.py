@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from offload.entities import Observation, Plan, Request
-from offload.planning.onward import open_to
+from offload.planning.price import open_to
 
 
 @dataclass
@@ -22,5 +22,7 @@ class Random:
         """Return any unsplit plan; for a request that has begun, any way to go on."""
         del request
         table = open_to(seen)
-        (some,) = np.nonzero(table.unsplit | (seen.begun is not None))
-        return table.plans[int(some[int(self.rng.random() * len(some))])]
+        if seen.begun is not None:
+            return table.plans[int(self.rng.random() * len(table.plans))]
+        (unsplit,) = np.nonzero(table.unsplit)
+        return table.plans[int(unsplit[int(self.rng.random() * len(unsplit))])]

@@ -6,7 +6,7 @@ import numpy as np
 
 from offload.entities import Facts, Observation, Plan, Request
 from offload.planning.columns import Floats
-from offload.planning.price import Prices, price
+from offload.planning.price import Prices, cell_in_use, price
 from offload.units import Hertz, Joules, Seconds, Weight
 
 
@@ -59,8 +59,9 @@ class DeepDecision:
         open_ = within & (prices.latency_s <= request.deadline_s - self.margin)
         if not open_.any():
             return prices.least(prices.latency_s, among=within)
-        score = np.nan_to_num(prices.accuracy, nan=0.0)
-        score = score + self.weight * np.minimum(1.0, frames_hz(prices, seen) / (self.frames or 1.0))
+        score = prices.sure_accuracy + self.weight * np.minimum(
+            1.0, frames_hz(prices, seen) / (self.frames or 1.0)
+        )
         best = score[open_].max()
         return prices.least(prices.latency_s, among=open_ & (score == best))
 
@@ -68,7 +69,7 @@ class DeepDecision:
 def frames_hz(prices: Prices, seen: Observation) -> Floats:
     """Return the frame rate that device and uplink can keep up under each plan."""
     table = prices.table
-    cell = seen.serving or next(iter(seen.uplinks), None)
+    cell = cell_in_use(seen)
     s_per_byte = 8 / seen.uplinks[cell].rate_bps if cell is not None else 0.0
     busy_s = np.maximum(table.by_plan(table.device_s), table.by_plan(table.up_bytes) * s_per_byte)
     return 1 / np.maximum(busy_s, 1e-9)

@@ -9,8 +9,7 @@ import numpy as np
 from offload.entities import Observation, Plan, Request
 from offload.planning.budget import Account
 from offload.planning.columns import Columns, Flags
-from offload.planning.onward import open_to
-from offload.planning.price import Prices, price
+from offload.planning.price import Prices, open_to, price
 from offload.units import Bytes, Seconds, Watts, Weight
 
 HOUR_S = 3600.0
@@ -77,7 +76,7 @@ class Mcdnn:
         open_ = within & (prices.latency_s <= request.deadline_s - self.margin)
         if not open_.any():
             return int(np.where(within, prices.latency_s, inf).argmin())
-        accuracy = np.where(open_, np.nan_to_num(prices.accuracy, nan=0.0), -1.0)
+        accuracy = np.where(open_, prices.sure_accuracy, -1.0)
         return int(np.where(accuracy == accuracy.max(), prices.energy_j, inf).argmin())
 
     def may_take_j(self, seen: Observation, account: Account) -> float:

@@ -23,9 +23,10 @@ class OnTime:
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the most accurate plan that is on time."""
         prices = price(request, seen)
-        allowed = np.ones(len(prices.plans), dtype=bool) if self.split else prices.unsplit
-        on_time = allowed & (prices.latency_s <= request.deadline_s - self.margin)
+        on_time = prices.latency_s <= request.deadline_s - self.margin
+        if not self.split:
+            on_time &= prices.unsplit
         if not on_time.any():
-            return prices.least(prices.latency_s, among=allowed)
-        accuracy = np.where(on_time, np.nan_to_num(prices.accuracy, nan=0.0), -1.0)
+            return prices.least(prices.latency_s, among=None if self.split else prices.unsplit)
+        accuracy = np.where(on_time, prices.sure_accuracy, -1.0)
         return prices.least(prices.latency_s, among=accuracy == accuracy.max())

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from offload.entities import Facts, Observation, Plan, Request
-from offload.planning.price import price, unloaded
+from offload.planning.price import cell_in_use, price, unloaded
 from offload.planning.whole import places_at
 from offload.units import Weight
 
@@ -31,20 +29,18 @@ class Weighted:
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the plan with the least sum; the first of equals."""
         prices = price(request, seen)
-        most_j, most_money = _measures(seen.facts, seen.serving)
+        most_j, most_money = _measures(seen.facts, cell_in_use(seen))
         total = prices.latency_s * (self.latency / seen.facts.deadline_s)
         total += prices.energy_j * (self.energy / most_j)
         if prices.money is not None:
             total += prices.money * (self.money / most_money)
-        right = prices.accuracy * self.inaccuracy
-        total -= np.where(np.isnan(right), 0.0, right)
+        total -= prices.sure_accuracy * self.inaccuracy
         return prices.least(total)
 
 
 @lru_cache(maxsize=1024)
-def _measures(facts: Facts, serving: str | None) -> tuple[float, float]:
+def _measures(facts: Facts, cell: str | None) -> tuple[float, float]:
     """What energy and money are divided by; 1 where all plans cost nothing."""
-    cell = serving if serving is not None else next(iter(facts.cells), None)
     prices, local = unloaded(facts, cell), places_at(facts, None).get("device")
     most_j = local.energy_j if local is not None else prices.energy_j.max()
     most_money = 0.0 if prices.money is None else prices.money.max()

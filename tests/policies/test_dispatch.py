@@ -87,7 +87,7 @@ def test_power_of_d_takes_the_first_drawn_of_equals() -> None:
 
 
 def test_power_of_none_is_refused() -> None:
-    with pytest.raises(table.PolicyTableError, match="d: must be at least 1, not 0"):
+    with pytest.raises(table.PolicyTableError, match="d: must be greater than or equal to 1, not 0"):
         table.choose({"name": "power-of-d", "d": 0})
 
 

@@ -185,7 +185,7 @@ def test_a_battery_lasts_its_life() -> None:
 def test_memory_limits_what_runs_on_the_device() -> None:
     large, small = (replace(form, stated_bytes=size) for form, size in ((BIG, 2e6), (SMALL, 1e6)))
     facts = hand_made.facts(
-        {form: {"device": [0.001] * 3, "edge": [0.001] * 3} for form in (large, small)},
+        {form: {"device": [0.001] * 3, "edge": [0.001] * 3} for form in (small, large)},
         nodes=[hand_made.node("edge", "edge")],
         cells=[hand_made.cell(up_bps=8e5)],
         deadline_s=1.0,

@@ -20,12 +20,12 @@ WEIGHTS = st.floats(0, 10)
 
 
 def priced(seen: Observation) -> Observation:
-    """Return the same where the cloud has a price a second, and its wire one a byte."""
-    cloud = replace(seen.facts.nodes["cloud"], price_per_s=0.5)
+    """Return the same where servers have a price a second, and the cloud's wire one a byte."""
+    nodes = {name: replace(node, price_per_s=0.5) for name, node in seen.facts.nodes.items()}
     wire = Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.0, price_per_byte=1e-6)
     facts = replace(
         seen.facts,
-        nodes=seen.facts.nodes | {"cloud": cloud},
+        nodes=nodes,
         wires=seen.facts.wires | {"wan": wire},
     )
     return with_changes(seen, facts=facts)
