@@ -293,7 +293,8 @@ class Uplink(Struct, frozen=True, gc=False):
     """How a device sees one of its cells.
 
     `rate_bps` is what it expects: the cell's rate over one more than the devices active in the last
-    report. `own_rate_bps` is what its own last transfer got, `own_age_s` ago.
+    report. `own_rate_bps` is what its own last transfer got, `own_age_s` ago. `alone_bps` is the rate
+    now if nobody else were active, None where nobody shares it.
     """
 
     cell: str
@@ -303,6 +304,7 @@ class Uplink(Struct, frozen=True, gc=False):
     queued_bytes: float
     own_rate_bps: float | None = None
     own_age_s: float | None = None
+    alone_bps: float | None = None
 
 
 class Luck(Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.entities import Facts, Observation, Plan, Report, Wire
@@ -69,6 +69,7 @@ def latency_of(plan: Plan, seen: Observation) -> float:
 
 
 @pytest.mark.parametrize("name", table.NAMED)
+@settings(deadline=None)  # a solver is loaded at the first question
 @given(seen=observations(), deadline_s=st.floats(0.001, 1))
 def test_every_policy_returns_a_plan_that_can_be_carried_out(
     name: str, seen: Observation, deadline_s: float

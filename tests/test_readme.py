@@ -72,7 +72,8 @@ def test_there_are_commands() -> None:
 
 
 def test_scenario(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
+    text, entry_points = blocks("toml")
+    assert entry_points.strip() in (ROOT / "tests" / "plugin" / "pyproject.toml").read_text()
     path = tmp_path / "doorbells.toml"
     path.write_text(text)
     scenario = offload.load(path, ['duration="12 s"'])

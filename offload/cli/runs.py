@@ -113,7 +113,7 @@ def run(
         scenario = _load(file, settings)
         chosen = [scenario.policy] if scenario.policy else []
         if policy:
-            chosen = _choices(policy, scenario)
+            chosen = choices(policy, scenario)
         if not chosen:
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise BadInputError(msg)
@@ -134,7 +134,7 @@ def compare(
     """Compare policies on the same births and the same luck; rows and figures go to --out."""
     with clear_errors():
         scenario = _load(file, settings)
-        chosen = _choices(policy, scenario) if policy else list(scenario.compared)
+        chosen = choices(policy, scenario) if policy else list(scenario.compared)
         if not chosen:
             msg = f"{file}: no [compare] table; add one or give --policy, repeatedly"
             raise BadInputError(msg)
@@ -150,7 +150,7 @@ def _load(file: Path, settings: list[str] | None) -> "Scenario":
     return load(file, settings or ())
 
 
-def _choices(names: list[str], scenario: "Scenario") -> "list[Choice]":
+def choices(names: list[str], scenario: "Scenario") -> "list[Choice]":
     """Find policies by the labels of the scenario, whose options then hold, or else by name."""
     from offload.policies import table
 
@@ -176,7 +176,7 @@ def _default_folder(scenario: "Scenario", chosen: "list[Choice]", settings: list
     return Path("results") / "-".join(parts)[:120]
 
 
-def _same_scenario(folder: Path, name: str) -> None:
+def same_scenario(folder: Path, name: str) -> None:
     """Refuse a folder that holds another scenario's results."""
     summary = folder / "summary.json"
     try:
@@ -197,7 +197,7 @@ def _compare(
 
     if out is not None:
         writable(out)
-        _same_scenario(out, scenario.file.name)
+        same_scenario(out, scenario.file.name)
     workers = min(jobs or os.cpu_count() or 1, len(chosen) * replications)
     found = compare(
         scenario, chosen, replications, seed, workers, out, progress, second_opinion=second_opinion

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from offload.entities import NAME_RULE, Knowledge, OffloadError, is_name
+from offload.planning.estimate import Estimate
 from offload.policies.protocol import Policy
 from offload.units import UNITS, Quantity, Seconds
 
@@ -43,14 +44,23 @@ NAMED: dict[str, str] = {
     "edgent": "offload.policies.edgent:Edgent",
     "spinn": "offload.policies.spinn:Spinn",
     "jalad": "offload.policies.jalad:Jalad",
+    "maui": "offload.policies.maui:Maui",
     # Several requests at once
+    "assignment": "offload.policies.assignment:Assignment",
+    "jps": "offload.policies.jps:Jps",
+    "edf": "offload.policies.admission:EarliestDeadline",
+    "least-slack": "offload.policies.admission:LeastSlack",
     # References
     "fresh": "offload.policies.quickest:Fresh",
     "clairvoyant": "offload.policies.quickest:Clairvoyant",
 }
 
 # What every policy table may say besides its options, its label and its knowledge.
-GENERIC: dict[str, tuple[Any, Any]] = {"overhead": (Seconds, 0.0), "time_limit": (Seconds | None, None)}
+GENERIC: dict[str, tuple[Any, Any]] = {
+    "estimate": (Estimate, None),
+    "overhead": (Seconds, 0.0),
+    "time_limit": (Seconds | None, None),
+}
 
 _KNOWN = '"offload policies" lists those that there are'
 
@@ -59,7 +69,7 @@ KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A policy as chosen: what to call, its options, and what it may know."""
+    """A policy as chosen: what to call, its options, what it may know and how it makes use of that."""
 
     label: str
     name: str
@@ -68,6 +78,7 @@ class Choice:
     time_limit_s: float | None
     options: tuple[tuple[str, Any], ...]
     said: tuple[tuple[str, Any], ...]
+    estimate: Estimate | None = None
 
     def make(self) -> Policy:
         """Return a fresh policy."""
@@ -149,12 +160,17 @@ def choose(table: Mapping[str, Any]) -> Choice:
         if default is dataclasses.MISSING and key not in given
     ]  # fmt: skip
     overhead_s, time_limit_s = chosen.pop("overhead", 0.0), chosen.pop("time_limit", None)
+    estimate = chosen.pop("estimate", None)
+    if estimate and knowledge != "reported":
+        faults.append(("estimate", f"who knows what is {knowledge} estimates nothing; leave it out"))
     if time_limit_s == 0.0:
         faults.append(("time_limit", "must be more than nothing"))
     if faults:
         raise PolicyTableError(faults)
     said = tuple((key, value) for key, value in table.items() if key not in ("name", "label"))
-    return Choice(str(label), name, knowledge, overhead_s, time_limit_s, tuple(chosen.items()), said)
+    return Choice(
+        str(label), name, knowledge, overhead_s, time_limit_s, tuple(chosen.items()), said, estimate
+    )
 
 
 def _no_such(key: str, name: str, known: list[str]) -> str:

@@ -15,7 +15,7 @@ from offload.policies.table import KNOWLEDGE, Choice
 from offload.rl.view import Sight, View
 from offload.scenario.load import Scenario, load
 from offload.simulation.answering import Answering, PolicyError, answering, each_asker, guard
-from offload.simulation.run import fresh
+from offload.simulation.run import fresh, seeing
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
@@ -127,9 +127,10 @@ class Episode:
         scenario, choice = episodes.scenario, episodes.others
         policy = fresh(choice, streams)
         nodes = {
-            name: answering(fresh(own, streams, name), own) for name, own in scenario.forwarders.items()
+            name: answering(seeing(fresh(own, streams, name), own, streams, name), own)
+            for name, own in scenario.forwarders.items()
         }
-        self._answer: Answering = each_asker(answering(policy, choice), nodes)
+        self._answer: Answering = each_asker(answering(seeing(policy, choice, streams), choice), nodes)
         self._learner = policy if isinstance(policy, Learns) else None
         self._arrived: list[Outcome] = []
         self._tasks = {(facts.group, facts.task) for facts in episodes.tasks}

@@ -207,6 +207,7 @@ class Observer:
         if not cell.shared:  # a hop of one's own: what is queued takes as long as it does
             reachable = place.up.inside(name, now)
             return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
+        alone_bps = rate_bps
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             weight = device.weight
@@ -224,4 +225,5 @@ class Observer:
             queued_s * cell.up_bps / 8,
             own_rate,
             None if own_at is None else now - own_at,
+            alone_bps,
         )

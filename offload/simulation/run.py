@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from offload.entities import Outcome
+from offload.planning.estimate import estimator
+from offload.policies.estimating import estimating
 from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -64,7 +66,10 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
     policy = fresh(choice, streams)
-    nodes = {name: (fresh(own, streams, name), own) for name, own in scenario.forwarders.items()}
+    nodes = {
+        name: (seeing(fresh(own, streams, name), own, streams, name), own)
+        for name, own in scenario.forwarders.items()
+    }
     learn = None
     if isinstance(policy, Learns):
         learner = policy
@@ -76,7 +81,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     setting = scenario.setting(choice.overhead_s, streams)
     world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
     with calm_collector():
-        drive(world, policy, choice, nodes)
+        drive(world, seeing(policy, choice, streams), choice, nodes)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
 
 
@@ -103,6 +108,13 @@ def fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
     if isinstance(policy, Starts):
         guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy", *owner)))
     return policy
+
+
+def seeing(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Policy:
+    """Let a policy see estimates, if it was chosen so; what these draw has a chance of its own."""
+    if choice.estimate is None:
+        return policy
+    return estimating(policy, estimator(choice.estimate, streams.generator("estimate", *owner)))
 
 
 def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None) -> None:
