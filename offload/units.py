@@ -16,7 +16,7 @@ UNITS: dict[str, dict[str, float]] = {
     "length": {"m": 1.0, "km": 1e3},
     "speed": {"m/s": 1.0, "km/h": 1 / 3.6},
     "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
-    "energy": {"J": 1.0, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6},
+    "energy": {"J": 1.0, "mJ": 1e-3, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6},
     "frequency": {"1/s": 1.0, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6},
 }
 
@@ -69,8 +69,12 @@ Seconds = Annotated[float, Quantity("time")]
 Bytes = Annotated[float, Quantity("size")]
 Metres = Annotated[float, Quantity("length")]
 Watts = Annotated[float, Quantity("power")]
+Joules = Annotated[float, Quantity("energy")]
+BitsPerSecond = Annotated[float, Quantity("rate")]
+Hertz = Annotated[float, Quantity("frequency")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 def show_seconds(value: float) -> str:

@@ -72,6 +72,12 @@ class Columns:
     ways: tuple[Way, ...]
     mixture: Mixture | None
 
+    def by_plan(self, column: Floats) -> Floats:
+        """Turn a column of rows into one of plans: means over what may become of each."""
+        if self.mixture is None:
+            return column
+        return np.bincount(self.mixture.plan_of, self.mixture.weights * column).astype(np.float64)
+
 
 @lru_cache(maxsize=1024)
 def columns(facts: Facts, serving: str | None) -> Columns:
