@@ -1,5 +1,7 @@
 """Who is admitted, and in what order."""
 
+from itertools import accumulate, permutations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,24 @@ def test_nobody_is_admitted_who_makes_another_late() -> None:
     assert EarliestDeadline().decide_all([urgent, patient]) == [EDGE, HOME]
     relaxed = ask("a", 0.0401, facts)
     assert EarliestDeadline().decide_all([relaxed, patient]) == [EDGE, EDGE]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 30)), min_size=1, max_size=6))
+def test_all_are_admitted_in_time_if_any_order_can_do_that(jobs: list[tuple[int, int]]) -> None:
+    # One server, no time in the air, 1 ms there and back: work and due times in hundredths of a second.
+    questions = []
+    for number, (work, due) in enumerate(jobs):
+        facts = hand_made.facts(
+            {hand_made.variant([4000, 5]): {"device": [9.0], "edge": [work / 100]}},
+            nodes=[hand_made.node("edge", "edge")], cells=[hand_made.cell(up_bps=1e15, down_bps=1e15)],
+        )  # fmt: skip
+        questions.append(ask(f"car-{number}", due / 100 + 0.002 + 1e-9, facts))
+    feasible = any(
+        all(done <= due for done, (_, due) in zip(accumulate(w for w, _ in order), order, strict=True))
+        for order in permutations(jobs)
+    )
+    plans = EarliestDeadline().decide_all(questions)
+    assert all(plan.uplinks is not None for plan in plans) == feasible
 
 
 @given(
