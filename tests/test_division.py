@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from offload.algorithms import blocks, dag, mincut
+from offload.algorithms.dag import Costs, stages
 from offload.dnn.profiles import read
 from offload.entities import Facts, OffloadError, Plan, Wire
 from offload.networks import Variant
-from offload.planning import blocks, dag, mincut
-from offload.planning.dag import Costs, stages
 from offload.planning.division import divide, listed, rounded, solved
 from offload.planning.validity import why_invalid
 from tests import drawn, hand_made, slow

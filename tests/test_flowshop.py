@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from offload.planning.flowshop import johnson, lower_left, makespan, mix_cuts, relaxed
+from offload.algorithms.flowshop import johnson, lower_left, makespan, mix_cuts, relaxed
 
 TIMES = st.integers(0, 9).map(float)
 JOBS = st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=6)

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from offload.planning.matching import IMPOSSIBLE, match
+from offload.algorithms.matching import IMPOSSIBLE, match
 
 
 def by_enumeration(home: np.ndarray, away: list[np.ndarray]) -> float:

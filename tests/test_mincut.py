@@ -7,9 +7,9 @@ from math import inf
 
 import pytest
 
+from offload.algorithms import blocks, dag, mincut
+from offload.algorithms.dag import Costs, Dag, stages
 from offload.dnn.profiles import read
-from offload.planning import blocks, dag, mincut
-from offload.planning.dag import Costs, Dag, stages
 from tests import hand_made
 
 PROFILES = hand_made.ROOT / "data" / "profiles"

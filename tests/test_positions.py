@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from offload.algorithms.matching import IMPOSSIBLE
 from offload.entities import Observation, Question, Report, Wire
-from offload.planning.matching import IMPOSSIBLE
 from offload.planning.positions import Bid, Positions
 from offload.planning.price import price
 from tests import hand_made

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from offload.planning.program import Call, Placement, Program, solve, value
+from offload.algorithms.program import Call, Placement, Program, solve, value
 
 
 def drawn(chance: np.random.Generator, parts: int, *, chain: bool, onward: float = 0.0) -> Program:

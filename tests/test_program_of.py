@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from offload.algorithms.program import solve, value
 from offload.entities import Facts, Observation, Plan, Report, Wire
 from offload.planning.columns import tabulate
 from offload.planning.price import price, price_at
-from offload.planning.program import solve, value
 from offload.planning.program_of import State, program_of
 from tests import hand_made
 

@@ -7,9 +7,9 @@ from math import inf
 
 import pytest
 
+from offload.algorithms.segments import extra_gain, once, shortest
 from offload.dnn.profiles import read
 from offload.networks import Profile
-from offload.planning.segments import extra_gain, once, shortest
 from tests import hand_made
 
 

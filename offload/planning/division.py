@@ -7,12 +7,12 @@ from math import exp, inf, log, log1p
 
 import numpy as np
 
+from offload.algorithms.dag import Costs, Dag, of
 from offload.entities import Facts, Observation, OffloadError, Plan, Uplink
 from offload.networks import Variant
 from offload.planning.columns import Columns, Floats, tabulate
 from offload.planning.cost import crossing
 from offload.planning.cuts import first_cut
-from offload.planning.dag import Costs, Dag, of
 from offload.planning.price import price_at
 
 

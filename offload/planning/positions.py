@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from offload.algorithms.matching import IMPOSSIBLE
 from offload.entities import Observation, Plan, Question, Report
 from offload.planning.columns import Columns, Flags, Floats
-from offload.planning.matching import IMPOSSIBLE
 from offload.planning.price import price
 from offload.planning.slot import alone_bps, work
 
@@ -78,7 +78,7 @@ class Spot(NamedTuple):
 
 
 class Positions:
-    """What each request costs at each position, `home` and `away` as in `offload.planning.matching`.
+    """What each request costs at each position, `home` and `away` as in `offload.algorithms.matching`.
 
     Position i on a device waits for i mean services there. Position k at a node of m servers waits for
     its backlog and then floor(k / m) mean services: exact if these are equal and all come at once. At

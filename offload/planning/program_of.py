@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from offload.algorithms.program import Call, Program
 from offload.entities import Facts, Node, Observation
 from offload.networks import Variant
 from offload.planning.cost import crossing
 from offload.planning.cuts import first_cut
 from offload.planning.legs import over
-from offload.planning.program import Call, Program
 
 
 class State(NamedTuple):

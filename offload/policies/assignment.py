@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from offload.algorithms.matching import match
 from offload.entities import Observation, Plan, Question, Request
-from offload.planning.matching import match
 from offload.planning.positions import Bid, Positions
 from offload.planning.price import price
 from offload.planning.slot import Slot
@@ -20,8 +20,8 @@ class Assignment:
     at a node in positions of its queue, as in scheduling on unrelated machines by matching (Horn 1973;
     Bruno, Coffman and Sethi 1974), and in the air, where the number that leaves decides how long each
     sends. With both fixed, what a request costs at a position does not depend on who has the others: a
-    linear assignment, solved for each number that may leave (`offload.planning.matching`, exact for the
-    costs of `offload.planning.positions`).
+    linear assignment, solved for each number that may leave (`algorithms/matching.py`, exact for the
+    costs of `planning/positions.py`).
 
     The order within a queue is the solver's; in the world, who comes first is served first. That costs
     nothing where services are equal. Cells are matched one after the other, each after what the ones

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from offload.algorithms.mincut import light
 from offload.entities import Observation, Plan, Request
 from offload.planning.division import seen_division, solved
-from offload.planning.mincut import light
 from offload.units import Seconds
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from offload.algorithms.segments import once, shortest
 from offload.entities import Facts, Observation, Plan, Request
 from offload.planning.cost import crossing
 from offload.planning.division import Division, seen_division
-from offload.planning.segments import once, shortest
 
 
 @dataclass
@@ -15,7 +15,7 @@ class JointDnn:
     """Divides a network by the shortest path through its segments on the device and at one server.
 
     JointDNN (Eshratifar, Abrishami, Pedram, arXiv 1801.08618): between any two cuts a segment runs on
-    the device or at the server, and data may cross at every cut, up or down (`planning/segments.py`).
+    the device or at the server, and data may cross at every cut, up or down (`algorithms/segments.py`).
     The world's plans leave the device once, so where the path comes back for more than the answer this
     takes the shortest of those that do not. Choices of variant and server, `step`, and what else
     differs are those of `qdmp`.

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from offload.algorithms.flowshop import mix_cuts
 from offload.entities import Facts, Observation, Plan, Question, Request
 from offload.planning.columns import Columns, Flags, Floats, columns
 from offload.planning.cost import cost, sends_input
-from offload.planning.flowshop import mix_cuts
 from offload.planning.price import price
 from offload.units import Seconds
 
@@ -31,7 +31,7 @@ class Jps:
     """A mix of two cuts for the requests of one device, so that neither its core nor its radio idles.
 
     Joint partition and scheduling (Duan and Wu, ICPP 2021): n equal jobs are a flow shop of two
-    machines, computing and sending; see `offload.planning.flowshop`. Those that compute less go first.
+    machines, computing and sending; see `offload.algorithms.flowshop`. Those that compute less go first.
     The paper has one network and takes no time in the cloud; here for each network and server the mix
     is found by the two machines alone, then what comes after sending is added, and the most accurate
     network is taken whose last answer is on time, the earliest of equals; the earliest if none is.

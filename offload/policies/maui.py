@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from offload.algorithms.program import solve
 from offload.entities import Facts, Node, Observation, Plan, Request
 from offload.networks import Variant
 from offload.planning.price import price
-from offload.planning.program import solve
 from offload.planning.program_of import State, program_of
 from offload.units import Seconds
 
@@ -16,7 +16,7 @@ from offload.units import Seconds
 class Maui:
     """Least energy of the device within the deadline, by a 0-1 program over the layers of one network.
 
-    MAUI (Cuervo et al., MobiSys 2010); `offload.planning.program` has the program. Methods are here the
+    MAUI (Cuervo et al., MobiSys 2010); `algorithms/program.py` has the program. Methods are here the
     layers between two cuts; the input and the answer stay on the device. What has gone up may not come
     back before the end, since a plan runs first on the device and then on a server: I_u <= I_v along the
     chain. The network is the most accurate one whose program has a solution, the server the node where

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from offload.algorithms.blocks import reduced
 from offload.entities import Observation, Plan, Request
-from offload.planning.blocks import reduced
 from offload.planning.division import seen_division, solved
 
 
@@ -12,7 +12,7 @@ class Qdmp:
     """Divides a network between the device and one server where that takes least time.
 
     QDMP (Zhang et al., IMWUT 2020): the minimum cut of DADS, found quickly since most of the network is
-    ruled out before anything is cut (`planning/blocks.py`, whose reduction is ours). The papers have
+    ruled out before anything is cut (`algorithms/blocks.py`, whose reduction is ours). The papers have
     one network, one server that is always free, and one rate. So: `variant` is the form to run, by
     default the most accurate one that meets the deadline in an idle world, else the quickest; the
     server is the quickest for it; reported waits are not looked at; inputs count as of the mean size.

@@ -14,11 +14,11 @@ from itertools import pairwise, product
 
 import numpy as np
 
+from offload.algorithms.blocks import reduced
+from offload.algorithms.dag import Costs, of, stages
+from offload.algorithms.mincut import heavy
+from offload.algorithms.segments import extra_gain
 from offload.networks import Variant
-from offload.planning.blocks import reduced
-from offload.planning.dag import Costs, of, stages
-from offload.planning.mincut import heavy
-from offload.planning.segments import extra_gain
 from offload.scenario.catalogue import Catalogue
 
 DEVICES = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.algorithms.flowshop import makespan
 from offload.entities import Facts, Observation, Plan, Question, Report, Uplink, Wire
-from offload.planning.flowshop import makespan
 from offload.planning.onward import why_not_onward
 from offload.planning.price import price
 from offload.policies.jps import Jps

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from offload.planning.columns import Floats
+Floats = npt.NDArray[np.float64]
+
 
 IMPOSSIBLE = 1e9  # a cost that no choice that is possible comes near
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from offload.planning.columns import Floats
+Floats = npt.NDArray[np.float64]
+
 
 Job = tuple[float, float]  # seconds on the first machine, and on the second
 

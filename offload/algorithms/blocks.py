@@ -5,8 +5,8 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import inf
 
-from offload.planning.dag import Costs, Dag, stages
-from offload.planning.mincut import light
+from offload.algorithms.dag import Costs, Dag, stages
+from offload.algorithms.mincut import light
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import product
 from math import inf
 
-from offload.planning.dag import Costs, Dag, stages
+from offload.algorithms.dag import Costs, Dag, stages
 
 _COARSE = [2.0**power for power in range(-6, 7, 2)]
 _FINER = (2.0, 2.0**0.5, 2.0**0.25)
