@@ -112,8 +112,7 @@ def divide(facts: Facts, serving: str | None, rate_bps: float, form: str | None 
         uplinks[serving] = Uplink(serving, True, rate_bps, facts.cells[serving].down_bps, 0.0)
     prices = price_at(Observation(0.0, 0.0, serving, uplinks, {}, facts), table)
     among = own & (prices.latency_s <= facts.deadline_s)
-    accuracy = np.where(among, np.nan_to_num(prices.accuracy, nan=0.0), -1.0)
-    best = prices.least(prices.latency_s, own if not among.any() else accuracy == accuracy.max())
+    best = prices.least(prices.latency_s, prices.most_accurate(among) if among.any() else own)
     variant = best.variant
     same = np.array([plan.variant is variant for plan in table.plans])
     away = same & ~table.at["device"]

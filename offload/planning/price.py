@@ -60,6 +60,12 @@ class Prices:
         """Which plans compute something at a place: "device" or a node's name."""
         return self.table.uses
 
+    def most_accurate(self, among: Flags) -> Flags:
+        """Which of these plans are the most accurate; one that nobody knows of counts as never right."""
+        accuracy = np.where(among, self.table.sure_accuracy, -1.0)
+        found: Flags = among & (accuracy == accuracy.max())
+        return found
+
     def least(self, column: Floats, among: Flags | None = None) -> Plan:
         """Return the plan with the smallest entry; the first of equals. Raises ValueError if none."""
         if among is not None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 from msgspec.structs import replace
 
 from offload.entities import Facts, Observation, Plan
@@ -24,11 +23,8 @@ class Whole(NamedTuple):
 def best_unloaded(facts: Facts, cell: str | None, plans: Sequence[Plan]) -> Whole:
     """Choose the most accurate plan whose latency without load meets the deadline, else the quickest."""
     prices = unloaded(facts, cell, plans)
-    among = None
     on_time = prices.latency_s <= facts.deadline_s
-    if on_time.any():
-        accuracy = np.where(on_time, prices.sure_accuracy, -1.0)
-        among = accuracy == accuracy.max()
+    among = prices.most_accurate(on_time) if on_time.any() else None
     row = prices.plans.index(prices.least(prices.latency_s, among))
     return Whole(prices.plans[row], float(prices.latency_s[row]), float(prices.energy_j[row]))
 

@@ -79,5 +79,4 @@ def _best(prices: Prices, among: Flags) -> int | None:
     """The row of the most accurate of these plans, the quickest of equals; None if there is none."""
     if not among.any():
         return None
-    accuracy = np.where(among, np.nan_to_num(prices.accuracy, nan=0.0), -1.0)
-    return int(np.where(accuracy == accuracy.max(), prices.latency_s, np.inf).argmin())
+    return int(np.where(prices.most_accurate(among), prices.latency_s, np.inf).argmin())

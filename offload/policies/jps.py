@@ -132,5 +132,5 @@ def _line(table: Columns, facts: Facts, rows: list[int]) -> Line:
         costs[:, 3],
         np.array([plan.on_device for plan in plans]),
         np.array([sends_input(plan) for plan in plans]),
-        float(np.nan_to_num(table.accuracy[rows[0]], nan=0.0)),
+        float(table.sure_accuracy[rows[0]]),
     )

@@ -76,8 +76,7 @@ class Mcdnn:
         open_ = within & (prices.latency_s <= request.deadline_s - self.margin)
         if not open_.any():
             return int(np.where(within, prices.latency_s, inf).argmin())
-        accuracy = np.where(open_, prices.sure_accuracy, -1.0)
-        return int(np.where(accuracy == accuracy.max(), prices.energy_j, inf).argmin())
+        return int(np.where(prices.most_accurate(open_), prices.energy_j, inf).argmin())
 
     def may_take_j(self, seen: Observation, account: Account) -> float:
         """Return how many joules the request at hand may take."""

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from offload.entities import Observation, Plan, Request
 from offload.planning.price import price
 from offload.units import Seconds
@@ -28,5 +26,4 @@ class OnTime:
             on_time &= prices.unsplit
         if not on_time.any():
             return prices.least(prices.latency_s, among=None if self.split else prices.unsplit)
-        accuracy = np.where(on_time, prices.sure_accuracy, -1.0)
-        return prices.least(prices.latency_s, among=accuracy == accuracy.max())
+        return prices.least(prices.latency_s, among=prices.most_accurate(on_time))
