@@ -43,8 +43,10 @@ def pairs(known: Catalogue, variant: Variant) -> Iterator[Pair]:
 
 
 def inputs(variant: Variant) -> tuple[float, ...]:
-    """Bytes of an encoded input."""
+    """Bytes of an input: encoded if it is an image."""
     raw = float(variant.cuts[0].payload_bytes)
+    if len(variant.input_shape) < 3:
+        return (raw,)
     return (784.0, raw, 1e4, 6e4) if raw < 1e4 else (1e4, 6e4, raw, 1e6, 6e6)
 
 
@@ -76,7 +78,8 @@ def look(variant: Variant, pair: Pair, input_bytes: float, found: dict[str, list
 def told(what: str, losses: list[float]) -> str:
     """Say how often, and how much."""
     worse, large = sum(each > 1e-9 for each in losses), sum(each > 0.01 for each in losses)
-    least = f", {-min(losses):.1%} the other way" if min(losses) < -1e-9 else ""
+    other = [-each for each in losses if each < -1e-9]
+    least = f"; the other way {len(other)}, at most {max(other):.1%}" if other else ""
     return f"{what}: {worse} of {len(losses)}, over 1 % {large}, at most {max(losses):.1%}{least}"
 
 
