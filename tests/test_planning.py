@@ -87,7 +87,15 @@ def check_columns(facts: Facts, serving: str | None) -> None:
     for number, plan in enumerate(table.plans):
         assert why_invalid(facts, plan) is None
         assert table.unsplit[number] == (not plan.split)
-        assert table.accuracy[number] == pytest.approx(slow.share_right(plan), nan_ok=True)
+        right = slow.share_right(plan)
+        assert table.accuracy[number] == pytest.approx(right, nan_ok=True)
+        assert table.sure_accuracy[number] == pytest.approx(0.0 if math.isnan(right) else right)
+        computing = {name for name in (plan.edge, plan.cloud) if name}
+        computing |= {"device"} if plan.device_cut > 0 else set()
+        assert {place for place, flags in table.uses.items() if flags[number]} == computing
+        whole = {place for place, flags in table.at.items() if flags[number]}
+        assert whole == (set() if plan.split else computing)
+    assert set(table.at) == set(table.uses) == {"device", *facts.nodes}
     assert len(set(table.plans)) == len(table.plans)
     for number, row in enumerate(table.rows):
         parts = cost(facts, row)

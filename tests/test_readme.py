@@ -94,6 +94,15 @@ def test_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert "mobilenetv2" in capsys.readouterr().out
 
 
+def test_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (script,) = [block for block in blocks("python") if "gymnasium" in block]
+    names: dict[str, object] = {}
+    exec(compile(script, "README.md", "exec"), names)
+    assert names["over"] is False
+    assert names["reward"] in (0.0, 1.0)
+
+
 def test_first_command_line_is_whole() -> None:
     first = blocks("sh")[0].strip()
     assert first.startswith("python3 -m venv .venv && ")

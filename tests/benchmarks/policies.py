@@ -55,10 +55,10 @@ def decision_times(scenario: Scenario, name: str, replication: int = 0) -> np.nd
         return None
 
 
-def told(interval: Interval | None, scale: float, lost: float) -> str:
-    """Write an interval as README does; a quantile of mostly unanswered requests is infinite."""
+def told(interval: Interval | None, scale: float) -> str:
+    """Write an interval as README does; none if the quantile is infinite in some replication."""
     if interval is None:
-        return "inf" if lost > 0.05 else "-"
+        return "inf"
     digits = 3 if scale == 1.0 else 1
     if interval.low is None:
         return f"{interval.mean * scale:.{digits}f}"
@@ -93,8 +93,7 @@ def main() -> None:
             row = {"policy": choice.name, "knows": choice.knowledge, "scenario": name}
             if choice.label in found:
                 policy = found[choice.label]
-                lost = policy.unfinished / policy.requests
-                row |= {key: told(policy.measures[key], k, lost) for key, k in MEASURES.items()}
+                row |= {key: told(policy.measures[key], k) for key, k in MEASURES.items()}
             row |= {
                 "decide_us": f"{np.median(times[choice.name]) * 1e6:.1f}",
                 "decide_p99_us": f"{np.quantile(times[choice.name], 0.99) * 1e6:.0f}",
