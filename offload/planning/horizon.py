@@ -44,8 +44,10 @@ Ints = npt.NDArray[np.intp]
 SLACK_S = 1e-9  # by which windows are widened: sums of floats are not exact
 FEW = 1e-6  # less than this is nothing
 ROUNDING = 1e-4  # what a solver's tolerances may have cost, in jobs
-ROWS_A_ROUND = 60  # of one station
+ROWS_A_ROUND = 100  # of one station
 ROUNDS = 40
+NEARLY_FULL = 0.95  # rows that are less full are not tried again when jobs are due at other times
+GAIN, PATIENCE = 0.02, 3  # rounds that gain fewer jobs are in vain; so many of them, and it is enough
 
 
 class Leg(NamedTuple):
@@ -156,17 +158,19 @@ class Horizon:
         possible = self._alone_s <= (due_s - born_s)[self._job] + 2 * SLACK_S
         ends_s = due_s[self._job[self._option]] - self._tail_s + SLACK_S
         upper, rows = math.inf, self._rows
-        x = np.zeros(len(self._job))
+        x, stalled = np.zeros(len(self._job)), 0
         for _ in range(ROUNDS):
             matrix = self._matrix(rows, ends_s, possible)
             x, prices = self._relax(matrix, possible)
-            upper = min(upper, _proved(matrix, prices, possible, self._job, len(self.jobs)))
+            proved = _proved(matrix, prices, possible, self._job, len(self.jobs))
+            gains = proved < upper - GAIN
+            stalled = 0 if gains or upper > len(self.jobs) - 0.5 else stalled + 1
+            upper = min(upper, proved)
             worst = self._violated(x, ends_s, possible)
-            if not len(worst):
+            if not len(worst) or stalled == PATIENCE:
                 break
             rows = np.unique(np.concatenate([rows, worst]), axis=0)
-        if len(rows):
-            self._rows = rows[self._matrix(rows, ends_s, possible) @ x > 0.99]
+        self._rows = rows[self._matrix(rows, ends_s, possible) @ x > NEARLY_FULL]
         upper, x = self._whole_numbers(rows, ends_s, possible, upper, x)
         chosen = [self._choice(job, x) for job in range(len(self.jobs))]
         count = math.floor(upper + ROUNDING)
@@ -216,12 +220,14 @@ class Horizon:
         from scipy.optimize import linprog
         from scipy.sparse import vstack
 
-        both = vstack([matrix, self._one_each()]).tocsr()
-        bounds = np.column_stack([np.zeros(len(possible)), possible.astype(float)])
+        open_ = np.flatnonzero(possible)
+        both = vstack([matrix, self._one_each()]).tocsr()[:, open_]
         found = linprog(
-            -np.ones(len(possible)), A_ub=both, b_ub=np.ones(both.shape[0]), bounds=bounds, method="highs"
+            -np.ones(len(open_)), A_ub=both, b_ub=np.ones(both.shape[0]), bounds=(0.0, 1.0), method="highs"
         )
-        return found.x, np.maximum(0.0, -found.ineqlin.marginals[: matrix.shape[0]])
+        x = np.zeros(len(possible))
+        x[open_] = found.x
+        return x, np.maximum(0.0, -found.ineqlin.marginals[: matrix.shape[0]])
 
     def _violated(self, x: Floats, ends_s: Floats, possible: npt.NDArray[np.bool_]) -> Ints:
         """Find intervals that hold more work than fits: pairs of legs that begin and end them."""
