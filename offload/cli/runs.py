@@ -131,7 +131,7 @@ def run(
         scenario = _load(file, settings)
         chosen = [scenario.policy] if scenario.policy else []
         if policy:
-            chosen = _choices(policy, scenario)
+            chosen = choices(policy, scenario)
         if not chosen:
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise BadInputError(msg)
@@ -152,7 +152,7 @@ def compare(
     """Compare policies on the same births and the same luck; rows and figures go to --out."""
     with clear_errors():
         scenario = _load(file, settings)
-        chosen = _choices(policy, scenario) if policy else list(scenario.compared)
+        chosen = choices(policy, scenario) if policy else list(scenario.compared)
         if not chosen:
             msg = f"{file}: no [compare] table; add one or give --policy, repeatedly"
             raise BadInputError(msg)
@@ -168,7 +168,7 @@ def _load(file: Path, settings: list[str] | None) -> "Scenario":
     return load(file, settings or ())
 
 
-def _choices(names: list[str], scenario: "Scenario") -> "list[Choice]":
+def choices(names: list[str], scenario: "Scenario") -> "list[Choice]":
     """Find policies by the labels of the scenario, whose options then hold, or else by name."""
     from offload.policies import table
 

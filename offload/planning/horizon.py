@@ -30,8 +30,11 @@ prove a bound by themselves, sum of y m (b - a) + sum over requests of max(0, 1 
 """
 
 import math
+import os
+import sys
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -166,10 +169,10 @@ class Horizon:
             gains = proved < upper - GAIN
             stalled = 0 if gains or upper > len(self.jobs) - 0.5 else stalled + 1
             upper = min(upper, proved)
-            worst = self._violated(x, ends_s, possible)
-            if not len(worst) or stalled == PATIENCE:
+            more = np.unique(np.concatenate([rows, self._violated(x, ends_s, possible)]), axis=0)
+            if len(more) == len(rows) or stalled == PATIENCE:
                 break
-            rows = np.unique(np.concatenate([rows, worst]), axis=0)
+            rows = more
         self._rows = rows[self._matrix(rows, ends_s, possible) @ x > NEARLY_FULL]
         upper, x = self._whole_numbers(rows, ends_s, possible, upper, x)
         chosen = [self._choice(job, x) for job in range(len(self.jobs))]
@@ -192,13 +195,7 @@ class Horizon:
             if not len(mine) or not len(legs):
                 continue
             a, b = self._ready_s[rows[mine, 0]][:, None], ends_s[rows[mine, 1]][:, None]
-            r, d, w = self._ready_s[legs][None], ends_s[legs][None], self._work_s[legs][None]
-            if self._whole[station]:
-                early = np.minimum(r + w, b) - np.maximum(r, a)
-                late = np.minimum(d, b) - np.maximum(d - w, a)
-                least_s = np.minimum(early, late)
-            else:
-                least_s = w - np.maximum(0.0, a - r) - np.maximum(0.0, d - b)
+            least_s = self._least_s(station, legs, ends_s, a, b)
             capacity_s = np.maximum(self._servers[station] * (b - a), SLACK_S)
             row, leg = np.nonzero(least_s > 0.0)
             numbers.append(mine[row])
@@ -208,6 +205,15 @@ class Horizon:
             return coo_array((len(rows), len(self._job))).tocsr()
         index = (np.concatenate(numbers), np.concatenate(options))
         return coo_array((np.concatenate(shares), index), (len(rows), len(self._job))).tocsr()
+
+    def _least_s(self, station: int, legs: Ints, ends_s: Floats, a: Floats, b: Floats) -> Floats:
+        """How long a station must work on each leg within [a, b] at least; not positive: not at all."""
+        r, d, w = self._ready_s[legs], ends_s[legs], self._work_s[legs]
+        if self._whole[station]:
+            early = np.minimum(r + w, b) - np.maximum(r, a)
+            late = np.minimum(d, b) - np.maximum(d - w, a)
+            return np.minimum(early, late)
+        return w - np.maximum(0.0, a - r) - np.maximum(0.0, d - b)
 
     def _one_each(self) -> Any:  # noqa: ANN401 - a sparse matrix
         from scipy.sparse import csr_array
@@ -221,6 +227,8 @@ class Horizon:
         from scipy.sparse import vstack
 
         open_ = np.flatnonzero(possible)
+        if not len(open_):
+            return np.zeros(len(possible)), np.zeros(matrix.shape[0])
         both = vstack([matrix, self._one_each()]).tocsr()[:, open_]
         found = linprog(
             -np.ones(len(open_)), A_ub=both, b_ub=np.ones(both.shape[0]), bounds=(0.0, 1.0), method="highs"
@@ -237,12 +245,12 @@ class Horizon:
             legs = np.flatnonzero(used & (self._station == station))
             if len(legs) < 2:
                 continue
-            a, b = self._ready_s[legs], ends_s[legs]
-            inside_a = (a[:, None] <= a[None]).astype(float)  # [interval's begin, leg]
-            inside_b = (b[:, None] <= b[None]).astype(float)  # [leg, interval's end]
-            load_s = (inside_a * (x[self._option[legs]] * self._work_s[legs])) @ inside_b
-            room_s = self._servers[station] * (b[None] - a[:, None])
-            over = np.where(room_s > 0.0, load_s / np.maximum(room_s, SLACK_S) - 1.0, 0.0)
+            b, share = ends_s[legs][:, None], x[self._option[legs]]
+            over = np.full((len(legs), len(legs)), -1.0)  # [interval's begin, interval's end]
+            for number, a in enumerate(self._ready_s[legs]):
+                load_s = np.maximum(0.0, self._least_s(station, legs, ends_s, a, b)) @ share
+                room_s = self._servers[station] * (b[:, 0] - a)
+                over[number] = np.where(room_s > SLACK_S, load_s / np.maximum(room_s, SLACK_S) - 1.0, -1.0)
             best = over.argmax(axis=1)
             order = np.argsort(-over[np.arange(len(legs)), best])[:ROWS_A_ROUND]
             order = order[over[order, best[order]] > 1e-5]
@@ -263,20 +271,35 @@ class Horizon:
             limits = [LinearConstraint(self._one_each(), ub=1.0)]
             if len(rows):
                 limits.append(LinearConstraint(self._matrix(rows, ends_s, possible), ub=1.0))
-            found = milp(
-                -np.ones(len(possible)), constraints=limits, integrality=np.ones(len(possible)),
-                bounds=Bounds(0.0, possible.astype(float)), options={"time_limit": left_s},
-            )  # fmt: skip
+            with _quiet():
+                found = milp(
+                    -np.ones(len(possible)), constraints=limits, integrality=np.ones(len(possible)),
+                    bounds=Bounds(0.0, possible.astype(float)), options={"time_limit": left_s},
+                )  # fmt: skip
             if found.mip_dual_bound is not None and math.isfinite(found.mip_dual_bound):
                 upper = min(upper, -found.mip_dual_bound)
             if found.x is None:
                 break
             x = found.x
-            worst = self._violated(x, ends_s, possible)
-            if not len(worst):
+            more = np.unique(np.concatenate([rows, self._violated(x, ends_s, possible)]), axis=0)
+            if len(more) == len(rows):
                 break
-            rows = np.unique(np.concatenate([rows, worst]), axis=0)
+            rows = more
         return upper, x
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep HiGHS from writing to standard output: one of its lines no option turns off."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _proved(
@@ -289,7 +312,7 @@ def _proved(
     return float(prices.sum() + best.sum())
 
 
-def least_total_s(horizon: Horizon, until_s: float, close: float = 0.005, most_looks: int = 60) -> float:
+def least_total_s(horizon: Horizon, until_s: float, close: float = 0.01, most_looks: int = 24) -> float:
     """Return a lower bound on the sum of all jobs' latencies, if all are answered; in seconds.
 
     A sum of latencies is the integral over t of how many are longer than t (the layer cake). At least
@@ -311,7 +334,7 @@ def least_total_s(horizon: Horizon, until_s: float, close: float = 0.005, most_l
     while over[ends[-1]] and len(ends) < 24:
         ends.append(2 * ends[-1])
         over[ends[-1]] = late(ends[-1])
-    while len(over) < most_looks:
+    for _ in range(most_looks - len(over)):
         points = sorted(over)
         steps = [(b - a) * (over[a] - over[b]) for a, b in zip(points, points[1:], strict=False)]
         if sum(steps) <= close * _layers(over, least_s):
