@@ -16,10 +16,8 @@ from offload.entities import Outcome, Plan
 from offload.planning.horizon import Horizon, Most, least_total_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
-from offload.scenario.setup import Setting
-from offload.simulation.instance import Instance, NotCoveredError, instance
+from offload.simulation.instance import Instance, NotCoveredError, instance, play
 from offload.simulation.run import Run, run
-from offload.simulation.world import World
 from offload.streams import Streams
 
 MOST_REQUESTS = 600  # of one replication, of which a bound is found within minutes
@@ -90,8 +88,9 @@ def regrets(
     values: dict[str, list[dict[str, float]]] = {choice.label: [] for choice in choices}
     with progress("bounding", replications) as advance:
         for replication in range(replications):
+            given = counted(scenario, seed, replication)
             runs = [run(scenario, choice, seed, replication) for choice in choices]
-            bounds.append(bound(scenario, seed, replication, runs))
+            bounds.append(bound(given, runs, judged=scenario.judged))
             for each in runs:
                 values[each.choice.label].append(_measured(each))
             advance(str(replication))
@@ -131,47 +130,49 @@ def _against(
     return measures, regret
 
 
-def bound(
-    scenario: Scenario, seed: int, replication: int, runs: Sequence[Run] = (), plays: int = PLAYS
-) -> Bound:
-    """Bound one replication. Raises NotCoveredError.
-
-    What policies decided (in `runs`) is where the search for good plans begins; it plays the world
-    `plays` times.
-    """
-    began = time.perf_counter()
+def counted(scenario: Scenario, seed: int, replication: int) -> Instance:
+    """Return the requests of one replication that measures count. Raises NotCoveredError."""
     if scenario.file.warm_up == "auto":
         msg = 'no bound covers warm_up = "auto", which depends on the policies; give a time'
         raise NotCoveredError(msg)
     streams = Streams(seed, replication)
     setting = scenario.setting(0.0, streams)
-    given = instance(setting, streams, float(scenario.file.warm_up))
-    count = len(given.asked)
-    if not 0 < count <= MOST_REQUESTS:
-        msg = f"a bound needs 1 to {MOST_REQUESTS} requests after the warm-up, not {count}; change duration"
+    given = instance(setting, streams, float(scenario.file.warm_up), MOST_REQUESTS)
+    if not given.asked:
+        msg = f"no request is born after the warm-up in replication {replication}; lengthen the duration"
         raise NotCoveredError(msg)
+    return given
+
+
+def bound(given: Instance, runs: Sequence[Run] = (), plays: int = PLAYS, *, judged: bool = True) -> Bound:
+    """Bound one replication.
+
+    What policies decided (in `runs`) is where the search for good plans begins; it plays the world
+    `plays` times. Unless it is `judged`, nobody can say what is right.
+    """
+    began = time.perf_counter()
+    count = len(given.asked)
     due_s = np.array([each.request.born_s + each.request.deadline_s for each in given.asked])
     due_s = np.minimum(due_s, given.until_s)
     jobs = [each.job() for each in given.asked]
     horizon = Horizon([job for job, _ in jobs], given.stations)
     most = horizon.most(due_s)
-    latency_s = least_total_s(Horizon(horizon.jobs, given.stations, 0.0), given.until_s) / count
+    quick = Horizon(horizon.jobs, given.stations, time_limit_s=0.5)  # it is asked again and again
+    latency_s = least_total_s(quick, given.until_s) / count
     useful = math.nan
-    if scenario.judged:
+    if judged:
         right = [each.job(only_right=True)[0] for each in given.asked]
         useful = Horizon(right, given.stations).most(due_s).count / count
     seconds = time.perf_counter() - began
     found = math.nan
     if runs:
-        found = search(setting, streams, given, [p for _, p in jobs], most, runs, plays) / count
+        found = search(given, [p for _, p in jobs], most, runs, plays) / count
     return Bound(
         count, 1.0 - most.count / count, useful, latency_s, found, most.relaxed, most.rows, seconds
     )
 
 
 def search(
-    setting: Setting,
-    streams: Streams,
     given: Instance,
     plans: Sequence[Sequence[Plan]],
     most: Most,
@@ -183,12 +184,12 @@ def search(
     Begins with what each policy decided, and with the plans of the relaxation filled up by those, and goes on
     from the best by changing one plan at a time where something was missed.
     """
-    counted = {each.request.id: number for number, each in enumerate(given.asked)}
-    chance = streams.generator("search")
+    places = {each.request.id: number for number, each in enumerate(given.asked)}
+    chance = given.streams.generator("search")
     starts = [{o.request.id: o.plan for o in run.outcomes if o.plan is not None} for run in runs]
     wanted = {
         request: plans[number][choice]
-        for request, number in counted.items()
+        for request, number in places.items()
         if (choice := most.chosen[number]) is not None
     }
     starts += [start | wanted for start in starts]
@@ -201,12 +202,12 @@ def search(
             if not missed:
                 break
             late = int(chance.integers(len(missed)))
-            at = counted[missed[late]]
+            at = places[missed[late]]
             near = order[max(0, at - 12) : at + 1]  # it waits for those born shortly before
             changed = near[int(chance.integers(len(near)))]
-            mine = plans[counted[changed]]
+            mine = plans[places[changed]]
             trial = best | {changed: mine[int(chance.integers(len(mine)))]}
-        outcomes = [o for o in play(setting, streams, trial) if o.request.id in counted]
+        outcomes = [o for o in play(given, trial) if o.request.id in places]
         over = {o.request.id: _over_s(o) for o in outcomes}
         late_ids = [request for request, over_s in over.items() if over_s > 0.0]
         this = (len(late_ids), math.fsum(max(0.0, over_s) for over_s in over.values()))
@@ -219,16 +220,3 @@ def _over_s(outcome: Outcome) -> float:
     """By how much a request was late; by its whole deadline if it was not answered."""
     request = outcome.request
     return request.deadline_s if outcome.cause else outcome.ended_s - request.born_s - request.deadline_s
-
-
-def play(setting: Setting, streams: Streams, plans: Mapping[int, Plan]) -> list[Outcome]:
-    """Play a replication with a plan for each request, known beforehand by its id."""
-    world = World(setting, streams)
-    game = world.play()
-    try:
-        questions = next(game)
-        while True:
-            questions = game.send([plans[question.request.id] for question in questions])
-    except StopIteration:
-        return world.outcomes
-

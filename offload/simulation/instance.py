@@ -7,7 +7,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from offload.entities import Facts, OffloadError, Plan, Request
+from offload.entities import Facts, OffloadError, Outcome, Plan, Request
 from offload.networks import Variant
 from offload.planning.cuts import first_cut
 from offload.planning.exits import leaving
@@ -51,15 +51,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The requests of one replication, and the stations at which they may be served until an end."""
+    """The requests of one replication that count, and the stations where they are served until an end."""
 
+    setting: Setting
+    streams: Streams
     asked: tuple[Asked, ...]
     stations: Mapping[Hashable, Station]
     until_s: float
 
 
-def instance(setting: Setting, streams: Streams, from_s: float = 0.0) -> Instance:
-    """Find every request that is born from a time on. Raises NotCoveredError.
+def instance(
+    setting: Setting, streams: Streams, from_s: float = 0.0, most: int = 10_000
+) -> Instance:
+    """Find every request that is born from a time on; `most` at most. Raises NotCoveredError.
 
     Any policy would do to find them, for births and Fates are the same under all.
     """
@@ -82,6 +86,9 @@ def instance(setting: Setting, streams: Streams, from_s: float = 0.0) -> Instanc
             for question in questions:
                 request, facts = question.request, question.observation.facts
                 if request.born_s >= from_s:
+                    if len(asked) == most:
+                        msg = f"a bound covers {most} requests after the warm-up; shorten the duration"
+                        raise NotCoveredError(msg)
                     fate = world.under_way[request.id].fate
                     asked.append(_asked(world, request, found(facts), devices[request.device], fate))
             questions = game.send([next(_plain(q.observation.facts)) for q in questions])
@@ -92,7 +99,19 @@ def instance(setting: Setting, streams: Streams, from_s: float = 0.0) -> Instanc
     }
     airs = chain.from_iterable(world.airs.values())
     stations |= {air: Station(whole=False) for air in airs if isinstance(air, Shared)}
-    return Instance(tuple(asked), stations, world.end_s)
+    return Instance(setting, streams, tuple(asked), stations, world.end_s)
+
+
+def play(given: Instance, plans: Mapping[int, Plan]) -> list[Outcome]:
+    """Play a replication with a plan for each request, known beforehand by its id."""
+    world = World(given.setting, given.streams)
+    game = world.play()
+    try:
+        questions = next(game)
+        while True:
+            questions = game.send([plans[question.request.id] for question in questions])
+    except StopIteration:
+        return world.outcomes
 
 
 def _not_covered(setting: Setting) -> Iterator[str]:
