@@ -15,33 +15,47 @@ if TYPE_CHECKING:
     from offload.analysis.result import Result as Result
     from offload.analysis.result import simulate as simulate
     from offload.entities import Observation as Observation
+    from offload.entities import Outcome as Outcome
     from offload.entities import Plan as Plan
+    from offload.entities import Question as Question
     from offload.entities import Request as Request
+    from offload.planning.columns import tabulate as tabulate
     from offload.planning.price import price as price
+    from offload.planning.price import price_at as price_at
     from offload.policies.protocol import Policy as Policy
     from offload.scenario.faults import ScenarioError as ScenarioError
     from offload.scenario.load import Scenario as Scenario
     from offload.scenario.load import load as load
+    from offload.simulation.answering import PolicyError as PolicyError
     from offload.simulation.check import check_policy as check_policy
-    from offload.simulation.run import PolicyError as PolicyError
+    from offload.units import Bytes as Bytes
+    from offload.units import Metres as Metres
     from offload.units import Seconds as Seconds
+    from offload.units import Watts as Watts
 
 # Found when first used: `import offload` stays quick.
 _PLACES = {
+    "Bytes": "offload.units",
+    "Metres": "offload.units",
     "Observation": "offload.entities",
+    "Outcome": "offload.entities",
     "Plan": "offload.entities",
     "Policy": "offload.policies.protocol",
-    "PolicyError": "offload.simulation.run",
+    "PolicyError": "offload.simulation.answering",
+    "Question": "offload.entities",
     "Request": "offload.entities",
     "Result": "offload.analysis.result",
     "Scenario": "offload.scenario.load",
     "ScenarioError": "offload.scenario.faults",
     "Seconds": "offload.units",
+    "Watts": "offload.units",
     "check_policy": "offload.simulation.check",
     "compare": "offload.analysis.compare",
     "load": "offload.scenario.load",
     "price": "offload.planning.price",
+    "price_at": "offload.planning.price",
     "simulate": "offload.analysis.result",
+    "tabulate": "offload.planning.columns",
 }
 
 __all__ = list(_PLACES)

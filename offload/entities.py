@@ -1,13 +1,14 @@
 """The nouns: what is said about machines, links, requests, plans and outcomes, and never changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
 
 from offload.energy import Radio
-from offload.networks import Figure, Known, Profile, Variant
+from offload.networks import Figure, Known, Profile, Variant, freeze
 
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
@@ -16,7 +17,8 @@ class OffloadError(Exception):
     """What a user gave cannot be used; the message says where, and what to write instead.
 
     ScenarioError (a scenario file), ProfileError (a profile), TraceError (a trace), PolicyTableError (a
-    policy's options), PolicyError (a policy that failed), UnknownNetworkError (a network's name).
+    policy's options), PolicyError (a policy that failed), UnknownNetworkError (a network's name),
+    EnvError (an environment for agents that learn).
     """
 
 
@@ -164,20 +166,20 @@ class Facts:
 
     group: str
     task: str
-    hardware: Hardware
+    hardware: Hardware = field(repr=False)
     radio: Radio | None
     deadline_s: float
     input_bytes: float
-    result_bytes: Mapping[Variant, float]
+    result_bytes: Mapping[Variant, float] = field(repr=False)
     private: bool
     late: Literal["drop", "finish"]
     overhead_s: float
     variants: tuple[Variant, ...]
-    profiles: Mapping[str, Mapping[Variant, Profile]]
-    nodes: Mapping[str, Node]
-    cells: Mapping[str, Cell]
-    wires: Mapping[str, Wire]
-    routes: Mapping[tuple[str, str], tuple[str, ...]]
+    profiles: Mapping[str, Mapping[Variant, Profile]] = field(repr=False)
+    nodes: Mapping[str, Node] = field(repr=False)
+    cells: Mapping[str, Cell] = field(repr=False)
+    wires: Mapping[str, Wire] = field(repr=False)
+    routes: Mapping[tuple[str, str], tuple[str, ...]] = field(repr=False)
     codecs: tuple[str, ...] = ()
     confidences: tuple[float, ...] = ()
     priority: int = 0
@@ -187,6 +189,11 @@ class Facts:
     stage: str | None = None
     most_input_bytes: float | None = None
     capacity_j: float | None = None
+
+    def __post_init__(self) -> None:
+        profiles = {place: MappingProxyType(dict(known)) for place, known in self.profiles.items()}
+        object.__setattr__(self, "profiles", profiles)
+        freeze(self, "result_bytes", "profiles", "nodes", "cells", "wires", "routes")
 
     @property
     def asked(self) -> str:
@@ -286,7 +293,8 @@ class Uplink(Struct, frozen=True, gc=False):
     """How a device sees one of its cells.
 
     `rate_bps` is what it expects: the cell's rate over one more than the devices active in the last
-    report. `own_rate_bps` is what its own last transfer got, `own_age_s` ago.
+    report. `own_rate_bps` is what its own last transfer got, `own_age_s` ago. `alone_bps` is the rate
+    now if nobody else were active, None where nobody shares it.
     """
 
     cell: str
@@ -296,6 +304,7 @@ class Uplink(Struct, frozen=True, gc=False):
     queued_bytes: float
     own_rate_bps: float | None = None
     own_age_s: float | None = None
+    alone_bps: float | None = None
 
 
 class Luck(Struct, frozen=True, gc=False):

@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 Known = Literal["measured", "rescaled", "published", "assumed"]
 
 TYPE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+
+
+def freeze(noun: Any, *fields: str) -> None:  # noqa: ANN401 - a noun of any kind
+    """Make mappings of a frozen noun such that nobody who is shown it can change them."""
+    for name in fields:
+        held = getattr(noun, name)
+        if not isinstance(held, MappingProxyType):
+            object.__setattr__(noun, name, MappingProxyType(held))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,10 @@ class Layer:
     `kind` is its operator class: conv, pointwise, depthwise, linear, attention, pool, norm,
     activation, elementwise, concat, quantize, view or other. A multiply-accumulate counts as two
     FLOPs.
+
+    `takes` tells whose values it takes, rising: layers by their numbers from 1, and 0 for the network's
+    input; None where nobody wrote that down. A layer whose `output_bytes` are 0 makes no tensor but a
+    size, say, and can be parted from nobody who takes that.
     """
 
     name: str
@@ -35,6 +48,7 @@ class Layer:
     input_elements: int
     output_elements: int
     output_bytes: int
+    takes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,15 @@ class Variant:
     answers: Mapping[tuple[str | None, int], Answers] = field(default_factory=dict, repr=False)
     stated_bytes: float | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        freeze(self, "codecs", "answers")
+
+    @property
+    def takes(self) -> tuple[tuple[int, ...], ...]:
+        """Whose values each layer takes; empty where nobody wrote it down: no chain is assumed."""
+        found = tuple(layer.takes for layer in self.layers if layer.takes is not None)
+        return found if len(found) == len(self.layers) else ()
+
     @property
     def weight_bytes(self) -> float | None:
         """How much memory its weights take; None if nobody knows.
@@ -156,14 +179,17 @@ class Profile:
     hardware: str
     known: Known
     source: str
-    layers_s: Mapping[int, tuple[float, ...]]
-    spread: tuple[float, ...] = (1.0,)
+    layers_s: Mapping[int, tuple[float, ...]] = field(repr=False)
+    spread: tuple[float, ...] = field(default=(1.0,), repr=False)
     service: Literal["quantiles", "exponential", "log-normal"] = "quantiles"
     cv: float = 0.0
     residual: float | None = None
     error: str = ""
-    raw_sum_s: Mapping[int, float] = field(default_factory=dict)
-    second_s: tuple[float, ...] = ()
+    raw_sum_s: Mapping[int, float] = field(default_factory=dict, repr=False)
+    second_s: tuple[float, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        freeze(self, "layers_s", "raw_sum_s")
 
     def seconds(self, first: int, last: int, batch: float = 1) -> float:
         """Return the mean seconds from cut `first` to cut `last` for a batch of `batch`.

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
+from pydantic import Field
+
 # What each unit is in SI. Decimal prefixes only: "kB" is 1 000 bytes, as on a network.
 UNITS: dict[str, dict[str, float]] = {
     "time": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0},
@@ -14,7 +16,7 @@ UNITS: dict[str, dict[str, float]] = {
     "length": {"m": 1.0, "km": 1e3},
     "speed": {"m/s": 1.0, "km/h": 1 / 3.6},
     "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
-    "energy": {"J": 1.0, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6},
+    "energy": {"J": 1.0, "mJ": 1e-3, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6},
     "frequency": {"1/s": 1.0, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6},
 }
 
@@ -50,11 +52,29 @@ class Quantity:
             raise ValueError(msg)
         return value
 
+    def show(self, value: float) -> str:
+        """Write an SI value in the unit that reads best: the largest of which it is one or more.
+
+        >>> Quantity("time").show(0.02), Quantity("rate").show(5e6), Quantity("power").show(0.0)
+        ('20 ms', '5 Mbit/s', '0 W')
+        """
+        units = UNITS[self.dimension]
+        base = next(iter(units))
+        fitting = {name: size for name, size in units.items() if abs(value) >= size}
+        name = max(fitting, key=lambda each: units[each]) if fitting else base
+        return f"{value / units[name]:g} {name}"
+
 
 Seconds = Annotated[float, Quantity("time")]
 Bytes = Annotated[float, Quantity("size")]
 Metres = Annotated[float, Quantity("length")]
 Watts = Annotated[float, Quantity("power")]
+Joules = Annotated[float, Quantity("energy")]
+BitsPerSecond = Annotated[float, Quantity("rate")]
+Hertz = Annotated[float, Quantity("frequency")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 def show_seconds(value: float) -> str:

@@ -2,12 +2,14 @@
 # ruff: noqa: D101 - their names say what each does wrong
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offload.entities import Observation, Outcome, Plan, Question, Request
+from offload.entities import Observation, OffloadError, Outcome, Plan, Question, Request
 from offload.networks import Variant
 from offload.planning.columns import columns
 
@@ -158,6 +160,31 @@ class FloatOption:
 
     def decide(self, request: Request, seen: Observation) -> Plan:
         return good_plan(seen)
+
+
+class Hangs:
+    def decide(self, request: Request, seen: Observation) -> Plan:
+        while request.born_s > 3:
+            pass
+        return good_plan(seen)
+
+
+class Dawdles:
+    """Sleeps through the alarm."""
+
+    def decide(self, request: Request, seen: Observation) -> Plan:
+        with suppress(OffloadError):
+            sleep(0.2)
+        return good_plan(seen)
+
+
+class JointHangs:
+    def decide(self, request: Request, seen: Observation) -> Plan:
+        raise AssertionError
+
+    def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:
+        while True:
+            pass
 
 
 class Fine:

@@ -1,6 +1,7 @@
 """What hypothesis draws: worlds of one task, and what a device may see of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import hypothesis.strategies as st
 
@@ -35,6 +36,13 @@ def observations(draw: st.DrawFn, facts: Facts) -> Observation:
         luck = Luck(*[draw(st.floats(0, 0.999)) for _ in range(6)], free_s)
     serving = draw(st.sampled_from([None, *facts.cells]))
     return Observation(now, draw(WAITS), serving, uplinks, reports, facts, None, luck)
+
+
+def deadlines(latencies: Iterable[float]) -> st.SearchStrategy[float]:
+    """Draw a deadline before, between or after these latencies, with none of them on it."""
+    known = sorted(latencies)
+    apart = [(one + more) / 2 for one, more in pairwise(known) if more - one > 1e-9 * more]
+    return st.sampled_from([known[0] / 2, *apart, known[-1] * 2])
 
 
 @st.composite

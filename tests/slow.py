@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from offload.entities import Facts, Observation, Plan
 from offload.networks import Answers, Variant
-from offload.planning.price import exponential, factor
+from offload.planning.luck import exponential, factor
 from offload.planning.validity import why_invalid
 
 

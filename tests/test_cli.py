@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and that a second run goes on from the first."""
 
+import inspect
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from offload.analysis.rows import SCHEMA
 from offload.cli import app
+from offload.policies import table
 from offload.policies.table import NAMED
 
 SMALL = Path(__file__).parent / "small.toml"
@@ -82,7 +84,8 @@ def test_compare_tells_what_it_compared(compared: tuple[dict[str, Any], Path]) -
     assert {"scenario", "seed", "replications", "level", "policies", "pairs"} <= told.keys()
     assert told["scenario"] == "urban-intersection"
     assert (told["seed"], told["replications"], told["level"]) == (7, 2, 0.95)
-    assert {policy["name"] for policy in told["policies"]} == set(NAMED)
+    assert {policy["name"] for policy in told["policies"]} <= set(NAMED)
+    assert len(told["policies"]) > 1
     assert [p["knowledge"] for p in told["policies"] if p["name"] == "clairvoyant"] == ["clairvoyant"]
 
 
@@ -134,7 +137,8 @@ def test_compare_writes_rows_summary_and_figures(compared: tuple[dict[str, Any],
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     files = rows_files(out)
-    assert files.keys() == {f"{name}/{r}/requests.parquet" for name in NAMED for r in (0, 1)}
+    labels = [policy["label"] for policy in told["policies"]]
+    assert files.keys() == {f"{label}/{r}/requests.parquet" for label in labels for r in (0, 1)}
     for path in files.values():
         frame = pl.read_parquet(path)
         assert frame.schema == SCHEMA
@@ -423,8 +427,33 @@ def test_policies() -> None:
     assert [row["name"] for row in rows] == list(NAMED)
     told = {row["name"]: row for row in rows}
     assert told["clairvoyant"]["knowledge"] == "clairvoyant"
-    assert "margin" in told["thrifty"]["options"]
+    (margin,) = told["thrifty"]["options"]
+    assert margin == {"option": "margin", "takes": "time (s, ms, us, ns, min, h)", "default": "0 s"}
     assert all(row["what"].endswith(".") for row in rows)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_policy_is_told_of_in_full(name: str) -> None:
+    told = call_json("policies", name)
+    made = table.load(name)
+    assert told["class"] == NAMED[name]
+    assert told["doc"].startswith(inspect.cleandoc(made.__doc__))
+    assert {each["option"] for each in told["options"]} == set(table.options(made))
+    printed = call("policies", name)
+    assert printed.startswith(f"{name}  ({NAMED[name]}; knows: {told['knowledge']})\n\n")
+    # What a table says as its default, it takes.
+    choice = table.choose({"name": name, **{
+        each["option"]: each["default"] for each in told["options"] if " (" in each["takes"]
+        and each["default"] not in (None, "(needed)")
+    }})  # fmt: skip
+    for key, value in choice.options:
+        assert value == pytest.approx(table.options(made)[key][1])
+
+
+def test_a_policy_that_there_is_not_is_refused() -> None:
+    found = CliRunner().invoke(app, ["policies", "thrifti"])
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr == 'no policy "thrifti"; did you mean "thrifty"?\n'
 
 
 def test_models_for_people_tell_every_error_on_a_narrow_terminal() -> None:

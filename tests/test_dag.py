@@ -47,6 +47,8 @@ def test_cuts_are_down_sets_with_what_crosses_them(
         sizes.append(sum(sizes[each] for each in sources))
     example = tuple(torch.rand(1, size) for size in sizes[:inputs])
     graph = capture(module, example)
+    for layer, sources in zip(graph.layers, reads, strict=True):
+        assert layer.takes == tuple(sorted({max(0, each - inputs + 1) for each in sources}))
 
     # Every way to divide the layers so that no value goes back, and what crosses then.
     crossings = {}

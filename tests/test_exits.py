@@ -1,11 +1,17 @@
 """Who leaves early and who is right then, image by image."""
 
+from typing import Any
+
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from offload.entities import Plan
 from offload.planning import exits
-from tests import hand_made
+from offload.planning.price import unloaded
+from offload.planning.validity import why_invalid
+from tests import drawn, hand_made, slow
 
 # Four images: the first is easy, the last is never sure.
 RAW = hand_made.answers(
@@ -79,3 +85,56 @@ def test_published_accuracy_is_that_of_raw_values_at_the_end() -> None:
     assert exits.accuracy(replace(plan, variant=hand_made.variant([9, 5, 1]))) is None
     with pytest.raises(KeyError):
         exits.exits_taken(replace(plan, confidence=0.5))
+
+
+def test_shortened_plans_end_at_each_exit_that_lies_ahead() -> None:
+    assert exits.shortened([LOCAL]) == [LOCAL, replace(LOCAL, exit=1), replace(LOCAL, exit=0)]
+    assert exits.shortened([SPLIT]) == [SPLIT, replace(SPLIT, exit=1)]  # the first lies before its cut
+    plain = Plan(hand_made.variant([9, 5, 1]), 2, 2)
+    assert exits.shortened([plain, LOCAL])[:2] == [plain, LOCAL]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_shortened_plans_can_be_carried_out_and_are_all_there_are(data: Any) -> None:
+    facts = data.draw(drawn.worlds(early=True))
+    whole = [plan for plan in slow.all_plans(facts) if None in (plan.edge, plan.cloud)]
+    ends = [
+        replace(plan, exit=number) for plan in whole for number in range(len(plan.variant.exits) - 1)
+    ]
+    valid = {plan for plan in ends if why_invalid(facts, plan) is None}
+    found = exits.shortened(whole)
+    assert set(found) == valid | set(whole)
+    assert len(set(found)) == len(found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_the_mean_is_that_of_branchynet(data: Any) -> None:
+    """Sum over exits n of P(a request comes so far) x the seconds from exit n - 1 to n.
+
+    Teerapittayanon, McDanel and Kung, ICPR 2016; theirs leave by entropy, ours by the largest
+    probability, which changes who leaves and not the identity.
+    """
+    facts = data.draw(drawn.worlds(early=True))
+    plans = [p for p in slow.all_plans(facts) if p.confidence is not None and p.cloud is None]
+    assume(plans)
+    plan = data.draw(st.sampled_from(plans))
+    net, cell, place = plan.variant, facts.cells["cell"], facts.profiles
+    known = net.answers[None, 0]
+    begin, mean_s, still = 0, 0.0, list(range(known.images))
+    for exit_, end in enumerate(net.exits):
+        here = min(max(plan.device_cut, begin), end)
+        seconds = place["device"][net].seconds(begin, here)
+        if end > here:
+            seconds += place["edge"][net].seconds(here, end)
+        if begin <= plan.device_cut < end:  # the first exit beyond the cut: there and back
+            sent_bytes = (
+                net.cuts[plan.device_cut].payload_bytes if plan.device_cut else facts.input_bytes
+            )
+            seconds += 8 * sent_bytes / cell.up_bps + 8 * facts.result_bytes[net] / cell.down_bps
+            seconds += 2 * cell.delay_s
+        mean_s += len(still) / known.images * seconds
+        still = [image for image in still if known.confidence[exit_][image] < 255 * plan.confidence]
+        begin = end
+    assert unloaded(facts, "cell", [plan]).latency_s[0] == pytest.approx(mean_s, rel=1e-9)

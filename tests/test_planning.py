@@ -12,10 +12,11 @@ from msgspec.structs import replace
 
 from offload.entities import Facts, Observation, Report
 from offload.networks import Figure
-from offload.planning.columns import columns
+from offload.planning.columns import columns, tabulate
 from offload.planning.cost import cost
 from offload.planning.exits import branches
-from offload.planning.price import factor, price, price_at, unloaded
+from offload.planning.luck import factor
+from offload.planning.price import cell_in_use, open_to, price, price_at, unloaded
 from offload.planning.validity import why_invalid
 from offload.scenario.load import load
 from tests import drawn, hand_made, slow
@@ -86,7 +87,15 @@ def check_columns(facts: Facts, serving: str | None) -> None:
     for number, plan in enumerate(table.plans):
         assert why_invalid(facts, plan) is None
         assert table.unsplit[number] == (not plan.split)
-        assert table.accuracy[number] == pytest.approx(slow.share_right(plan), nan_ok=True)
+        right = slow.share_right(plan)
+        assert table.accuracy[number] == pytest.approx(right, nan_ok=True)
+        assert table.sure_accuracy[number] == pytest.approx(0.0 if math.isnan(right) else right)
+        computing = {name for name in (plan.edge, plan.cloud) if name}
+        computing |= {"device"} if plan.device_cut > 0 else set()
+        assert {place for place, flags in table.uses.items() if flags[number]} == computing
+        whole = {place for place, flags in table.at.items() if flags[number]}
+        assert whole == (set() if plan.split else computing)
+    assert set(table.at) == set(table.uses) == {"device", *facts.nodes}
     assert len(set(table.plans)) == len(table.plans)
     for number, row in enumerate(table.rows):
         parts = cost(facts, row)
@@ -131,9 +140,25 @@ def test_out_of_range_what_cannot_run_alone_is_priced_over_the_nearest_cell() ->
         {NET: {"edge": [0.1] * 3}}, nodes=[hand_made.node("edge", "edge")], cells=[hand_made.cell()]
     )
     assert columns(facts, None).plans == ()
-    prices = price(hand_made.request(), hand_made.seen(facts, serving=None))
+    seen = hand_made.seen(facts, serving=None)
+    assert cell_in_use(seen) == "cell"
+    prices = price(hand_made.request(), seen)
+    given = price_at(seen, tabulate(facts, prices.plans))
+    assert given.latency_s.tolist() == price_at(seen).latency_s.tolist()
     assert {plan.uplinks for plan in prices.plans} == {("cell",)}
     assert len(prices.latency_s) == len(prices.plans)
+
+
+@pytest.mark.parametrize("facts", FACTS)
+def test_what_is_open_is_what_is_priced_and_the_same_each_time(facts: Facts) -> None:
+    for serving in (None, *facts.cells):
+        seen = hand_made.seen(facts, serving)
+        away = [plan for plan in open_to(seen).plans if plan.edge is not None and plan.codec is None]
+        asked = [seen, replace(seen, begun=away[0])] if away and serving else [seen]
+        for each in asked:
+            prices = price(hand_made.request(input_bytes=facts.input_bytes + 1), each)
+            assert prices.plans is open_to(each).plans
+            assert open_to(each) is open_to(replace(each, backlog_s=1.0))
 
 
 def test_least_takes_the_first_of_equals_and_only_among_those_asked_for() -> None:

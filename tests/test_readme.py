@@ -72,7 +72,8 @@ def test_there_are_commands() -> None:
 
 
 def test_scenario(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
+    text, entry_points = blocks("toml")
+    assert entry_points.strip() in (ROOT / "tests" / "plugin" / "pyproject.toml").read_text()
     path = tmp_path / "doorbells.toml"
     path.write_text(text)
     scenario = offload.load(path, ['duration="12 s"'])
@@ -91,6 +92,15 @@ def test_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     (script,) = [block for block in blocks("python") if "offload.simulate" in block]
     exec(compile(script, "README.md", "exec"), {})
     assert "mobilenetv2" in capsys.readouterr().out
+
+
+def test_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (script,) = [block for block in blocks("python") if "gymnasium" in block]
+    names: dict[str, object] = {}
+    exec(compile(script, "README.md", "exec"), names)
+    assert names["over"] is False
+    assert names["reward"] in (0.0, 1.0)
 
 
 def test_first_command_line_is_whole() -> None:

@@ -380,6 +380,24 @@ def test_policy_that_fails(name: str, expected: str) -> None:
     assert refused(call("run", SMALL, "--policy", f"bad_policies:{name}", "--json")) == said
 
 
+@pytest.mark.parametrize("name", ["Hangs", "Dawdles", "JointHangs"])
+def test_policy_that_takes_too_long(name: str) -> None:
+    settings = [f'policy={{ name = "bad_policies:{name}", time_limit = "50 ms" }}']
+    with pytest.raises(PolicyError) as caught:
+        simulate(load(SMALL, settings))
+    said = str(caught.value)
+    assert said.startswith(f"policy bad_policies:{name} failed for request ")
+    assert said.endswith("it took longer than its time_limit of 50 ms")
+    assert "variants: net:fp32; nodes: " in said
+    assert refused(call("run", SMALL, "--set", *settings, "--json")) == said
+
+
+def test_policy_that_keeps_within_its_limit() -> None:
+    settings = ['policy={ name = "quickest", time_limit = "1 s" }']
+    hurried, calm = simulate(load(SMALL, settings)), simulate(load(SMALL), "quickest")
+    assert hurried.rows().equals(calm.rows())
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -422,6 +440,8 @@ def test_failure_in_another_process_is_told_alike(tmp_path: Path) -> None:
         ({"name": "quickest", "overhead": "-1 ms"}, "overhead"),
         ({"name": "quickest", "overhead": float("inf")}, "overhead"),
         ({"name": "quickest", "label": ""}, "label"),
+        ({"name": "quickest", "time_limit": "0 s"}, "time_limit"),
+        ({"name": "quickest", "time_limit": 1}, "time_limit"),
         ({"name": ":"}, "name"),
         ({"name": "json:"}, "name"),
         ({"name": ".json:loads"}, "name"),

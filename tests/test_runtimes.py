@@ -68,6 +68,19 @@ def test_its_cuts_run_from_the_input_to_the_result(onnx: runtimes.Onnx) -> None:
     assert {cut.tensors for cut in onnx.cuts} == {1, 2}
 
 
+def test_its_edges_give_its_cuts(onnx: runtimes.Onnx) -> None:
+    sizes = [onnx.cuts[0].payload_bytes, *(layer.output_bytes for layer in onnx.layers)]
+    until = (
+        {0: 0} | dict.fromkeys(range(1, len(onnx.layers)), 0) | {len(onnx.layers): len(onnx.layers) + 1}
+    )
+    for number, layer in enumerate(onnx.layers, 1):
+        until |= dict.fromkeys(layer.takes or (), number)
+    assert any(len(layer.takes or ()) > 1 for layer in onnx.layers)
+    for cut in onnx.cuts:
+        crossing = [value for value, last in until.items() if value <= cut.after < last]
+        assert (sum(map(sizes.__getitem__, crossing)), len(crossing)) == (cut.payload_bytes, cut.tensors)
+
+
 def test_cuts_against_brute_force() -> None:
     """Of a graph with a branch, an output on the way and a weight: x -> a -> b, c -> d; out: b, d."""
     import onnx

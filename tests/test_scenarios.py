@@ -20,6 +20,7 @@ FILES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.toml"))
 SHIPPED = {
     "urban-intersection", "camera-corridor", "robotaxi", "city-grid", "smart-factory", "highway-platoon",
     "tele-operation", "clinic-wearables", "ar-headset", "smart-home-voice", "blackout",
+    "staleness",
 }  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def test_loads_and_says_what_it_compares(path: Path) -> None:
     assert scenario.file.description
     assert scenario.policy is not None
     assert len({choice.label for choice in scenario.compared}) >= 6
-    assert "clairvoyant" in {choice.knowledge for choice in scenario.compared}
+    assert {"reported", "fresh", "clairvoyant"} == {choice.knowledge for choice in scenario.compared}
     assert scenario.known.startswith("latency ")
 
 

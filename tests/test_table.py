@@ -114,10 +114,10 @@ def test_knowledge_may_be_a_class_attribute() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({}, ("name", "give the policy a name: one of local, edge")),
-        ({"name": 3}, ("name", "give the policy a name: one of local, edge")),
+        ({}, ("name", 'give the policy a name; "offload policies" lists')),
+        ({"name": 3}, ("name", 'give the policy a name; "offload policies" lists')),
         ({"name": "thrify"}, ("name", 'no policy "thrify"; did you mean "thrifty"?')),
-        ({"name": "zzz"}, ("name", 'no policy "zzz"; known: local, edge')),
+        ({"name": "zzz"}, ("name", 'no policy "zzz"; "offload policies" lists')),
         ({"name": "no_module:Mine"}, ("name", "no_module:Mine cannot be loaded: ModuleNotFoundError")),
         ({"name": "mymodule:Yours"}, ("name", "mymodule:Yours cannot be loaded: AttributeError")),
         ({"name": "mymodule:thing"}, ("name", "mymodule:thing has no method decide(request, seen)")),

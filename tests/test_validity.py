@@ -5,8 +5,14 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
-from offload.entities import Plan, Wire
+from offload.entities import Observation, Plan, Request, Wire
 from offload.planning.validity import why_invalid
+from offload.policies.table import choose
+from offload.scenario.load import load
+from offload.simulation.answering import PolicyError
+from offload.simulation.run import drive
+from offload.simulation.world import World
+from offload.streams import Streams
 from tests import hand_made
 
 NET = hand_made.variant([100, 50, 20, 5])
@@ -178,3 +184,35 @@ def test_no_codec_lets_raw_input_of_a_private_task_leave(codec: str | None) -> N
     why = why_invalid(secret, replace(TO_EDGE, codec=codec))
     assert "raw input of a private task may not leave" in (why or "")
     assert why_invalid(secret, replace(TO_EDGE, device_cut=2, codec=codec)) is None
+
+
+def test_a_place_runs_only_what_fits_into_its_memory() -> None:
+    # resnet50 has 25.6 million weights of 4 bytes, its int8 form of one; a53 boards have 1 GB.
+    settings = [
+        'devices.west.tasks.vehicles.models=["resnet50"]', "devices.west.tasks.vehicles.variants=",
+        'nodes.unit-west.memory="60 MB"',
+    ]  # fmt: skip
+    scenario = load(hand_made.ROOT / "scenarios" / "camera-corridor.toml", settings)
+    facts = next(f for f in scenario.setting(0.0).facts if (f.group, f.task) == ("west", "vehicles"))
+    assert {v.name for v in facts.profiles["unit-west"]} == {"int8"}
+    assert {v.name for v in facts.profiles["unit-east"]} == {"fp32", "int8"}
+    (large,) = [v for v in facts.variants if v.name == "fp32"]
+    plan = Plan(large, 0, large.last, "unit-west", None, (next(iter(facts.cells)),))
+    assert why_invalid(facts, plan) == (
+        "the weights of resnet50:fp32, 102.2 MB, do not fit into the memory of unit-west, 60 MB"
+    )
+
+
+def test_a_policy_that_plans_what_does_not_fit_is_told() -> None:
+    class TooLarge:
+        def decide(self, request: Request, seen: Observation) -> Plan:
+            large = next(v for v in seen.facts.variants if v.label == "resnet50:int8")
+            return Plan(large, 0, large.last, "cabinet", None, (next(iter(seen.facts.cells)),))
+
+    scenario = load(
+        hand_made.ROOT / "scenarios" / "urban-intersection.toml",
+        ['duration="2 s"', 'warm_up="0 s"', 'nodes.cabinet.memory="20 MB"'],
+    )
+    setting = scenario.setting(0.0)
+    with pytest.raises(PolicyError, match=r"policy local: .* request \d+ .* do not fit into .* cabinet"):
+        drive(World(setting, Streams(1, 0)), TooLarge(), choose({"name": "local"}))

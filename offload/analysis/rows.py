@@ -147,6 +147,7 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
         "policy_code": " ".join(map(_policy_digest, (choice, *scenario.forwarders.values()))).strip(),
         "label": choice.label,
         "knowledge": choice.knowledge,
+        "estimate": choice.estimate or "",
         "overhead_s": repr(choice.overhead_s),
         "options": json.dumps(dict(choice.options), sort_keys=True),
     }

@@ -1,4 +1,4 @@
-"""The commands that simulate: policies, check, run, compare."""
+"""The commands that simulate: check, run, compare."""
 
 import json
 import os
@@ -33,27 +33,9 @@ Set = Annotated[
 ]
 
 
-def policies(json_: Json = False) -> None:
-    """List the policies and their options."""
-    from offload.policies import table
-
-    rows = [
-        {
-            "name": name,
-            "knowledge": getattr(made, "knowledge", "reported"),
-            "options": ", ".join(
-                f"{key} = {default}" for key, (_, default) in table.options(made).items()
-            ),
-            "what": (made.__doc__ or "").splitlines()[0],
-        }
-        for name in table.NAMED
-        for made in (table.load(name),)
-    ]
-    show_list(rows, ["name", "knowledge", "options", "what"], json_)
-
-
 def check(file: File, settings: Set = None, json_: Json = False) -> None:
     """Check a scenario; show which variant can run where, and how each latency is known."""
+    from offload.planning.validity import why_not_at
     from offload.scenario.coverage import remarks
     from offload.scenario.load import load
 
@@ -73,7 +55,7 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
                         "hardware": name,
                         "known": profile.known if profile else "none",
                         "latency_s": sum(profile.layers_s[1]) if profile else None,
-                        "error": profile.error if profile else "no profile: cannot run here",
+                        "error": profile.error if profile else why_not_at(facts, place, variant),
                     }
         offers = _offers(found)
         remarked = remarks(found, scenario.file.map)
@@ -194,7 +176,7 @@ def _default_folder(scenario: "Scenario", chosen: "list[Choice]", settings: list
     return Path("results") / "-".join(parts)[:120]
 
 
-def _same_scenario(folder: Path, name: str) -> None:
+def same_scenario(folder: Path, name: str) -> None:
     """Refuse a folder that holds another scenario's results."""
     summary = folder / "summary.json"
     try:
@@ -215,7 +197,7 @@ def _compare(
 
     if out is not None:
         writable(out)
-        _same_scenario(out, scenario.file.name)
+        same_scenario(out, scenario.file.name)
     workers = min(jobs or os.cpu_count() or 1, len(chosen) * replications)
     found = compare(
         scenario, chosen, replications, seed, workers, out, progress, second_opinion=second_opinion

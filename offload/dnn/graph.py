@@ -1,7 +1,7 @@
 """A network as layers in order, the cuts between them, and the two halves of a cut."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import torch
@@ -56,7 +56,15 @@ def capture(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Graph:
         _call(graph, node, path, network.get_submodule(path))
     graph.recompile()
     order = steps(graph)
-    layers = tuple(shapes.layers[node.name] for node in order)
+    number = {node: place for place, node in enumerate(order, 1)}
+    layers = tuple(
+        replace(
+            shapes.layers[node.name],
+            # What is in no layer is an input of the network, or a weight, which is at hand.
+            takes=tuple(sorted({number.get(n, 0) for n in node.all_input_nodes if n.op != "get_attr"})),
+        )
+        for node in order
+    )
     (result,) = (node for node in graph.graph.nodes if node.op == "output")
     outputs = tuple(order.index(node) + 1 if node in order else 0 for node in result.all_input_nodes)
     return Graph(graph, layers, _cuts(graph, order, shapes), outputs, scopes)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,10 +88,13 @@ def layers_and_cuts(optimised: Path, ran: Sequence[Event]) -> tuple[tuple[Layer,
         shape = tuple(size.dim_value for size in each.type.tensor_type.shape.dim)
         size = onnx.helper.tensor_dtype_to_np_dtype(each.type.tensor_type.elem_type).itemsize
         values[each.name] = math.prod(shape), math.prod(shape) * size
-    layers = tuple(
-        _layer(node, event, weights, values) for node, event in zip(graph.node, ran, strict=True)
-    )
-    return layers, _cuts(graph, weights, values)
+    made = {each.name: 0 for each in graph.input if each.name in values}
+    layers = []
+    for number, (node, event) in enumerate(zip(graph.node, ran, strict=True), 1):
+        takes = tuple(sorted({made[name] for name in node.input if name in made}))
+        layers.append(replace(_layer(node, event, weights, values), takes=takes))
+        made |= dict.fromkeys(filter(None, node.output), number)
+    return tuple(layers), _cuts(graph, weights, values)
 
 
 def _layer(

@@ -27,7 +27,7 @@ class _Record(BaseModel):
 
 
 class LayerRecord(_Record):
-    """A layer as a file holds it; see `entities.Layer`."""
+    """A layer as a file holds it; see `networks.Layer`."""
 
     name: str
     op: str
@@ -37,10 +37,11 @@ class LayerRecord(_Record):
     input_elements: Count
     output_elements: Count
     output_bytes: Count
+    takes: Annotated[tuple[Count, ...], Field(max_length=1000)] | None = None
 
 
 class CutRecord(_Record):
-    """A cut as a file holds it; see `entities.Cut`."""
+    """A cut as a file holds it; see `networks.Cut`."""
 
     after: Count
     payload_bytes: Count
@@ -143,6 +144,21 @@ class ProfileFile(_Record):
         if not any(round_.batch == 1 and not round_.rejected for round_ in self.rounds):
             msg = "no accepted round at batch 1"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _edges(self) -> Self:
+        for index, layer in enumerate(self.layers):
+            if (layer.takes is None) != (self.layers[0].takes is None):
+                msg = f"layers[{index}].takes: give it for all layers or for none"
+                raise ValueError(msg)
+            takes = layer.takes or ()
+            if sorted(set(takes)) != list(takes) or max(takes, default=0) > index:
+                msg = (
+                    f"layers[{index}].takes must rise, and name layers before it by their numbers from"
+                    " 1, or the input as 0"
+                )
+                raise ValueError(msg)
         return self
 
 

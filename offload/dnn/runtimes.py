@@ -127,6 +127,7 @@ class Compiled:
             input_elements=sum(each.numel() for each in self.example),
             output_elements=graph.layers[-1].output_elements,
             output_bytes=last.payload_bytes,
+            takes=(0,),
         )
         self.layers: tuple[Layer, ...] = (layer,)
         self.cuts: tuple[Cut, ...] = (first, replace(last, after=1))

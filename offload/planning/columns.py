@@ -1,9 +1,10 @@
 """All plans open to a device, as columns: one row for each thing that may become of a plan."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +44,10 @@ class Mixture:
 class Columns:
     """The plans that a device may choose from while one cell serves it (or none).
 
-    `plans`, `accuracy`, `unsplit` and the flags of each place in `at` (it runs the whole network) and
-    `uses` (it computes some of it) have one entry a plan, the others one a row: what may become of a
-    plan, by the exit that is taken. A place is "device" or a node's name. Where there is no `mixture`,
-    rows are plans. Seconds are means for a
+    `plans`, `accuracy` (NaN where nobody knows it), `sure_accuracy` (0 there), `unsplit` and the flags
+    of each place in `at` (it runs the whole network) and `uses` (it computes some of it) have one entry
+    a plan, the others one a row: what may become of a plan, by the exit that is taken. A place is
+    "device" or a node's name. Where there is no `mixture`, rows are plans. Seconds are means for a
     batch of one. A part that a row does not use is zero. `up_bytes` cross the cell and the wires to the
     first node that computes, `mid_bytes` the wires to the cloud. Rows that are `raw` send the input
     itself: up, and on if no edge node computes, those of the request at hand; the table holds the mean.
@@ -62,6 +63,7 @@ class Columns:
     result_bytes: Floats
     energy_j: Floats
     accuracy: Floats
+    sure_accuracy: Floats
     on_device: Flags
     raw: Flags
     unsplit: Flags
@@ -69,6 +71,12 @@ class Columns:
     uses: Mapping[str, Flags]
     ways: tuple[Way, ...]
     mixture: Mixture | None
+
+    def by_plan(self, column: Floats) -> Floats:
+        """Turn a column of rows into one of plans: means over what may become of each."""
+        if self.mixture is None:
+            return column
+        return np.bincount(self.mixture.plan_of, self.mixture.weights * column).astype(np.float64)
 
 
 @lru_cache(maxsize=1024)
@@ -84,15 +92,19 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
     found = [
         (row, number, share) for number, plan in enumerate(plans) for share, row in exits.branches(plan)
     ]
-    # What leaves early is a row of those that visit no more nodes. The order of plans holds otherwise.
-    visits = list(dict.fromkeys((row.edge, row.cloud) for row, _, _ in found))
+    # What stays comes first, and what leaves early is a row of those that visit no more nodes. The order
+    # of plans holds otherwise.
+    visits = list(dict.fromkeys([(None, None), *((row.edge, row.cloud) for row, _, _ in found)]))
     found.sort(key=lambda each: visits.index((each[0].edge, each[0].cloud)))
     rows = tuple(row for row, _, _ in found)
     numbers = [number for _, number, _ in found]
     mixture = None
     if numbers != list(range(len(plans))):
         mixture = Mixture(np.array(numbers), np.array([share for _, _, share in found]))
-    table = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7)
+        lock(mixture.plan_of, mixture.weights)
+    costs = np.array([cost(facts, row) for row in rows], dtype=float).reshape(len(rows), 7).T.copy()
+    lock(costs)
+    device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j = costs
     known = [exits.accuracy(plan) for plan in plans]
     unsplit = np.array([not plan.split for plan in plans], dtype=bool)
     uses = {
@@ -100,25 +112,36 @@ def tabulate(facts: Facts, plans: Sequence[Plan]) -> Columns:
         for place in facts.nodes
     }
     uses["device"] = np.array([plan.device_cut > 0 for plan in plans], dtype=bool)
-    return Columns(
+    table = Columns(
         plans=tuple(plans),
         rows=rows,
-        device_s=table[:, 0],
-        edge_s=table[:, 1],
-        cloud_s=table[:, 2],
-        up_bytes=table[:, 3],
-        mid_bytes=table[:, 4],
-        result_bytes=table[:, 5],
-        energy_j=table[:, 6],
+        device_s=device_s,
+        edge_s=edge_s,
+        cloud_s=cloud_s,
+        up_bytes=up_bytes,
+        mid_bytes=mid_bytes,
+        result_bytes=result_bytes,
+        energy_j=energy_j,
         accuracy=np.array([np.nan if share is None else share for share in known]),
+        sure_accuracy=np.array([share or 0.0 for share in known]),
         on_device=np.array([row.on_device for row in rows], dtype=bool),
         raw=np.array([sends_input(row) for row in rows], dtype=bool),
         unsplit=unsplit,
-        at={place: flags & unsplit for place, flags in uses.items()},
-        uses=uses,
+        at=MappingProxyType({place: flags & unsplit for place, flags in uses.items()}),
+        uses=MappingProxyType(uses),
         ways=tuple(_ways(rows)),
         mixture=mixture,
     )
+    held = (getattr(table, each.name) for each in fields(table))
+    lock(*(column for column in held if isinstance(column, np.ndarray)))
+    lock(*table.at.values(), *table.uses.values())
+    return table
+
+
+def lock(*columns: npt.NDArray[np.generic]) -> None:
+    """Let nobody change what is kept, and shown to whoever asks again."""
+    for column in columns:
+        column.flags.writeable = False
 
 
 def _ways(rows: tuple[Plan, ...]) -> Iterator[Way]:

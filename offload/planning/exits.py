@@ -1,5 +1,6 @@
 """Who leaves a network early: the exit that each test image takes under a plan, and who is right."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -69,6 +70,19 @@ def leaving(plan: Plan, exit_: int) -> Plan:
         cloud=plan.cloud if plan.edge_cut < end else None,
         uplinks=plan.uplinks if plan.device_cut < end else None,
     )
+
+
+def shortened(plans: Iterable[Plan]) -> list[Plan]:
+    """Return plans that run to the end, each followed by the same up to earlier exits, deepest first.
+
+    None of an exit that the device passes before its cut, unless nothing leaves it.
+    """
+    return [
+        plan if exit_ is None else replace(plan, exit=exit_)
+        for plan in plans
+        for exit_ in (None, *reversed(range(len(plan.variant.exits) - 1)))
+        if exit_ is None or plan.uplinks is None or plan.device_cut < plan.variant.exits[exit_]
+    ]
 
 
 @lru_cache(maxsize=4096)

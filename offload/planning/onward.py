@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from offload.entities import Facts, Plan
-from offload.planning.columns import Columns, Mixture, columns, tabulate
+from offload.planning.columns import Columns, Mixture, columns, lock, tabulate
 
 
 def why_not_onward(begun: Plan, plan: Plan) -> str | None:
@@ -40,4 +40,5 @@ def onward(facts: Facts, begun: Plan) -> Columns:
     plan_of, weights = table.mixture.plan_of, table.mixture.weights.copy()
     weights[[row.uplinks is None for row in table.rows]] = 0.0
     weights /= np.bincount(plan_of, weights)[plan_of]
+    lock(weights)
     return replace(table, mixture=Mixture(plan_of, weights))

@@ -4,6 +4,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 
 from offload.entities import Facts, Plan
+from offload.networks import Variant
 from offload.planning import exits
 from offload.planning.cuts import first_cut
 
@@ -17,6 +18,34 @@ def why_invalid(facts: Facts, plan: object) -> str | None:
         return f"its variant is none of this task's: {known}"
     wrongs = (_wrong_cuts, _wrong_codec, _wrong_exit, _wrong_places, _wrong_way)
     return next((why for wrong in wrongs if (why := wrong(facts, plan)) is not None), None)
+
+
+def fits(variant: Variant, memory_bytes: float) -> bool:
+    """Tell whether the weights of a network fit into so much memory, as far as one knows their size."""
+    return (variant.weight_bytes or 0.0) <= memory_bytes
+
+
+def why_not_at(facts: Facts, place: str, variant: Variant) -> str | None:
+    """Say why "device" or a node cannot run a network; None if it can."""
+    if variant in facts.profiles[place]:
+        return None
+    memory_bytes = (facts.hardware if place == "device" else facts.nodes[place]).memory_bytes
+    if not fits(variant, memory_bytes):
+        size = f"{(variant.weight_bytes or 0.0) / 1e6:.4g} MB"
+        return (
+            f"the weights of {variant.label}, {size}, do not fit into the memory of {place},"
+            f" {memory_bytes / 1e6:.4g} MB"
+        )
+    return f"{place} has no profile of {variant.label}"
+
+
+def choices(facts: Facts) -> str:
+    """Say what a plan for a task may name."""
+    variants = ", ".join(variant.label for variant in facts.variants)
+    return (
+        f"variants: {variants}; nodes: {', '.join(facts.nodes) or 'none'};"
+        f" cells: {', '.join(facts.cells) or 'none'}"
+    )
 
 
 def _wrong_cuts(facts: Facts, plan: Plan) -> str | None:
@@ -75,8 +104,8 @@ def _wrong_places(facts: Facts, plan: Plan) -> str | None:
         if role != "device" and (node is None or node.kind != role):
             known = ", ".join(each.name for each in facts.nodes.values() if each.kind == role)
             return f"{role} is {name!r}; the {role} nodes are: {known or 'none'}"
-        if name is not None and plan.variant not in facts.profiles[name]:
-            return f"{name} has no profile of {plan.variant.label}"
+        if name is not None and (why := why_not_at(facts, name, plan.variant)):
+            return why
     return None
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from offload.entities import Observation, Plan, Request
-from offload.planning.columns import columns
-from offload.planning.onward import onward
+from offload.planning.price import open_to
 
 
 @dataclass
@@ -22,11 +21,8 @@ class Random:
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return any unsplit plan; for a request that has begun, any way to go on."""
         del request
+        table = open_to(seen)
         if seen.begun is not None:
-            plans = onward(seen.facts, seen.begun).plans
-            return plans[int(self.rng.random() * len(plans))]
-        table = columns(seen.facts, seen.serving)
-        if not table.plans:  # nothing runs on the device alone: wait for the nearest cell
-            table = columns(seen.facts, next(iter(seen.uplinks)))
+            return table.plans[int(self.rng.random() * len(table.plans))]
         (unsplit,) = np.nonzero(table.unsplit)
         return table.plans[int(unsplit[int(self.rng.random() * len(unsplit))])]

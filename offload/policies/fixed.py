@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from offload.entities import Facts, Observation, OffloadError, Plan, Request
 from offload.networks import Variant
 from offload.planning.cuts import first_cut
-from offload.planning.price import unloaded
 from offload.planning.validity import why_invalid
+from offload.planning.whole import best_unloaded
 
 
 class NoPlanError(OffloadError):
@@ -57,12 +55,7 @@ class _Fixed:
                 f"{facts.group} has no plan{form} for task {facts.asked} that runs on {self.place}{why}"
             )
             raise NoPlanError(msg)
-        prices = unloaded(facts, cell, plans)
-        on_time = prices.latency_s <= facts.deadline_s
-        if on_time.any():
-            accuracy = np.nan_to_num(prices.accuracy, nan=0.0)
-            return prices.least(prices.latency_s, among=on_time & (accuracy == accuracy[on_time].max()))
-        return prices.least(prices.latency_s)
+        return best_unloaded(facts, cell, plans).plan
 
     def _plans(self, facts: Facts, cell: str | None) -> Iterator[Plan]:
         """Every plan of this kind, whether or not it can be carried out."""

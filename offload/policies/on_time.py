@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from offload.entities import Observation, Plan, Request
 from offload.planning.price import price
 from offload.units import Seconds
@@ -23,9 +21,9 @@ class OnTime:
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the most accurate plan that is on time."""
         prices = price(request, seen)
-        allowed = np.ones(len(prices.plans), dtype=bool) if self.split else prices.unsplit
-        on_time = allowed & (prices.latency_s <= request.deadline_s - self.margin)
+        on_time = prices.latency_s <= request.deadline_s - self.margin
+        if not self.split:
+            on_time &= prices.unsplit
         if not on_time.any():
-            return prices.least(prices.latency_s, among=allowed)
-        accuracy = np.where(on_time, np.nan_to_num(prices.accuracy, nan=0.0), -1.0)
-        return prices.least(prices.latency_s, among=accuracy == accuracy.max())
+            return prices.least(prices.latency_s, among=None if self.split else prices.unsplit)
+        return prices.least(prices.latency_s, among=prices.most_accurate(on_time))

@@ -18,7 +18,8 @@ class Policy(Protocol):
     `start(rng)`, called once before the first question with a generator of its own;
     `learn(outcome)`, called when an outcome reaches the device, not before; where a frame needs several
     networks with that of each stage, and then that of the frame, which has no plan;
-    `decide_all(questions)`, called instead of `decide` to answer several questions at once;
+    `decide_all(questions)`, called instead of `decide` to answer several questions at once: those of the
+    same moment, or all that came up in a slot of so many seconds if it has a `slot`;
     `knowledge`, a class attribute that overrides "reported".
     """
 
@@ -48,3 +49,8 @@ class Joint(Protocol):
 
     def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:
         """Return one plan for each question."""
+
+
+def slot_s(policy: Policy) -> float:
+    """Return for how long a policy gathers questions before it answers all at once, in seconds."""
+    return float(getattr(policy, "slot", 0.0)) if isinstance(policy, Joint) else 0.0

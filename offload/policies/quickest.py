@@ -23,6 +23,13 @@ class Quickest:
 
 
 @dataclass
+class Fresh(Quickest):
+    """`quickest` with reports of no age: a reference for what their age costs."""
+
+    knowledge: ClassVar[str] = "fresh"
+
+
+@dataclass
 class Clairvoyant(Quickest):
     """`quickest` with the true state of every station and of this request's luck: a reference.
 

@@ -80,9 +80,11 @@ class Catalogue:
             forms: dict[str, Variant] = {}
             for path, profile in read:
                 form = forms.setdefault(profile.variant.name, profile.variant)
-                if _graph(form) != _graph(profile.variant):
+                if _graph(form) != _graph(profile.variant) or _edges_differ(form, profile.variant):
                     msg = f"{path}: its layers are not those of the other profiles of {form.label}"
                     raise profiles.ProfileError(msg)
+                if not form.takes:  # a file from before they were written down
+                    forms[form.name] = profile.variant
             if model in self._answers:
                 forms = _answered(self._answers[model], tuple(forms.values()))
             self._measured[model] = [replace(p, variant=forms[p.variant.name]) for _, p in read]
@@ -197,7 +199,12 @@ def _read_profile(path: Path) -> Profile:
 
 
 def _graph(variant: Variant) -> tuple[object, ...]:
-    return variant.layers, variant.cuts, variant.exits
+    layers = tuple(replace(layer, takes=None) for layer in variant.layers)
+    return layers, variant.cuts, variant.exits
+
+
+def _edges_differ(one: Variant, other: Variant) -> bool:
+    return bool(one.takes and other.takes) and one.takes != other.takes
 
 
 @cache

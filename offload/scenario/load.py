@@ -51,6 +51,10 @@ class Scenario:
     forwarders: Mapping[str, Choice]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
+    def __reduce__(self) -> tuple[Callable[..., "Scenario"], tuple[Any, ...]]:
+        """Be copied, and cross to another process, as what it was read from: to be checked again."""
+        return _again, (self.path, self.raw, self.base)
+
     @cached_property
     def digest(self) -> str:
         """A hash of all that decides the rows but seed, replication and policy."""
@@ -132,6 +136,10 @@ class Scenario:
             return found
         tracks = {**self.tracks, **make_tracks(self.file, streams)}
         return drawn(found, self.file, tracks, self.bandwidths, streams)
+
+
+def _again(path: Path, raw: Mapping[str, Any], base: Path) -> Scenario:
+    return check(path, raw, lambda _: str(path), base)
 
 
 def _told(facts: Facts) -> str:

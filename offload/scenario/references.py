@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from offload.networks import Variant
 from offload.planning.columns import columns
+from offload.planning.validity import fits
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.faults import Fault, Key, near
 from offload.scenario.schema import ScenarioFile
@@ -169,11 +170,12 @@ def check_memory(setting: Setting) -> Iterator[Fault]:
     for name, node in setting.nodes.items():
         sizes = {v.label: v.weight_bytes for facts in setting.facts for v in facts.profiles[name]}
         memory = f"its memory of {node.memory_bytes / 1e6:.4g} MB"
+        asked = {variant for facts in setting.facts for variant in facts.variants}
+        if not sizes and not any(fits(variant, node.memory_bytes) for variant in asked):
+            what = f"none of the networks that are asked of it fits into {memory}"
+            yield ("nodes", name, "memory"), what
         for label, size in sizes.items():
-            if size is not None and size > node.memory_bytes:
-                what = f"the weights of {label}, {size / 1e6:.4g} MB, do not fit into {memory}"
-                yield ("nodes", name, "memory"), what
-            elif size is None and node.load_bps is not None:
+            if size is None and node.load_bps is not None:
                 what = f"nobody knows the size of the weights of {label}; give weights beside its layers"
                 yield ("nodes", name, "load"), what
         for number, label in enumerate(node.resident):

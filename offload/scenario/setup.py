@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 
 from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
+from offload.planning.validity import fits
 from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.energy import slowed, slower
@@ -278,11 +279,17 @@ def _facts(
 ) -> Facts:  # fmt: skip
     variants = candidates(asked, catalogue)
     inputs = demand.inputs(asked)
-    places = {"device": table.hardware} | {node.name: node.hardware.name for node in nodes.values()}
-    profiles = {
-        place: {v: p for v in variants if (p := catalogue.profile(v, hardware)) is not None}
-        for place, hardware in places.items()
+    mine = slower(catalogue.hardware(table.hardware), table.frequency)
+    places = {"device": (mine.name, mine.memory_bytes)} | {
+        node.name: (node.hardware.name, node.memory_bytes) for node in nodes.values()
     }
+    profiles = {
+        place: {
+            v: p for v in variants
+            if fits(v, memory_bytes) and (p := catalogue.profile(v, hardware)) is not None
+        }
+        for place, (hardware, memory_bytes) in places.items()
+    }  # fmt: skip
     if table.frequency < 1.0:
         profiles["device"] = {v: slowed(p, table.frequency) for v, p in profiles["device"].items()}
     results = {
@@ -291,7 +298,7 @@ def _facts(
     return Facts(
         group=group,
         task=name,
-        hardware=slower(catalogue.hardware(table.hardware), table.frequency),
+        hardware=mine,
         radio=table.radio_power,
         deadline_s=task.deadline,
         input_bytes=inputs.mean_bytes,

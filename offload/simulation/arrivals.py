@@ -1,22 +1,20 @@
 """Where requests come from: each source lets them be born, one after the other, and ask."""
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
 import numpy as np
 from msgspec import Struct, field
 
-from offload.entities import Question, Request
+from offload.entities import Request
 from offload.scenario.demand import Part
 from offload.scenario.setup import Device
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.meters import NO_POWER, Meter
-from offload.simulation.observing import Observer
-from offload.simulation.stations import InOrder
 from offload.world.demand import Scene, View
 
 AHEAD = 32  # births drawn at a time
@@ -40,9 +38,7 @@ class Arrivals(Struct):
     clock: Clock
     device: Device
     parts: Sequence[Part]
-    compute: InOrder
-    observer: Observer
-    asked: list[Question]
+    ask: Callable[[Journey], None]
     under_way: dict[int, Journey]
     fail: Fail
     births: Iterator[float]
@@ -88,8 +84,7 @@ class Arrivals(Struct):
         )
         self.next_id += self.id_step
         if self.meter is None:
-            seen = self.observer.observe(now, device, self.compute, facts, fate)
-            self.asked.append(Question(device.name, request, seen))
+            self.ask(journey)
         else:
             self._ask_if_on(journey, self.meter)
         self.expect()
@@ -146,18 +141,15 @@ class Arrivals(Struct):
             self.clock, request, self.device, part.facts, crop.fate, self.fail, now, [0.0] * 7,
             [0.0] * 3, frame,
         )  # fmt: skip
-        if self.meter is not None:
+        if self.meter is None:
+            self.ask(journey)
+        else:
             self._ask_if_on(journey, self.meter)
-            return
-        seen = self.observer.observe(now, self.device, self.compute, part.facts, crop.fate)
-        self.asked.append(Question(root.device, request, seen))
 
     def _ask_if_on(self, journey: Journey, meter: Meter) -> None:
-        """Look around and ask about a request; there is nobody to ask while the power is off."""
+        """Ask about a request; there is nobody to ask while the power is off."""
         journey.meter = meter
         if meter.off:
             self.fail(journey, NO_POWER, 0.0, 0.0)
-            return
-        now, device, compute = self.clock.now, self.device, self.compute
-        seen = self.observer.observe(now, device, compute, journey.facts, journey.fate, meter.charge_j())
-        self.asked.append(Question(device.name, journey.request, seen))
+        else:
+            self.ask(journey)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
 from offload.scenario.setup import Device
@@ -13,10 +14,11 @@ from offload.world.rate import Rate
 
 # When a server falls free, seconds queued behind that, devices active up and down by cell, and whose
 # weights are there.
-State = tuple[float, float, dict[str, float], dict[str, float], tuple[str, ...] | None]
+State = tuple[float, float, Mapping[str, float], Mapping[str, float], tuple[str, ...] | None]
 
 
-NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, {})  # has been heard
+# What is shown is a view through which nobody can change it: others may be shown the same.
+NOTHING: tuple[float, Mapping[str, Report | None]] = (0.0, MappingProxyType({}))  # has been heard
 
 
 class Book:
@@ -82,8 +84,8 @@ class Book:
         return self._told(now, self._state())
 
     def _state(self) -> State:
-        up = {name: air.active for name, air in self.up}
-        down = {name: air.active for name, air in self.down}
+        up = MappingProxyType({name: air.active for name, air in self.up})
+        down = MappingProxyType({name: air.active for name, air in self.down})
         resident = self.servers.resident() if isinstance(self.servers, Queueing) else None
         return *self.servers.load(), up, down, resident
 
@@ -117,7 +119,9 @@ class Observer:
         self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
         # What a device sees that has but a hop of its own, and nothing on it.
         self.alone: dict[tuple[str, ...], Mapping[str, Uplink]] = {
-            (c.name,): {c.name: self.nominal[c.name]} for c in cells.values() if not c.shared
+            (c.name,): MappingProxyType({c.name: self.nominal[c.name]})
+            for c in cells.values()
+            if not c.shared
         }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -139,29 +143,32 @@ class Observer:
                 kept = self.arrived[serving] = self._reports(serving, self.delays, now)
             reports = kept[1]
         else:
-            reports = {name: book.fresh(now) for name, book in self.books.items()}
+            reports = MappingProxyType({name: book.fresh(now) for name, book in self.books.items()})
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
-                luck = Luck(fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], wires_free_s)
+                luck = Luck(
+                    fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], MappingProxyType(wires_free_s)
+                )
         free_s = compute.free[0]
         backlog_s = free_s - now if free_s > now else 0.0
         uplinks = self.alone.get(cells) if device.place.steady else None
         if uplinks is None or self.airs[cells[0]][0].queued_air_s(device.name):
-            uplinks = {name: self._uplink(now, device, name, reports) for name in cells}
+            uplinks = MappingProxyType({
+                name: self._uplink(now, device, name, reports) for name in cells
+            })  # fmt: skip
         return Observation(now, backlog_s, serving, uplinks, reports, facts, battery_j, luck)
 
     def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
         """Return what an edge node knows of a request that has come to it."""
         _, reports = self._reports(node, self.between, now)
         own = self.books[node].fresh(now)
-        reports = {**reports, node: own}
+        reports = MappingProxyType({**reports, node: own})
         cell = self.cells[(begun.uplinks or ("",))[0]]
         site = reports.get(cell.node)
         others = site.active_down.get(cell.name, 0) if site is not None else 0
         uplink = Uplink(cell.name, True, cell.up_bps, cell.down_bps / (1 + others), 0.0)
-        return Observation(
-            now, own.backlog_s, cell.name, {cell.name: uplink}, reports, facts, begun=begun
-        )
+        uplinks = MappingProxyType({cell.name: uplink})
+        return Observation(now, own.backlog_s, cell.name, uplinks, reports, facts, begun=begun)
 
     def sent(self, device: str, cell: Cell, payload_bytes: float, begun_s: float, now: float) -> None:
         """Remember what rate a device's own transfer got, its wait behind others of its own included."""
@@ -182,7 +189,7 @@ class Observer:
             index = int((now - delay_s) / book.every_s) if now >= delay_s else -1
             reports[name] = book.report(index)
             until_s = min(until_s, (index + 1) * book.every_s + delay_s)
-        return until_s, reports
+        return until_s, MappingProxyType(reports)
 
     def _uplink(
         self, now: float, device: Device, name: str, reports: Mapping[str, Report | None]
@@ -200,6 +207,7 @@ class Observer:
         if not cell.shared:  # a hop of one's own: what is queued takes as long as it does
             reachable = place.up.inside(name, now)
             return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
+        alone_bps = rate_bps
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             weight = device.weight
@@ -217,4 +225,5 @@ class Observer:
             queued_s * cell.up_bps / 8,
             own_rate,
             None if own_at is None else now - own_at,
+            alone_bps,
         )

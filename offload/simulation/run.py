@@ -1,25 +1,22 @@
 """One policy in one world, once: the policy decides, the world enacts."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
-from offload.entities import OffloadError, Outcome, Plan, Question
-from offload.policies.protocol import Joint, Learns, Policy, Starts
+from offload.entities import Outcome
+from offload.planning.estimate import estimator
+from offload.policies.estimating import estimating
+from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
+from offload.simulation.answering import PolicyError, answering, each_asker, guard
 from offload.simulation.meters import Powered
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
-T = TypeVar("T")
 Nodes = Mapping[str, tuple[Policy, Choice]]  # the policies of nodes that have their own
-
-
-class PolicyError(OffloadError):
-    """A policy that failed, or whose plan cannot be carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +65,23 @@ class Run:
 def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
-    policy = _fresh(choice, streams)
-    nodes = {name: (_fresh(own, streams, name), own) for name, own in scenario.forwarders.items()}
+    policy = fresh(choice, streams)
+    nodes = {
+        name: (seeing(fresh(own, streams, name), own, streams, name), own)
+        for name, own in scenario.forwarders.items()
+    }
     learn = None
     if isinstance(policy, Learns):
         learner = policy
 
         def learn(outcome: Outcome) -> None:
             when = f"in learn(outcome) for request {outcome.request.id}"
-            _guard(choice, when, lambda: learner.learn(outcome))
+            guard(choice, when, lambda: learner.learn(outcome))
 
-    world = World(scenario.setting(choice.overhead_s, streams), streams, choice.knowledge, learn)
+    setting = scenario.setting(choice.overhead_s, streams)
+    world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
     with calm_collector():
-        drive(world, policy, choice, nodes)
+        drive(world, seeing(policy, choice, streams), choice, nodes)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
 
 
@@ -101,89 +102,36 @@ def calm_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
+def fresh(choice: Choice, streams: Streams, *owner: str) -> Policy:
     """Make a policy; the chance that it may draw is its own."""
-    policy = _guard(choice, "when it was made", choice.make)
+    policy = guard(choice, "when it was made", choice.make)
     if isinstance(policy, Starts):
-        _guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy", *owner)))
+        guard(choice, "in start(rng)", lambda: policy.start(streams.generator("policy", *owner)))
     return policy
+
+
+def seeing(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Policy:
+    """Let a policy see estimates, if it was chosen so; what these draw has a chance of its own."""
+    if choice.estimate is None:
+        return policy
+    return estimating(policy, estimator(choice.estimate, streams.generator("estimate", *owner)))
 
 
 def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None) -> None:
     """Answer a world's questions with a policy until it ends; those of nodes with their own."""
+    answer = answering(policy, choice)
+    if nodes:
+        answer = each_asker(answer, {name: answering(*own) for name, own in nodes.items()})
     game = world.play()
-    decide = policy.decide
     try:
         questions = next(game)
-        while nodes:
-            questions = game.send(_ask_each(choice, policy, questions, nodes))
-        if isinstance(policy, Joint):
-            while True:
-                questions = game.send(_ask_all(choice, policy, questions))
         while True:
-            plans = []
-            for question in questions:
-                try:
-                    plans.append(decide(question.request, question.observation))
-                except Exception as error:
-                    raise _blame(choice, f"for {_which([question])}", error) from error
-            questions = game.send(plans)
+            questions = game.send(answer(questions))
     except StopIteration:
         return
     except InvalidPlanError as error:
         msg = f"policy {choice.label}: {error}"
         raise PolicyError(msg) from error
-
-
-def _ask_each(
-    choice: Choice, policy: Policy, questions: tuple[Question, ...], nodes: Nodes
-) -> Sequence[Plan]:
-    """Put each question to whom it is for."""
-    devices = tuple(question for question in questions if question.observation.begun is None)
-    if isinstance(policy, Joint):
-        plans = iter(_ask_all(choice, policy, devices) if devices else ())
-    else:
-        plans = iter([_ask(choice, policy, question) for question in devices])
-    return [
-        next(plans)
-        if question.observation.begun is None
-        else _ask(nodes[question.asker][1], nodes[question.asker][0], question)
-        for question in questions
-    ]
-
-
-def _ask(choice: Choice, policy: Policy, question: Question) -> Plan:
-    when = f"for {_which([question])}"
-    return _guard(choice, when, lambda: policy.decide(question.request, question.observation))
-
-
-def _ask_all(choice: Choice, policy: Joint, questions: tuple[Question, ...]) -> Sequence[Plan]:
-    plans = _guard(choice, f"for {_which(questions)}", lambda: list(policy.decide_all(questions)))
-    if len(plans) != len(questions):
-        msg = (
-            f"policy {choice.label}: {len(plans)} plans for {len(questions)} questions, for"
-            f" {_which(questions)}"
-        )
-        raise PolicyError(msg)
-    return plans
-
-
-def _which(questions: Sequence[Question]) -> str:
-    request = questions[0].request
-    return f"request {request.id} (task {request.asked} of {request.device}, at {request.born_s:.6g} s)"
-
-
-def _guard(choice: Choice, when: str, call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except Exception as error:
-        raise _blame(choice, when, error) from error
-
-
-def _blame(choice: Choice, when: str, error: Exception) -> PolicyError:
-    if isinstance(error, PolicyError):
-        return error
-    return PolicyError(f"policy {choice.label} failed {when}: {type(error).__name__}: {error}")
 
 
 def _accounts(world: World) -> list[DeviceAccount]:

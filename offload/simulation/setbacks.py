@@ -3,9 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace as with_changes
-
-from offload.entities import Cell, Plan, Question
+from offload.entities import Cell, Plan
 from offload.scenario.breaking import stops
 from offload.scenario.setup import Device
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
@@ -61,24 +59,14 @@ def try_again(world: "World", journey: Journey) -> bool:
         if world.under_way.get(again.request.id) is not again:  # its device has left
             return
         if asks:
-            _ask_again(world, again)
+            again.attempts += 1
+            world.desk.ask(again)
         else:
             again.steps = _only_home(world, again)
             again.go_on()
 
     world.clock.at(world.clock.now + facts.retry_after_s, go_on)
     return True
-
-
-def _ask_again(world: "World", journey: Journey) -> None:
-    now, device, facts = world.clock.now, journey.device, journey.facts
-    journey.attempts += 1
-    left_s = journey.request.born_s + journey.request.deadline_s - now
-    battery_j = None if journey.meter is None else journey.meter.charge_j()
-    compute = world.compute[device.name]
-    seen = world.observer.observe(now, device, compute, facts, journey.fate, battery_j)
-    request = with_changes(journey.request, deadline_s=left_s)
-    world.asked.append(Question(device.name, request, seen))
 
 
 def _only_home(world: "World", journey: Journey) -> Steps:

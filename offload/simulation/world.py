@@ -5,13 +5,14 @@ from collections.abc import Callable, Generator, Sequence
 from msgspec.structs import replace as with_changes
 
 from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.planning.luck import exponential, factor
 from offload.planning.onward import why_not_onward
-from offload.planning.price import exponential, factor
-from offload.planning.validity import why_invalid
+from offload.planning.validity import choices, why_invalid
 from offload.scenario.setup import Device, Setting, Source
 from offload.simulation import setbacks, stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
+from offload.simulation.asking import Desk
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
 from offload.simulation.journey import (
@@ -49,6 +50,8 @@ class World:
     `play()` runs until someone must decide, yields the questions and takes one plan for each. What is
     realised is a function of (the request's Fate, the plan, the time) alone, so that all policies
     meet the same world. Rows gather in `outcomes`.
+
+    With `slot_s`, devices ask together at its multiples; requests wait until then.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class World:
         streams: Streams,
         knowledge: Knowledge = "reported",
         learn: Callable[[Outcome], None] | None = None,
+        slot_s: float = 0.0,
     ) -> None:
         self.setting = setting
         self.streams = streams
@@ -74,8 +78,8 @@ class World:
         self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self.forward)
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.scenes = stage.scenes(setting)
-        self.asked: list[Question] = []
         self.under_way: dict[int, Journey] = {}
+        self.desk = Desk(self.clock, self.observer, self.compute, self.under_way, slot_s)
         self.outcomes: list[Outcome] = []
         self.meters = stage.meters(
             self.clock,
@@ -98,12 +102,13 @@ class World:
 
         Raises InvalidPlanError.
         """
+        asked = self.desk.asked
         while True:
-            self.clock.run_while_empty(self.asked, self.end_s)
-            if not self.asked:
+            self.clock.run_while_empty(asked, self.end_s)
+            if not asked:
                 break
-            questions = tuple(self.asked)
-            self.asked.clear()
+            questions = tuple(asked)
+            asked.clear()
             plans = yield questions
             if len(plans) != len(questions):
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
@@ -138,9 +143,7 @@ class World:
             clock=self.clock,
             device=device,
             parts=parts,
-            compute=self.compute[device.name],
-            observer=self.observer,
-            asked=self.asked,
+            ask=self.desk.ask,
             under_way=self.under_way,
             fail=self._fail,
             births=births.times(
@@ -270,7 +273,7 @@ class World:
         now, facts, here = self.clock.now, journey.facts, journey.plan.edge or ""
         left_s = journey.request.born_s + journey.request.deadline_s - now
         seen = self.observer.observe_at(here, now, facts, journey.plan)
-        self.asked.append(Question(here, with_changes(journey.request, deadline_s=left_s), seen))
+        self.desk.asked.append(Question(here, with_changes(journey.request, deadline_s=left_s), seen))
         yield None
         if decides_s := facts.nodes[here].decides_s:
             yield self.clock.now + decides_s
@@ -362,11 +365,9 @@ class World:
 
     def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
         request, facts = question.request, question.observation.facts
-        choices = ", ".join([v.label for v in facts.variants])
         whose = "" if question.observation.begun is None else f" of node {question.asker}"
         return InvalidPlanError(
             f"the plan{whose} for request {request.id} (task {request.asked} of {request.device}, at"
-            f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200}."
-            f" Variants: {choices}; nodes: {', '.join(facts.nodes)}; cells:"
-            f" {', '.join(facts.cells) or 'none'}"
+            f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200};"
+            f" {choices(facts)}"
         )

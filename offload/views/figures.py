@@ -26,9 +26,16 @@ USUAL = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "
 
 
 def colour(label: str, labels: Sequence[str]) -> str:
-    """Return a policy's colour: the same in every figure, and for usual names in every scenario."""
-    order = [*USUAL, *(each for each in labels if each not in USUAL)]
-    return COLOURS[order.index(label) % len(COLOURS)]
+    """Return a policy's colour: the same in every figure, and for usual names in every scenario.
+
+    The others have those that are left.
+    """
+    if label in USUAL:
+        return COLOURS[USUAL.index(label)]
+    taken = [COLOURS[USUAL.index(each)] for each in labels if each in USUAL]
+    free = [each for each in (*COLOURS[len(USUAL) :], *COLOURS[: len(USUAL)]) if each not in taken]
+    others = [each for each in labels if each not in USUAL]
+    return free[others.index(label) % len(free)]
 
 
 def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, out: Path) -> list[Path]:
@@ -37,24 +44,27 @@ def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, 
     `rows[label]` are the rows of all replications after the warm-up, without those that have a parent;
     `known` says how their latencies are known and is printed below each figure.
     """
-    written = []
     figures = {
         "latency-cdf": latency_cdf(found, rows),
         "legs": legs(found, rows),
         "useful-energy": useful_energy(found),
     }
-    for name, figure in figures.items():
-        figure.text(0.01, 0.005, known, fontsize=6.5, color="#555555", va="bottom")
-        for kind in ("png", "pdf"):
-            path = out / f"{name}.{kind}"
-            # Dates in the file would make two equal results differ.
-            figure.savefig(path, dpi=160, metadata={"CreationDate": None} if kind == "pdf" else None)
-            written.append(path)
-        plt.close(figure)
-    return written
+    return [path for name, figure in figures.items() for path in save(figure, out / name, known)]
 
 
-def _frame(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Axes]:
+def save(figure: Figure, stem: Path, known: str) -> list[Path]:
+    """Write a figure as PNG and PDF, with how its figures are known below, and return the paths."""
+    figure.text(0.01, 0.005, known, fontsize=6.5, color="#555555", va="bottom")
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf")]
+    for path in paths:
+        # Dates in the file would make two equal results differ.
+        figure.savefig(path, dpi=160, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    plt.close(figure)
+    return paths
+
+
+def canvas(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Axes]:
+    """Return an empty figure with a title, and room for a line below."""
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # type: ignore[union-attr,call-arg]  # constrained
     axes.set_title(title, fontsize=10, loc="left", pad=14)
@@ -62,11 +72,12 @@ def _frame(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure,
     return figure, axes
 
 
-def _line(knowledge: str) -> str:
+def line(knowledge: str) -> str:
+    """Return the style of a policy's line: dashed for references, which know more than devices can."""
     return "-" if knowledge == "reported" else "--"
 
 
-def _legend(axes: Axes, **options: Any) -> None:  # noqa: ANN401 - matplotlib's own
+def legend(axes: Axes, **options: Any) -> None:  # noqa: ANN401 - matplotlib's own
     """Add a legend if there is anything to explain."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=7.5, **options)
@@ -74,7 +85,7 @@ def _legend(axes: Axes, **options: Any) -> None:  # noqa: ANN401 - matplotlib's 
 
 def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     """Draw the share of requests answered within a time; a curve ends where the rest never finish."""
-    figure, axes = _frame(f"{found.scenario}: share of requests answered within a time")
+    figure, axes = canvas(f"{found.scenario}: share of requests answered within a time")
     labels = [policy.label for policy in found.policies]
     deadlines: set[float] = set()
     longest = 0.0
@@ -91,7 +102,7 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
         axes.step(
             np.append(latency[thin], 1e9), np.append(shares, shares[-1]), where="post",
             label=policy.label, linewidth=1.4,
-            color=colour(policy.label, labels), linestyle=_line(policy.knowledge),
+            color=colour(policy.label, labels), linestyle=line(policy.knowledge),
         )  # fmt: skip
     # Far beyond the deadlines the rest of a long tail tells little.
     furthest = max(2.5e3 * max(deadlines, default=0.0), 1.0)
@@ -105,13 +116,13 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
             color="#555555", ha="center", va="bottom", annotation_clip=False,
         )  # fmt: skip
     axes.set(xlabel="latency (ms)", ylabel="share of all born requests", ylim=(0, 1.01))
-    _legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     """Draw where the time of finished requests goes, waiting included."""
-    figure, axes = _frame(f"{found.scenario}: where a finished request's time goes, waits included")
+    figure, axes = canvas(f"{found.scenario}: where a finished request's time goes, waits included")
     labels = [policy.label for policy in found.policies]
     left = np.zeros(len(labels))
     means = []
@@ -135,7 +146,7 @@ def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="mean time (ms)")
     axes.set_xlim(0, left.max() * 1.22 or 1)
-    _legend(axes, ncols=7, loc="upper center", bbox_to_anchor=(0.45, -0.13))
+    legend(axes, ncols=7, loc="upper center", bbox_to_anchor=(0.45, -0.13))
     return figure
 
 
@@ -143,7 +154,7 @@ def useful_energy(found: Comparison) -> Figure:
     """Draw useful (or on-time where useful is not defined) against energy, with both intervals."""
     measure = "useful" if any(policy.measures["useful"] for policy in found.policies) else "on_time"
     name = {"useful": "useful: correct before the deadline", "on_time": "answered on time"}[measure]
-    figure, axes = _frame(f"{found.scenario}: what a joule buys")
+    figure, axes = canvas(f"{found.scenario}: what a joule buys")
     labels = [policy.label for policy in found.policies]
     for policy, marker in zip(found.policies, cycle(MARKERS), strict=False):
         x, y = policy.measures["energy_j"], policy.measures[measure]
@@ -159,5 +170,5 @@ def useful_energy(found: Comparison) -> Figure:
     axes.set(xlabel="device energy per request (J, marginal)", ylabel=f"share {name}")
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
-    _legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -1,0 +1,1 @@
+"""Algorithms on numbers, graphs and jobs that know nothing of devices and requests."""

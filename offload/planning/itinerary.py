@@ -1,0 +1,111 @@
+"""What all plans that leave the device meet on their way, put together once: a maximum of sums."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from offload.entities import Facts, Observation, Uplink
+from offload.planning.columns import Columns, Floats
+from offload.planning.legs import over
+
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Itinerary:
+    """The rows of a table that leave the device, all at once: what they do between two waits.
+
+    Rows from `begin` on leave. They send `up_bits`, are `out_s` later at the first node that computes
+    (`first`, an index of `nodes`), `between_s` after they begin there at the second, if they need one
+    (else at the end of `nodes`, where nobody waits), and `back_s` after they begin there have
+    `result_bits` to receive. Of those that send a larger input, each byte more crosses the air if
+    `raw`, and costs `wire_s` a byte behind it; None where losses make that no line.
+    """
+
+    begin: int
+    nodes: tuple[str, ...]
+    up_bits: Floats
+    out_s: Floats
+    first: Places
+    between_s: Floats
+    second: Places | None
+    back_s: Floats
+    result_bits: Floats
+    raw: Floats
+    wire_s: Floats | None
+
+    def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink, more_bytes: float) -> None:
+        """Turn when each row is ready to leave into when its answer is there, in place; in seconds."""
+        rate_bps = uplink.rate_bps
+        if uplink.queued_bytes:
+            np.maximum(elapsed, 8 * uplink.queued_bytes / rate_bps, out=elapsed)
+        elapsed += self.up_bits * (1 / rate_bps)
+        elapsed += self.out_s
+        if more_bytes and self.wire_s is not None:
+            elapsed += self.raw * (more_bytes * 8 / rate_bps) + self.wire_s * more_bytes
+        reports = [seen.reports.get(name) for name in self.nodes]
+        backlogs_s = np.array([0.0 if each is None else each.backlog_s for each in reports] + [0.0])
+        np.maximum(elapsed, backlogs_s[self.first], out=elapsed)
+        elapsed += self.between_s
+        if self.second is not None:
+            np.maximum(elapsed, backlogs_s[self.second], out=elapsed)
+            elapsed += self.back_s
+        elapsed += self.result_bits * (1 / uplink.down_bps)
+
+
+@lru_cache(maxsize=1024)
+def itinerary(table: Columns, facts: Facts, serving: str) -> Itinerary | None:
+    """Put together what the plans of a table meet behind a cell; None where a node must load weights."""
+    cell = facts.cells[serving]
+    away = [way for way in table.ways if (way.edge, way.cloud) != (None, None)]
+    nodes = tuple(dict.fromkeys(name for way in away for name in (way.edge, way.cloud) if name))
+    if any(facts.nodes[name].load_bps is not None for name in nodes):
+        return None
+    begin = away[0].rows.start if away else len(table.rows)
+    rows = len(table.rows)
+    out_s, between_s, back_s, wire_s = np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    first, second = np.full(rows, len(nodes)), np.full(rows, len(nodes))
+    lossy = False
+    for way in away:
+        mine = way.rows
+        stops = [name for name in (way.edge, way.cloud) if name is not None]
+        at = ((way.edge, table.edge_s), (way.cloud, table.cloud_s))
+        works_s = [seconds[mine] for name, seconds in at if name is not None]
+        waits_s = [_batch_s(facts, name) for name in stops]
+        nothing, one = np.zeros(mine.stop - mine.start), np.ones(mine.stop - mine.start)
+        out_s[mine] = over(facts, cell.node, stops[0], nothing, table.up_bytes[mine])
+        out_s[mine] += cell.delay_s + waits_s[0]
+        wire_s[mine] = over(facts, cell.node, stops[0], nothing, one)
+        wire_s[mine] -= over(facts, cell.node, stops[0], nothing, nothing)
+        lossy |= any(facts.wires[name].loss for name in facts.routes[cell.node, stops[0]])
+        first[mine] = nodes.index(stops[0])
+        if len(stops) == 2:
+            between_s[mine] = over(facts, stops[0], stops[1], works_s[0], table.mid_bytes[mine])
+            between_s[mine] += waits_s[1]
+            second[mine] = nodes.index(stops[1])
+        back_s[mine] = over(facts, stops[-1], cell.node, works_s[-1], table.result_bytes[mine])
+        back_s[mine] += cell.delay_s
+    raw = np.array(table.raw, dtype=np.float64)
+    leaving = slice(begin, None)
+    twice = bool((second < len(nodes)).any())
+    return Itinerary(
+        begin=begin,
+        nodes=nodes,
+        up_bits=8 * table.up_bytes[leaving],
+        out_s=out_s[leaving],
+        first=first[leaving],
+        between_s=between_s[leaving] if twice else back_s[leaving],
+        second=second[leaving] if twice else None,
+        back_s=back_s[leaving],
+        result_bits=8 * table.result_bytes[leaving],
+        raw=raw[leaving],
+        wire_s=None if lossy else (wire_s * raw)[leaving],
+    )
+
+
+def _batch_s(facts: Facts, name: str) -> float:
+    """How long a node waits for others to join a batch."""
+    node = facts.nodes[name]
+    return node.batch_wait_s if node.batch_max > 1 else 0.0
