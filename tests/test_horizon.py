@@ -6,7 +6,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from offload.planning.horizon import Horizon, Job, Leg, Station, alone_s, least_total_s, undominated
+from offload.algorithms.horizon import Horizon, Job, Leg, Station, alone_s, least_total_s, undominated
 
 
 def in_order(jobs, options, order):
@@ -87,7 +87,7 @@ def test_who_is_served_in_one_go_blocks_more_than_who_may_be_interrupted():
 
 def test_later_legs_are_waited_for():
     """Two whose first legs fit, but not their second before they are due."""
-    jobs = [Job(0.0, [(Leg("a", 0.1), Leg("b", 1.0, 0.5))]), Job(0.05, [(Leg("a", 0.1), Leg("b", 1.0, 0.5))])]
+    jobs = [Job(born_s, [(Leg("a", 0.1), Leg("b", 1.0, 0.5))]) for born_s in (0.0, 0.05)]
     assert Horizon(jobs).most(np.array([2.7, 2.7])).count == 2
     assert Horizon(jobs).most(np.array([2.5, 2.5])).count == 1
 

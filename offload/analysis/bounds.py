@@ -1,4 +1,4 @@
-"""What no policy can beat on the births and the luck of a replication, and how far policies are from it."""
+"""What no policy can beat on the births and luck of a replication, and how far policies are from it."""
 
 import math
 import time
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from offload.algorithms.horizon import Horizon, Most, least_total_s
 from offload.analysis import rows, statistics
 from offload.analysis.compare import LEVEL, Progress
 from offload.analysis.measures import summarise
 from offload.analysis.statistics import Interval
 from offload.entities import Outcome, Plan
-from offload.planning.horizon import Horizon, Most, least_total_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
 from offload.simulation.instance import Instance, NotCoveredError, instance, play
@@ -29,10 +29,11 @@ MEASURES = ("missed", "useful", "latency_mean_s")
 class Bound:
     """What one replication allows of the requests that count; no policy does better.
 
-    At least the share `missed` is not answered in time; at most `useful` is answered in time and rightly
-    (NaN where nobody can say what is right); `latency_mean_s` is the least mean latency of any policy that
-    answers all, however late. The share `found` was missed by the best plans that a search came upon: what
-    is possible lies between the two.
+    At least the share `missed` is not answered in time. At most `useful` is answered in time and rightly
+    (NaN where nobody can say what is right); each request may choose the network that will be right. No
+    policy that answers all, however late, has a mean latency below `latency_mean_s`. The share `found`
+    was missed by the best plans that a search came upon: what is possible lies between the two.
+    `relaxed` are in time in the relaxation, before rounding; it has so many `rows` of intervals.
     """
 
     requests: int
@@ -80,8 +81,9 @@ class Regrets:
 
 
 def regrets(
-    scenario: Scenario, choices: Sequence[Choice], replications: int, seed: int | None, progress: Progress
-) -> Regrets:
+    scenario: Scenario, choices: Sequence[Choice], replications: int, seed: int | None,
+    progress: Progress,
+) -> Regrets:  # fmt: skip
     """Bound every replication, simulate every policy in it, and compare. Raises NotCoveredError."""
     seed = scenario.file.seed if seed is None else seed
     bounds: list[Bound] = []
@@ -144,7 +146,9 @@ def counted(scenario: Scenario, seed: int, replication: int) -> Instance:
     return given
 
 
-def bound(given: Instance, runs: Sequence[Run] = (), plays: int = PLAYS, *, judged: bool = True) -> Bound:
+def bound(
+    given: Instance, runs: Sequence[Run] = (), plays: int = PLAYS, *, judged: bool = True
+) -> Bound:
     """Bound one replication.
 
     What policies decided (in `runs`) is where the search for good plans begins; it plays the world
@@ -157,7 +161,7 @@ def bound(given: Instance, runs: Sequence[Run] = (), plays: int = PLAYS, *, judg
     jobs = [each.job() for each in given.asked]
     horizon = Horizon([job for job, _ in jobs], given.stations)
     most = horizon.most(due_s)
-    quick = Horizon(horizon.jobs, given.stations, time_limit_s=0.5)  # it is asked again and again
+    quick = Horizon(horizon.jobs, given.stations, time_limit_s=0.5)  # it is asked many times
     latency_s = least_total_s(quick, given.until_s) / count
     useful = math.nan
     if judged:
@@ -181,8 +185,8 @@ def search(
 ) -> int:
     """Return how few requests were missed by the best plans found; each is played in the real world.
 
-    Begins with what each policy decided, and with the plans of the relaxation filled up by those, and goes on
-    from the best by changing one plan at a time where something was missed.
+    Begins with what each policy decided, and with the plans of the relaxation filled up by those, and
+    goes on from the best by changing one plan at a time where something was missed.
     """
     places = {each.request.id: number for number, each in enumerate(given.asked)}
     chance = given.streams.generator("search")
@@ -193,7 +197,9 @@ def search(
         if (choice := most.chosen[number]) is not None
     }
     starts += [start | wanted for start in starts]
-    best, score, missed = {}, (math.inf, math.inf), []
+    best: dict[int, Plan] = {}
+    missed: list[int] = []
+    score = (math.inf, math.inf)
     tried = iter(starts)
     order = [each.request.id for each in given.asked]
     for _ in range(max(plays, len(starts))):

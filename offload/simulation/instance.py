@@ -1,18 +1,18 @@
-"""All that one replication will ask, with what every plan would take: the same whatever a policy decides."""
+"""All that one replication will ask, and what every plan would take: the same under every policy."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import chain
 
 from msgspec.structs import replace
 
+from offload.algorithms.horizon import Job, Leg, Station, undominated
 from offload.entities import Facts, OffloadError, Outcome, Plan, Request
 from offload.networks import Variant
 from offload.planning.cuts import first_cut
 from offload.planning.exits import leaving
-from offload.planning.horizon import Job, Leg, Station, undominated
-from offload.planning.price import exponential, factor
+from offload.planning.luck import exponential, factor
 from offload.planning.validity import why_invalid
 from offload.scenario.setup import Device, Setting
 from offload.simulation.air import Shared
@@ -21,8 +21,6 @@ from offload.simulation.trips import Fork, Stop, Trip, Ways, look_up
 from offload.simulation.world import World
 from offload.streams import Streams
 from offload.world.wires import of_message
-
-Find = Callable[[Facts, Device], Sequence[tuple[Plan, Trip | Fork]]]
 
 
 class NotCoveredError(OffloadError):
@@ -51,7 +49,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The requests of one replication that count, and the stations where they are served until an end."""
+    """The requests of a replication that count, and the stations that serve them until an end."""
 
     setting: Setting
     streams: Streams
@@ -60,9 +58,7 @@ class Instance:
     until_s: float
 
 
-def instance(
-    setting: Setting, streams: Streams, from_s: float = 0.0, most: int = 10_000
-) -> Instance:
+def instance(setting: Setting, streams: Streams, from_s: float = 0.0, most: int = 10_000) -> Instance:
     """Find every request that is born from a time on; `most` at most. Raises NotCoveredError.
 
     Any policy would do to find them, for births and Fates are the same under all.
@@ -73,7 +69,7 @@ def instance(
     world = World(setting, streams)
     devices = {device.name: device for device in setting.devices}
 
-    @lru_cache(maxsize=None)
+    @cache
     def found(facts: Facts) -> tuple[tuple[Plan, Trip | Fork], ...]:
         every = [(plan, _way(world, facts, plan)) for plan in every_plan(facts)]
         return tuple(_worthwhile(world, every, devices[f"{facts.group}-0"]))

@@ -41,10 +41,10 @@ def tables(found: Regrets) -> list[Table]:
 def notes(found: Regrets) -> str:
     """Explain the rows and columns."""
     told = [
-        "bound: no policy misses less, is useful more often or answers all sooner on these births and this"
-        " luck, not one that knows the future.",
-        "regret: how much worse than the bound, in the same replication; what is possible lies between the"
-        " bound and the best plans found (by a search that knows everything).",
+        "bound: on these births and this luck no policy misses less, nor is useful more often,",
+        "nor answers sooner if it answers all; not one that knows the future.",
+        "regret: how much worse than the bound, in the same replication. What is possible lies",
+        "between the bound and the best plans found, by a search that knows everything.",
         "- not defined: somebody was not answered, or nobody can say what is right.",
         f"Proving took {show_seconds(found.solve_s)} a replication.",
     ]

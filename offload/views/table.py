@@ -63,6 +63,7 @@ def footnotes(found: Comparison) -> str:
 
 
 def headed(title: str, columns: tuple[str, ...]) -> Table:
+    """Return an empty table with a title and a row a policy."""
     table = Table(
         title=title,
         title_justify="left",
@@ -136,6 +137,7 @@ def _thousandths(found: Interval | None) -> str:
 
 
 def mean_and_half(found: Interval | None, times: float, digits: str) -> str:
+    """Write a mean and half its interval, or - for what is not defined."""
     if found is None:
         return "-"
     half = "" if math.isnan(found.high) else f" ±{(found.high - found.mean) * times:{digits}}"

@@ -1,32 +1,36 @@
-"""How many requests can be answered in time at best, whoever decides and whatever is known: a bound.
+"""How many jobs can be done in time at best, whoever decides and whatever is known: a proven bound.
 
-The program has a variable x in [0, 1] for each option of each request (a plan, with the seconds that this
-request would need at each station), at most one option in sum, and maximises the sum of all. It is a
-relaxation: what any policy achieves on the same births and the same luck satisfies all its rows, so no
-policy, one that knows the future included, answers more in time than its optimum.
+The program has a variable x in [0, 1] for each option of each job (a plan, with the seconds that this
+request would need at each station), at most one option a job in sum, and maximises the sum of all. It
+is a relaxation: what any policy achieves on the same births and the same luck satisfies all its rows,
+so no policy, nor one that knows the future, does more in time than its optimum.
 
-Proof of the rows. Let a request be answered in time by an option that needs w seconds at a station. It
-cannot begin there before r = its birth + all that its earlier legs take alone, nor end there after d = when
-it is due - all that its later legs take alone: waiting only adds. So in any interval [a, b] the station
+Proof of the rows. Let a job be in time by an option that needs w seconds at a station. It cannot begin
+there before r = its birth + all that its earlier legs take alone, nor end there after d = when it is
+due - all that its later legs take alone: waiting only adds. So in any interval [a, b] the station
 works on it for at least
 
     e(a, b) = w - max(0, a - r) - max(0, d - b), if that is positive,
 
-since nobody serves one request at a rate above 1. (Not the server of a first-come queue, nor a wire that
-sends messages in order, nor a cell, which gives a device alone its full rate, and several less, whatever
-their weights.) Who is served `whole`, in one go, as by servers and wires but not in a shared cell, occupies
-[s, s + w] with r <= s <= d - w; its overlap with [a, b] rises and then falls with s, so the least is that of
-s = r or of s = d - w, and
+since nobody is served at a rate above 1: not by a server, nor by a wire that sends messages in order,
+nor by a cell, which gives a device alone its full rate, and several less, whatever their weights. Who
+is served `whole`, in one go, as by servers and wires but not in a shared cell, occupies [s, s + w]
+with r <= s <= d - w. Its overlap with [a, b] rises with s, stays and falls, so the least is that of s
+= r or of s = d - w:
 
-    e(a, b) = min(overlap([r, r + w], [a, b]), overlap([d - w, d], [a, b])).
+    e(a, b) = min(overlap of [r, r + w] and [a, b], overlap of [d - w, d] and [a, b]).
 
-A station of m servers works for at most m (b - a) seconds in [a, b]. Requests that are late, or not counted,
-are taken to use nothing. Hence sum of e(a, b) x <= m (b - a): the energetic reasoning of scheduling
-(Erschler, Lopez and Thuault 1991; Baptiste, Le Pape and Nuijten 2001), which assumes no order of service.
+A station of m servers works for at most m (b - a) seconds in [a, b]; a cell, and a device that sends
+over a hop of its own, are one server. Jobs that are late are taken to use nothing. Hence, at each
+station, the sum of e(a, b) x is at most m (b - a). No order of service is assumed. This is the
+energetic reasoning of scheduling (Erschler, Lopez and Thuault 1991; Baptiste, Le Pape and Nuijten,
+"Constraint-Based Scheduling", 2001), here in a program with options (cited from memory).
 
-Of all intervals only those are written down that a solution so far violates. Any prices y >= 0 of the rows
-prove a bound by themselves, sum of y m (b - a) + sum over requests of max(0, 1 - the cheapest option's price)
-(weak duality), so that no tolerance of a solver enters.
+Of all intervals only those are written down that a solution so far violates: fewer rows bound no less
+truly. Of the linear program, any prices y >= 0 of the rows prove a bound by themselves: the sum of y m
+(b - a), and for each job the most by which 1 exceeds the price of an option, if it does (weak
+duality). That of whole numbers is the solver's own proof (HiGHS, its dual bound), whether it ended or
+ran out of time.
 """
 
 import math
@@ -36,6 +40,7 @@ import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +48,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+Sparse = Any  # a matrix of scipy.sparse, which is only loaded here when it is needed
 
 SLACK_S = 1e-9  # by which windows are widened: sums of floats are not exact
 FEW = 1e-6  # less than this is nothing
@@ -184,13 +191,13 @@ class Horizon:
         mine = x[first : first + len(self.jobs[job].options)]
         return int(mine.argmax()) if len(mine) and mine.max() > 0.5 else None
 
-    def _matrix(self, rows: Ints, ends_s: Floats, possible: npt.NDArray[np.bool_]) -> Any:  # noqa: ANN401
-        """What each option puts at least into each row's interval, as a share of its capacity (sparse)."""
+    def _matrix(self, rows: Ints, ends_s: Floats, possible: Flags) -> Sparse:
+        """What each option puts at least into a row's interval, as a share of what fits (sparse)."""
         from scipy.sparse import coo_array
 
         numbers, options, shares = [], [], []
         for station in range(len(self._places)):
-            mine = np.flatnonzero(self._station[rows[:, 0]] == station) if len(rows) else []
+            mine: Ints = np.flatnonzero(self._station[rows[:, 0]] == station)
             legs = np.flatnonzero((self._station == station) & possible[self._option])
             if not len(mine) or not len(legs):
                 continue
@@ -212,16 +219,17 @@ class Horizon:
         if self._whole[station]:
             early = np.minimum(r + w, b) - np.maximum(r, a)
             late = np.minimum(d, b) - np.maximum(d - w, a)
-            return np.minimum(early, late)
-        return w - np.maximum(0.0, a - r) - np.maximum(0.0, d - b)
+            return np.asarray(np.minimum(early, late))
+        least_s: Floats = w - np.maximum(0.0, a - r) - np.maximum(0.0, d - b)
+        return least_s
 
-    def _one_each(self) -> Any:  # noqa: ANN401 - a sparse matrix
+    def _one_each(self) -> Sparse:
         from scipy.sparse import csr_array
 
         n = len(self._job)
         return csr_array((np.ones(n), (self._job, np.arange(n))), (len(self.jobs), n))
 
-    def _relax(self, matrix: Any, possible: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:  # noqa: ANN401
+    def _relax(self, matrix: Sparse, possible: Flags) -> tuple[Floats, Floats]:
         """Solve the linear program; return x and the prices of the rows."""
         from scipy.optimize import linprog
         from scipy.sparse import vstack
@@ -231,13 +239,17 @@ class Horizon:
             return np.zeros(len(possible)), np.zeros(matrix.shape[0])
         both = vstack([matrix, self._one_each()]).tocsr()[:, open_]
         found = linprog(
-            -np.ones(len(open_)), A_ub=both, b_ub=np.ones(both.shape[0]), bounds=(0.0, 1.0), method="highs"
+            -np.ones(len(open_)),
+            A_ub=both,
+            b_ub=np.ones(both.shape[0]),
+            bounds=(0.0, 1.0),
+            method="highs",
         )
         x = np.zeros(len(possible))
         x[open_] = found.x
         return x, np.maximum(0.0, -found.ineqlin.marginals[: matrix.shape[0]])
 
-    def _violated(self, x: Floats, ends_s: Floats, possible: npt.NDArray[np.bool_]) -> Ints:
+    def _violated(self, x: Floats, ends_s: Floats, possible: Flags) -> Ints:
         """Find intervals that hold more work than fits: pairs of legs that begin and end them."""
         found = [np.zeros((0, 2), dtype=np.intp)]
         used = possible[self._option] & (x[self._option] > FEW)
@@ -250,7 +262,9 @@ class Horizon:
             for number, a in enumerate(self._ready_s[legs]):
                 load_s = np.maximum(0.0, self._least_s(station, legs, ends_s, a, b)) @ share
                 room_s = self._servers[station] * (b[:, 0] - a)
-                over[number] = np.where(room_s > SLACK_S, load_s / np.maximum(room_s, SLACK_S) - 1.0, -1.0)
+                over[number] = np.where(
+                    room_s > SLACK_S, load_s / np.maximum(room_s, SLACK_S) - 1.0, -1.0
+                )
             best = over.argmax(axis=1)
             order = np.argsort(-over[np.arange(len(legs)), best])[:ROWS_A_ROUND]
             order = order[over[order, best[order]] > 1e-5]
@@ -258,7 +272,7 @@ class Horizon:
         return np.concatenate(found)
 
     def _whole_numbers(
-        self, rows: Ints, ends_s: Floats, possible: npt.NDArray[np.bool_], upper: float, x: Floats
+        self, rows: Ints, ends_s: Floats, possible: Flags, upper: float, x: Floats
     ) -> tuple[float, Floats]:
         """Look for whole numbers, until none of their intervals is violated or time is up."""
         from scipy.optimize import Bounds, LinearConstraint, milp
@@ -302,9 +316,7 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _proved(
-    matrix: Any, prices: Floats, possible: npt.NDArray[np.bool_], jobs: Ints, count: int  # noqa: ANN401
-) -> float:
+def _proved(matrix: Sparse, prices: Floats, possible: Flags, jobs: Ints, count: int) -> float:
     """Return the bound that these prices of the rows prove, each row of capacity 1."""
     gains = np.where(possible, 1.0 - matrix.T @ prices, 0.0)
     best = np.zeros(count)
@@ -315,10 +327,11 @@ def _proved(
 def least_total_s(horizon: Horizon, until_s: float, close: float = 0.01, most_looks: int = 24) -> float:
     """Return a lower bound on the sum of all jobs' latencies, if all are answered; in seconds.
 
-    A sum of latencies is the integral over t of how many are longer than t (the layer cake). At least
-    all but `horizon.most` are, were each due after t; and all are whose least latency alone is longer. The
-    first is computed at a few t, more where the steps are high, until they may add `close` of the sum;
-    between two it is at least what it is at the later. Nobody is answered after `until_s`.
+    A sum of latencies is the integral over t of how many are longer than t (the layer cake). Those are
+    at least all but as many as `horizon.most` finds if each job is due t after its birth, and at least
+    all whose least latency alone is longer. The former is computed at a few t, more where its steps are
+    high, until they hide less than `close` of the sum; between two it is at least what it is at the
+    later, since it falls. Nobody is answered after `until_s`.
     """
     born_s = np.array([job.born_s for job in horizon.jobs])
     least_s = np.sort([min(map(alone_s, job.options), default=math.inf) for job in horizon.jobs])
@@ -336,7 +349,7 @@ def least_total_s(horizon: Horizon, until_s: float, close: float = 0.01, most_lo
         over[ends[-1]] = late(ends[-1])
     for _ in range(most_looks - len(over)):
         points = sorted(over)
-        steps = [(b - a) * (over[a] - over[b]) for a, b in zip(points, points[1:], strict=False)]
+        steps = [(b - a) * (over[a] - over[b]) for a, b in pairwise(points)]
         if sum(steps) <= close * _layers(over, least_s):
             break
         widest = int(np.argmax(steps))
@@ -350,7 +363,7 @@ def _layers(over: Mapping[float, int], least_s: Floats) -> float:
     points = np.unique(np.concatenate([[0.0], least_s, sorted(over)]))
     known = sorted(over)
     total = 0.0
-    for begin_s, end_s in zip(points, points[1:], strict=False):
+    for begin_s, end_s in pairwise(points):
         alone = len(least_s) - int(np.searchsorted(least_s, begin_s, side="right"))
         later = np.searchsorted(known, end_s)
         total += (end_s - begin_s) * max(alone, over[known[later]] if later < len(known) else 0)
