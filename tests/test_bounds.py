@@ -152,6 +152,44 @@ def test_never_above_the_best_of_all_plans_and_often_equal(tiny, kind, late):
     assert 0.75 < np.mean(latencies) < 1.0
 
 
+def check_each_plan_alone(scenario, every):
+    """Play some plans where nobody else is: each takes what was said, and is right or wrong as said."""
+    given = counted(scenario, scenario.file.seed, 0)
+    plans = given.asked[0].plans
+    assert len(given.asked) >= 3
+    tried = range(0, len(plans), every)
+    for number in tried:
+        outcomes = play(given, {each.request.id: each.plans[number] for each in given.asked})
+        by_id = {o.request.id: o for o in outcomes}
+        for each in given.asked:
+            outcome = by_id[each.request.id]
+            took_s = outcome.ended_s - outcome.request.born_s
+            assert took_s == pytest.approx(alone_s(each.options[number]), rel=1e-9)
+            assert outcome.correct is each.right[number]
+    return [plans[number] for number in tried]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_each_plan_takes_alone_is_what_it_takes_in_the_world(tiny, kind):
+    plans = check_each_plan_alone(tiny(KINDS[kind], duration=400_000, every=100_000), 1)
+    places = {(plan.edge, plan.cloud) for plan in plans}
+    assert len(places) == (4 if kind == "a cloud" else 2)
+
+
+def test_what_exits_and_codecs_take_alone_is_what_they_take_in_the_world():
+    tasks = [("gateway", "parts"), ("watch", "hands")]
+    sparse = [f'devices.{group}.tasks.{task}.every="150 ms"' for group, task in tasks]
+    sparse += [f"devices.{group}.tasks.{task}.streams=1" for group, task in tasks]
+    sparse += [f'devices.{group}.tasks.{task}.late="finish"' for group, task in tasks]
+    sparse += ["devices.gateway.count=1", "devices.watch.count=1", 'warm_up="0 s"', 'duration="400 ms"']
+    sparse += ["devices.watch.tasks.hands.private=false", 'links.cell.from="*"', "links.aside="]
+    plans = check_each_plan_alone(
+        load(hand_made.ROOT / "scenarios" / "smart-factory.toml", sparse), every=23
+    )
+    assert {plan.exit for plan in plans} >= {None, 0, 1, 2}
+    assert {plan.codec for plan in plans} == {None, "uint8", "uint8+zstd"}
+
+
 def test_with_nobody_else_the_bound_is_what_the_best_plan_takes(tiny):
     """Births so far apart that the second comes when the first has long been answered."""
     scenario = tiny(duration=400_000, every=100_000, deadline=30)
