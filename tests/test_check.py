@@ -1,5 +1,7 @@
 """check_policy passes every shipped policy and tells an author what is wrong with another."""
 
+from dataclasses import dataclass
+
 import pytest
 
 import offload
@@ -49,6 +51,34 @@ class Presumes:
         assert outcome.plan.variant is not None
 
 
+class Short:
+    """Answers several questions with one plan."""
+
+    def decide(self, request, seen):
+        raise AssertionError
+
+    def decide_all(self, questions):
+        return [offload.price(questions[0].request, questions[0].observation).plans[0]]
+
+
+class Alone(Short):
+    """Is surprised to be asked about more than one."""
+
+    def decide_all(self, questions):
+        (question,) = questions
+        return [offload.price(question.request, question.observation).plans[0]]
+
+
+@dataclass
+class Unreadable:
+    """Has an option of a type that nobody can find."""
+
+    weight: "Joules" = 1.0  # noqa: F821 - that is what is wrong
+
+    def decide(self, request, seen):
+        return offload.price(request, seen).plans[0]
+
+
 @pytest.mark.parametrize("name", table.NAMED)
 def test_shipped_policies_are_sound(name):
     assert offload.check_policy(table.load(name)) == []
@@ -58,6 +88,9 @@ def test_shipped_policies_are_sound(name):
     ("policy", "said"),
     [
         (Forgetful, "it is NoneType, no Plan"),
+        (Short, "questions with 1 plans"),
+        (Alone, "it raises ValueError: too many values to unpack"),
+        (Unreadable, "the annotations of its options cannot be read"),
         (Capricious, "differently"),
         (Raises, "it raises TypeError"),
         (Lost, "edge is 'nowhere'; the edge nodes are: edge"),

@@ -194,6 +194,17 @@ def test_choices_by_hand(
     assert policy.decide(hand_made.request(0.1), None) == chosen
 
 
+def test_nobody_is_chosen_from_nobody() -> None:
+    prices = price(hand_made.request(), hand_made.seen(town()))
+    none = np.zeros(len(prices.plans), dtype=bool)
+    with pytest.raises(ValueError, match="no plan is among those that count"):
+        prices.least(prices.latency_s, among=none)
+    one = none.copy()
+    one[3] = True
+    assert prices.least(prices.latency_s, among=one) == prices.plans[3]
+    assert not prices.most_accurate(none).any()
+
+
 # Fixed places. Without load, local takes 240 ms (BIG) or 60 ms (SMALL), the edge 4 + 1 + 24 (or 6)
 # + 1 ms and more, the cloud 40 ms of wires and 12 (or 3) ms.
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ import pytest
 from offload.entities import Observation, Plan, Request
 from offload.policies import table
 from offload.policies.table import PolicyTableError, choose
+from offload.scenario.faults import ScenarioError
+from offload.scenario.load import load
 from offload.units import Metres, Seconds
 
 
@@ -156,3 +159,11 @@ def test_refusals(given: dict[str, Any], told: tuple[str, str]) -> None:
 def test_all_faults_are_told_at_once() -> None:
     found = faults(name="mymodule:Mine", wait=1, zzz=2, label="/", knowledge="all", overhead="x")
     assert sorted(key for key, _ in found) == ["knowledge", "label", "need", "overhead", "wait", "zzz"]
+
+
+def test_a_fault_of_what_was_set_is_not_blamed_on_the_file() -> None:
+    settings = ['compare.policies=[{ name = "thrifty", margn = "1 ms" }]']
+    with pytest.raises(ScenarioError) as caught:
+        load(Path(__file__).parent / "small.toml", settings)
+    (fault,) = caught.value.faults
+    assert fault.startswith("--set compare.policies: ")

@@ -68,9 +68,13 @@ class Prices:
 
     def least(self, column: Floats, among: Flags | None = None) -> Plan:
         """Return the plan with the smallest entry; the first of equals. Raises ValueError if none."""
-        if among is not None:
-            column = np.where(among, column, math.inf)
-        return self.table.plans[int(column.argmin())]
+        if among is None:
+            return self.table.plans[int(column.argmin())]
+        row = int(np.where(among, column, math.inf).argmin())
+        if not among[row]:
+            msg = "no plan is among those that count; give flags of which one at least is true"
+            raise ValueError(msg)
+        return self.table.plans[row]
 
 
 def cell_in_use(seen: Observation) -> str | None:

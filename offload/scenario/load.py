@@ -282,7 +282,10 @@ def _set(raw: dict[str, Any], setting: str, where: Where) -> str | None:
         here[parts[-1]] = _value(value)
     elif here.pop(parts[-1], None) is None:
         return f"--set {name}: there is no such key to leave out"
-    where.found[*key, parts[-1]] = 0
+    whole = (*key, parts[-1])
+    for known in [known for known in where.found if known[: len(whole)] == whole]:
+        del where.found[known]  # what stood in the file does no more
+    where.found[whole] = 0
     return None
 
 

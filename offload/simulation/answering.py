@@ -2,7 +2,9 @@
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from offload.policies.table import Choice
 from offload.units import show_seconds
 
 T = TypeVar("T")
+_OURS = Path(__file__).parents[1]
 Answering = Callable[[Sequence[Question]], Sequence[Plan]]
 
 
@@ -115,8 +118,19 @@ def blame(choice: Choice, when: str, error: Exception) -> PolicyError:
     """Return what to say of a policy that raised an error."""
     if isinstance(error, PolicyError):
         return error
-    what = str(error) if isinstance(error, TooSlowError) else f"{type(error).__name__}: {error}"
+    what = str(error) if isinstance(error, TooSlowError) else told(error)
     return PolicyError(f"policy {choice.label} failed {when}: {what}")
+
+
+def told(error: Exception) -> str:
+    """Say what an author's code raised, and the last of its lines that led there."""
+    frames = [(Path(each.filename), each.lineno) for each in traceback.extract_tb(error.__traceback__)]
+    lines = [
+        f" ({path.name}:{line})"
+        for path, line in frames
+        if "site-packages" not in path.parts and not path.is_relative_to(_OURS)
+    ]
+    return f"{type(error).__name__}: {error}{lines[-1] if lines else ''}"
 
 
 def _about(questions: Sequence[Question]) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 
 from offload.entities import Knowledge, Outcome, Plan, Question
 from offload.planning.validity import why_invalid
-from offload.policies.protocol import Joint, Learns, Policy, Starts
-from offload.policies.table import KNOWLEDGE
+from offload.policies.protocol import Joint, Learns, Policy, Starts, slot_s
+from offload.policies.table import KNOWLEDGE, options
 from offload.scenario.load import Scenario, check
+from offload.simulation.answering import told
 from offload.simulation.world import World
 from offload.streams import Streams
 
@@ -90,15 +91,17 @@ def check_policy(make: Callable[[], Policy], scenario: Scenario | None = None) -
 
     `make` returns a fresh policy (its class, say). Two of them are driven side by side through a short
     scenario with every level of knowledge: each plan is checked, and two fresh policies that are asked
-    the same must answer the same, else results could not be repeated.
+    the same must answer the same, else results could not be repeated. What answers several questions at
+    once is asked about all that come up in 50 ms, or in its own slot if that is longer.
     """
     if scenario is None:
         scenario = check(Path("check-policy"), _SCENARIO, lambda _: "check-policy", Path())
     for knowledge in KNOWLEDGE:
         try:
+            options(make)
             pair = _fresh(make), _fresh(make)
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-            return [f"it cannot be made: {type(error).__name__}: {error}"]
+            return [f"it cannot be made: {told(error)}"]
         fault = _try(pair, scenario, knowledge)
         if fault is not None:
             return [f"with knowledge {knowledge}: {fault}"]
@@ -123,12 +126,15 @@ def _try(pair: tuple[Policy, Policy], scenario: Scenario, knowledge: Knowledge) 
         for each in learns:
             each(outcome)
 
+    together_s = max(0.05, slot_s(pair[0])) if isinstance(pair[0], Joint) else 0.0
     try:
-        world = World(scenario.setting(0.0), Streams(1, 0), knowledge, learn if learns else None)
-        game = world.play()
+        setting, heard = scenario.setting(0.0), learn if learns else None
+        game = World(setting, Streams(1, 0), knowledge, heard, together_s).play()
         questions = next(game)
         while True:
             plans = [_answer(policy, questions) for policy in pair]
+            if len(plans[0]) != len(questions):
+                return f"it answers {len(questions)} questions with {len(plans[0])} plans"
             for question, plan, other in zip(questions, *plans, strict=True):
                 reason = why_invalid(question.observation.facts, plan)
                 if reason is not None:
@@ -142,7 +148,7 @@ def _try(pair: tuple[Policy, Policy], scenario: Scenario, knowledge: Knowledge) 
     except StopIteration:
         return None
     except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-        return f"it raises {type(error).__name__}: {error}"
+        return f"it raises {told(error)}"
 
 
 def _answer(policy: Policy, questions: Sequence[Question]) -> list[Plan]:

@@ -38,6 +38,8 @@ def keep(found: Comparison, out: Path) -> list[Path]:
 def show(found: Comparison) -> None:
     """Print what users get, how long it takes, what differs, and how the figures are known."""
     console = Console()
+    if not console.is_terminal:  # a file has no edge at which figures would have to be cut
+        console = Console(width=max(console.width, 120))
     for table in comparison_tables(found):
         console.print(table)
     console.print(footnotes(found), highlight=False)
