@@ -115,7 +115,7 @@ def _measured(done: Run) -> dict[str, float]:
     file, facts = done.scenario.file, done.scenario.setting(0.0).facts
     frame = rows.to_frame(done.outcomes, facts)
     told = summarise(frame, float(file.warm_up), file.duration, judged=done.scenario.judged).values
-    return told | {"missed": 1.0 - told["on_time"]}
+    return told | {"missed": round(1.0 - told["on_time"], 12)}
 
 
 def _against(
@@ -170,9 +170,16 @@ def bound(
     seconds = time.perf_counter() - began
     found = math.nan
     if runs:
-        found = search(given, [p for _, p in jobs], most, runs, plays) / count
+        found = round(search(given, [p for _, p in jobs], most, runs, plays) / count, 12)
     return Bound(
-        count, 1.0 - most.count / count, useful, latency_s, found, most.relaxed, most.rows, seconds
+        count,
+        round(1.0 - most.count / count, 12),
+        useful,
+        latency_s,
+        found,
+        most.relaxed,
+        most.rows,
+        seconds,
     )
 
 
