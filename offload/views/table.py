@@ -19,11 +19,11 @@ def comparison_tables(found: Comparison) -> list[Table]:
     A row a policy, means ± half their intervals.
     """
     title = f"{found.scenario}: {found.replications} replications, seed {found.seed}"
-    shares = _table(title, ("useful", "on time", "accuracy", "mJ/request", "lost"))
-    times = _table(
+    shares = headed(title, ("useful", "on time", "accuracy", "mJ/request", "lost"))
+    times = headed(
         "latency in ms, unfinished requests counted as infinite", ("mean", "p50", "p95", "p99")
     )
-    money = _table("money, in the scenario's currency", ("per 1000 requests",))
+    money = headed("money, in the scenario's currency", ("per 1000 requests",))
     for policy in found.policies:
         name = Text(policy.label)
         if policy.saturated:
@@ -37,7 +37,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         times.add_row(
             name, *(_thousandths(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99"))
         )
-        money.add_row(name, _told(m["money"], 1e3, ".3g"))
+        money.add_row(name, mean_and_half(m["money"], 1e3, ".3g"))
     priced = any(policy.measures["money"] is not None for policy in found.policies)
     return [shares, times, money] if priced else [shares, times]
 
@@ -62,7 +62,8 @@ def footnotes(found: Comparison) -> str:
     return " ".join(notes)
 
 
-def _table(title: str, columns: tuple[str, ...]) -> Table:
+def headed(title: str, columns: tuple[str, ...]) -> Table:
+    """Return an empty table with a title and a row a policy."""
     table = Table(
         title=title,
         title_justify="left",
@@ -128,14 +129,15 @@ def second_opinion_text(found: Comparison) -> str:
 
 
 def _share(found: Interval | None) -> str:
-    return _told(found, 1.0, ".3f")
+    return mean_and_half(found, 1.0, ".3f")
 
 
 def _thousandths(found: Interval | None) -> str:
-    return _told(found, 1e3, ".1f")
+    return mean_and_half(found, 1e3, ".1f")
 
 
-def _told(found: Interval | None, times: float, digits: str) -> str:
+def mean_and_half(found: Interval | None, times: float, digits: str) -> str:
+    """Write a mean and half its interval, or - for what is not defined."""
     if found is None:
         return "-"
     half = "" if math.isnan(found.high) else f" ±{(found.high - found.mean) * times:{digits}}"
