@@ -96,7 +96,7 @@ def test_any_stage_of_the_search_for_rows_is_a_bound_and_any_horizon_may_be_aske
     rng = np.random.default_rng(5)
     jobs = drawn(rng, 30)
     born_s = np.array([job.born_s for job in jobs])
-    linear, whole = Horizon(jobs, time_limit_s=0.0), Horizon(jobs, time_limit_s=5.0)
+    linear, whole = Horizon(jobs, nodes=0), Horizon(jobs, nodes=1000)
     counts = []
     for allowed_s in (0.4, 1.0, 2.0, 4.0, 1.0):
         most = whole.most(born_s + allowed_s)

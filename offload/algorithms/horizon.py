@@ -56,6 +56,7 @@ FEW = 1e-6  # less than this is nothing
 ROUNDING = 1e-4  # what a solver's tolerances may have cost, in jobs
 ROWS_A_ROUND = 100  # of one station
 ROUNDS = 40
+WHOLE_ROUNDS = 10  # of whole numbers
 NEARLY_FULL = 0.95  # rows that are less full are not tried again when jobs are due at other times
 GAIN, PATIENCE = 0.02, 3  # rounds that gain fewer jobs are in vain; so many of them, and it is enough
 
@@ -126,13 +127,13 @@ def undominated(options: Sequence[Sequence[Leg]]) -> list[int]:
 class Horizon:
     """The program of some jobs; it remembers which intervals mattered, so that similar ones are quick.
 
-    `time_limit_s` is how long it may look for a whole-number optimum (0 never does: the bound is then
-    that of the linear program).
+    `nodes` is how many branches it may look at for a whole-number optimum, in each of some rounds (0
+    never does: the bound is then that of the linear program). No clock: a bound is the same everywhere.
     """
 
     jobs: Sequence[Job]
     stations: Mapping[Hashable, Station] = field(default_factory=dict)  # where not Station()
-    time_limit_s: float = 2.0
+    nodes: int = 100
 
     def __post_init__(self) -> None:
         found: list[tuple[int, int, float, float, float]] = []
@@ -274,21 +275,17 @@ class Horizon:
     def _whole_numbers(
         self, rows: Ints, ends_s: Floats, possible: Flags, upper: float, x: Floats
     ) -> tuple[float, Floats]:
-        """Look for whole numbers, until none of their intervals is violated or time is up."""
+        """Look for whole numbers, until none of their intervals is violated, or for long enough."""
         from scipy.optimize import Bounds, LinearConstraint, milp
 
-        until = time.perf_counter() + self.time_limit_s
-        for _ in range(ROUNDS):
-            left_s = until - time.perf_counter()
-            if left_s <= 0.0:
-                break
+        for _ in range(WHOLE_ROUNDS if self.nodes else 0):
             limits = [LinearConstraint(self._one_each(), ub=1.0)]
             if len(rows):
                 limits.append(LinearConstraint(self._matrix(rows, ends_s, possible), ub=1.0))
             with _quiet():
                 found = milp(
                     -np.ones(len(possible)), constraints=limits, integrality=np.ones(len(possible)),
-                    bounds=Bounds(0.0, possible.astype(float)), options={"time_limit": left_s},
+                    bounds=Bounds(0.0, possible.astype(float)), options={"node_limit": self.nodes},
                 )  # fmt: skip
             if found.mip_dual_bound is not None and math.isfinite(found.mip_dual_bound):
                 upper = min(upper, -found.mip_dual_bound)

@@ -161,7 +161,7 @@ def bound(
     jobs = [each.job() for each in given.asked]
     horizon = Horizon([job for job, _ in jobs], given.stations)
     most = horizon.most(due_s)
-    quick = Horizon(horizon.jobs, given.stations, time_limit_s=0.5)  # it is asked many times
+    quick = Horizon(horizon.jobs, given.stations, nodes=20)  # it is asked many times
     latency_s = least_total_s(quick, given.until_s) / count
     useful = math.nan
     if judged:
