@@ -346,7 +346,7 @@ class Question(Struct, frozen=True, gc=False):
 
     asker: str
     request: Request
-    observation: Observation
+    seen: Observation
 
 
 class Outcome(Struct, frozen=True, gc=False):

@@ -133,7 +133,7 @@ class TooMany:
         raise AssertionError
 
     def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:
-        return [good_plan(question.observation) for question in (*questions, *questions)]
+        return [good_plan(question.seen) for question in (*questions, *questions)]
 
 
 class JointNone:

@@ -58,7 +58,7 @@ class Short:
         raise AssertionError
 
     def decide_all(self, questions):
-        return [offload.price(questions[0].request, questions[0].observation).plans[0]]
+        return [offload.price(questions[0].request, questions[0].seen).plans[0]]
 
 
 class Alone(Short):
@@ -66,7 +66,7 @@ class Alone(Short):
 
     def decide_all(self, questions):
         (question,) = questions
-        return [offload.price(question.request, question.observation).plans[0]]
+        return [offload.price(question.request, question.seen).plans[0]]
 
 
 @dataclass

@@ -273,7 +273,7 @@ def test_a_policy_decides_on_estimates():
 def test_a_policy_in_front_of_which_it_stands_stays_what_it_is():
     class Together(Quickest):
         def decide_all(self, questions):
-            return [self.decide(each.request, each.observation) for each in questions]
+            return [self.decide(each.request, each.seen) for each in questions]
 
     for policy, joint in ((Quickest(), False), (Together(), True)):
         found = estimating(policy, Estimator(Ewma))

@@ -59,11 +59,11 @@ def asked(world, policy, every):
     questions = next(game, ())
     while questions:
         for question in questions:
-            if number % every == 0 or question.observation.begun is not None:
+            if number % every == 0 or question.seen.begun is not None:
                 yield question
             number += 1
         try:
-            questions = game.send([policy.decide(q.request, q.observation) for q in questions])
+            questions = game.send([policy.decide(q.request, q.seen) for q in questions])
         except StopIteration:
             return
 
@@ -96,7 +96,7 @@ def test_all_that_a_policy_reaches_is_its_own_and_cannot_be_changed(name, knowle
 
 
 def not_at_a_node(question):
-    return question.observation.begun is None
+    return question.seen.begun is None
 
 
 class Vandal(Quickest):

@@ -74,7 +74,7 @@ def _rows(bid: Bid, place: str) -> np.ndarray:
 
 def test_who_comes_later_in_a_queue_waits_for_those_before() -> None:
     questions = [Question(name, hand_made.request(), seen(8e6)) for name in ("a", "b", "a")]
-    bids = [Bid.of(question, question.observation) for question in questions]
+    bids = [Bid.of(question, question.seen) for question in questions]
     positions = Positions(bids)
     # Two positions on one device, one on the other, and three at each of two nodes.
     places = [(spot.place, spot.level, spot.device) for spot in positions.spots]
@@ -107,7 +107,7 @@ def test_two_servers_take_two_at_once() -> None:
         nodes=[edge], cells=[hand_made.cell()], input_bytes=4000.0,
     )  # fmt: skip
     questions = [Question(name, hand_made.request(), hand_made.seen(facts)) for name in "abc"]
-    positions = Positions([Bid.of(each, each.observation) for each in questions])
+    positions = Positions([Bid.of(each, each.seen) for each in questions])
     assert [spot.level for spot in positions.spots if spot.place == "edge"] == [0, 0, 1]
 
 

@@ -38,7 +38,7 @@ def scenario(name):
 
 def action_of(env, policy):
     """Return the action that a policy would choose, which is given what the agent sees as numbers."""
-    plan = policy.decide(env.question.request, env.question.observation)
+    plan = policy.decide(env.question.request, env.question.seen)
     return next(action for action, found in env._sight.plans.items() if found == plan)
 
 
@@ -132,7 +132,7 @@ def test_features_say_what_the_policy_would_see():
     met = set()
     for _ in range(150):
         question, told = env.question, dict(zip(env.names, env._sight.features.tolist(), strict=True))
-        request, seen = question.request, question.observation
+        request, seen = question.request, question.seen
         deadline_s = seen.facts.deadline_s
         prices = price(request, seen)
         expected = {
@@ -256,7 +256,7 @@ def test_nodes_that_decide_ask_their_own():
     env = OffloadEnv(small)
 
     def act(env):
-        assert env.question.observation.begun is None
+        assert env.question.seen.begun is None
         return action_of(env, Quickest())
 
     play(env, act, seed=3)

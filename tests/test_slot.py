@@ -46,7 +46,7 @@ def promise(slot: Slot, question: Question, plan: Plan) -> float:
 
 def test_nothing_changes_before_the_first_promise() -> None:
     question = ask("a")
-    assert Slot().seen(question) is question.observation
+    assert Slot().seen(question) is question.seen
 
 
 def test_a_third_waits_for_two_servers_and_shares_the_air() -> None:

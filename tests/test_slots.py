@@ -32,8 +32,8 @@ class Together:
         raise AssertionError
 
     def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:
-        self.asked.append([(q.observation.now_s, q.request) for q in questions])
-        prices = [price(q.request, q.observation) for q in questions]
+        self.asked.append([(q.seen.now_s, q.request) for q in questions])
+        prices = [price(q.request, q.seen) for q in questions]
         return [each.least(each.latency_s, each.at.get(self.place)) for each in prices]
 
 

@@ -58,7 +58,7 @@ class Slot:
 
     def seen(self, question: Question) -> Observation:
         """Return a question's observation after what has been promised."""
-        seen, device = question.observation, question.asker
+        seen, device = question.seen, question.asker
         if not (self.free_s or self.busy_s):
             return seen
         busy_s, serving = max(self.busy_s.get(device, 0.0), seen.backlog_s), seen.serving
@@ -114,12 +114,12 @@ class Slot:
 
     def _air_s(self, question: Question, plan: Plan) -> float:
         cell = (plan.uplinks or ("",))[0]
-        return 8 * self._bytes(question, plan) / alone_bps(question.observation, cell)
+        return 8 * self._bytes(question, plan) / alone_bps(question.seen, cell)
 
     def _bytes(self, question: Question, plan: Plan) -> float:
         if sends_input(plan):
             return question.request.input_bytes
-        return work(question.observation.facts, plan).up_bytes
+        return work(question.seen.facts, plan).up_bytes
 
 
 def alone_bps(seen: Observation, cell: str) -> float:

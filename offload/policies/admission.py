@@ -49,12 +49,12 @@ class EarliestDeadline:
         left_s = question.request.deadline_s
         if self.order == "deadline":
             return left_s
-        return left_s - float(price(question.request, question.observation).latency_s.min())
+        return left_s - float(price(question.request, question.seen).latency_s.min())
 
     def _admit(self, question: Question, slot: Slot) -> Plan:
         request = question.request
         prices = price(request, slot.seen(question))
-        if question.observation.begun is not None:
+        if question.seen.begun is not None:
             return prices.least(prices.latency_s)
         home = prices.at["device"]
         on_time = prices.latency_s <= request.deadline_s - self.margin

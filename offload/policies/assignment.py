@@ -41,7 +41,7 @@ class Assignment:
         slot, plans = Slot(), dict[int, Plan]()
         cells: dict[str, list[int]] = {}
         for number, question in enumerate(questions):
-            seen = question.observation
+            seen = question.seen
             if seen.begun is None and seen.serving is not None:
                 cells.setdefault(seen.serving, []).append(number)
             else:
@@ -53,7 +53,7 @@ class Assignment:
             matching = match(positions.home, positions.away)
             for job, number in enumerate(numbers):
                 if matching is None:  # someone can go nowhere by himself
-                    prices = price(questions[number].request, questions[number].observation)
+                    prices = price(questions[number].request, questions[number].seen)
                     plans[number] = prices.least(prices.latency_s)
                     continue
                 plan, latency_s = positions.chosen(job, matching.columns[job], matching.leaving)

@@ -43,9 +43,9 @@ class _Jointly(_Estimating):
     def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:
         """Return the policy's plans."""
         estimate = self.estimator
-        seen = [estimate(each.request, each.observation) for each in questions]
+        seen = [estimate(each.request, each.seen) for each in questions]
         pairs = zip(questions, seen, strict=True)
-        plans = self.joint.decide_all([with_changes(each, observation=what) for each, what in pairs])
+        plans = self.joint.decide_all([with_changes(each, seen=what) for each, what in pairs])
         for each, plan in zip(questions, plans):  # noqa: B905 - a wrong number is told by who asked
-            estimate.chosen(each.request, each.observation, plan)
+            estimate.chosen(each.request, each.seen, plan)
         return plans

@@ -57,7 +57,7 @@ class Jps:
         """Return the plans; of a device's requests of one kind, those that compute less come first."""
         alike: dict[tuple[object, ...], list[int]] = {}
         for number, question in enumerate(questions):
-            seen = question.observation
+            seen = question.seen
             key = (question.asker, seen.facts, number if seen.begun is not None else None)
             alike.setdefault(key, []).append(number)
         plans: dict[int, Plan] = {}
@@ -67,7 +67,7 @@ class Jps:
 
     def _mixed(self, jobs: Sequence[Question]) -> list[Plan]:
         """The plans of equal jobs of one device."""
-        seen = jobs[0].observation
+        seen = jobs[0].seen
         prices = price(jobs[0].request, seen)
         lines = _lines(seen.facts, seen.serving) if seen.begun is None else ()
         limit_s = min(job.request.deadline_s for job in jobs) - self.margin

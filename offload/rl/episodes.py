@@ -168,7 +168,7 @@ class Episode:
             raise PolicyError(msg) from error
 
     def _is_mine(self, question: Question) -> bool:
-        seen = question.observation
+        seen = question.seen
         return seen.begun is None and seen.facts in self.episodes.view.actions
 
     def _with_others(self, plans: Sequence[Plan]) -> Sequence[Plan]:

@@ -128,15 +128,15 @@ class View:
 
     def look(self, question: Question) -> Sight:
         """Return a question as numbers; what is open is what `price` finds for a policy."""
-        prices = price(question.request, question.observation)
-        found = self._open_plans(question.observation.facts, prices)
+        prices = price(question.request, question.seen)
+        found = self._open_plans(question.seen.facts, prices)
         mask = np.zeros(self.size, dtype=np.int8)
         mask[found.actions] = 1
-        told = [*self._of_device(question), *self._of_others(question.observation)]
+        told = [*self._of_device(question), *self._of_others(question.seen)]
         if self.prices:
             latencies = np.full(self.size, MOST)
             latencies[found.actions] = prices.latency_s[found.entries]
-            latencies[found.actions] /= question.observation.facts.deadline_s
+            latencies[found.actions] /= question.seen.facts.deadline_s
             told += latencies.tolist()
         features = np.clip(np.array(told, dtype=np.float32), self.low, self.high)
         return Sight(features, mask, found.plans)
@@ -155,7 +155,7 @@ class View:
 
     def _of_device(self, question: Question) -> Iterator[float]:
         """Yield what concerns the request and the device itself."""
-        request, seen = question.request, question.observation
+        request, seen = question.request, question.seen
         facts = seen.facts
         yield request.deadline_s / facts.deadline_s
         yield request.input_bytes / (facts.most_input_bytes or facts.input_bytes)

@@ -54,7 +54,7 @@ def answering(policy: Policy, choice: Choice) -> Answering:
         plans = []
         for question in questions:
             try:
-                plans.append(decide(question.request, question.observation))
+                plans.append(decide(question.request, question.seen))
             except Exception as error:
                 raise blame(choice, _about([question]), error) from error
         return plans
@@ -66,10 +66,10 @@ def each_asker(devices: Answering, nodes: Mapping[str, Answering]) -> Answering:
     """Return what puts a device's question to one policy, and a node's to that of the node."""
 
     def answer(questions: Sequence[Question]) -> Sequence[Plan]:
-        mine = tuple(question for question in questions if question.observation.begun is None)
+        mine = tuple(question for question in questions if question.seen.begun is None)
         plans = iter(devices(mine) if mine else ())
         return [
-            next(plans) if question.observation.begun is None else nodes[question.asker]([question])[0]
+            next(plans) if question.seen.begun is None else nodes[question.asker]([question])[0]
             for question in questions
         ]
 
@@ -135,7 +135,7 @@ def told(error: Exception) -> str:
 
 def _about(questions: Sequence[Question]) -> str:
     """Name the first request of those that were asked about, and what there was to choose from."""
-    request, facts = questions[0].request, questions[0].observation.facts
+    request, facts = questions[0].request, questions[0].seen.facts
     return (
         f"for request {request.id} (task {request.asked} of {request.device}, at {request.born_s:.6g} s;"
         f" {choices(facts)})"

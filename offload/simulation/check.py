@@ -136,7 +136,7 @@ def _try(pair: tuple[Policy, Policy], scenario: Scenario, knowledge: Knowledge) 
             if len(plans[0]) != len(questions):
                 return f"it answers {len(questions)} questions with {len(plans[0])} plans"
             for question, plan, other in zip(questions, *plans, strict=True):
-                reason = why_invalid(question.observation.facts, plan)
+                reason = why_invalid(question.seen.facts, plan)
                 if reason is not None:
                     return f"its plan for {question.request} cannot be carried out: {reason}"
                 if plan != other:
@@ -152,10 +152,10 @@ def _try(pair: tuple[Policy, Policy], scenario: Scenario, knowledge: Knowledge) 
 
 
 def _answer(policy: Policy, questions: Sequence[Question]) -> list[Plan]:
-    kept = [question.observation.begun for question in questions]
+    kept = [question.seen.begun for question in questions]
     if any(kept):  # a node decides by a policy of its own: let it keep what has come
-        others = iter(_answer(policy, [q for q in questions if q.observation.begun is None]))
+        others = iter(_answer(policy, [q for q in questions if q.seen.begun is None]))
         return [begun or next(others) for begun in kept]
     if isinstance(policy, Joint):
         return list(policy.decide_all(questions)) if questions else []
-    return [policy.decide(question.request, question.observation) for question in questions]
+    return [policy.decide(question.request, question.seen) for question in questions]

@@ -80,14 +80,14 @@ def instance(setting: Setting, streams: Streams, from_s: float = 0.0, most: int 
         questions = next(game)
         while True:
             for question in questions:
-                request, facts = question.request, question.observation.facts
+                request, facts = question.request, question.seen.facts
                 if request.born_s >= from_s:
                     if len(asked) == most:
                         msg = f"a bound covers {most} requests after the warm-up; shorten the duration"
                         raise NotCoveredError(msg)
                     fate = world.under_way[request.id].fate
                     asked.append(_asked(world, request, found(facts), devices[request.device], fate))
-            questions = game.send([next(_plain(q.observation.facts)) for q in questions])
+            questions = game.send([next(_plain(q.seen.facts)) for q in questions])
     except StopIteration:
         pass
     stations: dict[Hashable, Station] = {

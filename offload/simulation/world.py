@@ -115,7 +115,7 @@ class World:
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
                 try:
-                    way = self.trips[question.observation.facts, plan]
+                    way = self.trips[question.seen.facts, plan]
                 except (KeyError, TypeError):  # new, or no plan at all
                     way = self._look_up(question, plan)
                 journey = self.under_way[question.request.id]
@@ -349,14 +349,14 @@ class World:
 
     def _check_onward(self, question: Question, plan: Plan) -> None:
         """Refuse a plan by which a request that has begun cannot go on."""
-        begun = question.observation.begun
+        begun = question.seen.begun
         reason = None if begun is None else why_not_onward(begun, plan)
         if reason is not None:
             raise self._invalid(question, plan, reason)
 
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
-        facts = question.observation.facts
+        facts = question.seen.facts
         reason = why_invalid(facts, plan)
         if reason is not None:
             raise self._invalid(question, plan, reason)
@@ -364,8 +364,8 @@ class World:
         return found
 
     def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
-        request, facts = question.request, question.observation.facts
-        whose = "" if question.observation.begun is None else f" of node {question.asker}"
+        request, facts = question.request, question.seen.facts
+        whose = "" if question.seen.begun is None else f" of node {question.asker}"
         return InvalidPlanError(
             f"the plan{whose} for request {request.id} (task {request.asked} of {request.device}, at"
             f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200};"

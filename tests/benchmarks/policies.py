@@ -46,7 +46,7 @@ def decision_times(scenario: Scenario, name: str, replication: int = 0) -> np.nd
             if isinstance(policy, Joint):
                 plans = list(policy.decide_all(questions))
             else:
-                plans = [policy.decide(each.request, each.observation) for each in questions]
+                plans = [policy.decide(each.request, each.seen) for each in questions]
             times += [(perf_counter() - began_s) / len(questions)] * len(questions)
             questions = game.send(plans)
     except StopIteration:

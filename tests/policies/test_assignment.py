@@ -67,7 +67,7 @@ def lived(plans: Sequence[Plan], deadline_s: float) -> float:
 def test_together_more_are_right_than_one_by_one() -> None:
     # Each alone would be done by 46 ms at the edge; of four that go there two are in time.
     questions = [ask(name) for name in "abcd"]
-    alone = [OnTime().decide(question.request, question.observation) for question in questions]
+    alone = [OnTime().decide(question.request, question.seen) for question in questions]
     assert {plan.edge for plan in alone} == {"edge"}
     together = Assignment().decide_all(questions)
     assert lived(alone, 0.1) == pytest.approx(2 * 0.9)
@@ -90,7 +90,7 @@ def test_no_assignment_costs_less() -> None:
             ask(str(name), float(deadline_s), reports=reports, cell=rate)
             for name, deadline_s in zip(names, deadlines_s, strict=True)
         ]
-        positions = Positions([Bid.of(each, each.observation) for each in questions])
+        positions = Positions([Bid.of(each, each.seen) for each in questions])
         at_home = positions.home.shape[1]
 
         def cost(columns: Sequence[int]) -> float:
