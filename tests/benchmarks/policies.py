@@ -1,7 +1,8 @@
 """Every named policy in three scenarios: what users get, what it costs, and what deciding takes.
 
 `python tests/benchmarks/policies.py FOLDER [--replications N] [--jobs N] [--policy NAME ...]` keeps rows
-in FOLDER, goes on where it stopped, writes `data/policies.csv` and prints the table of README.
+in FOLDER, goes on where it stopped, writes `data/policies.csv` and prints the table of README, with the
+regret in `small-cell`: how many more requests are late than a bound on any policy proves.
 `--times` only times decisions. Microseconds are the median over the questions of one replication, of a
 clock, divided by the number of questions where several are answered at once; solvers that do not plan
 anew for each request show in the 99th percentile.
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from offload.analysis.bounds import regrets
 from offload.analysis.compare import PolicyResult, compare
 from offload.analysis.statistics import Interval
 from offload.policies import table
@@ -105,14 +107,25 @@ def main() -> None:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
+    regret = {} if given.times else regrets_of(names, given.replications)
     keys = [key for key in rows[0] if key not in ("policy", "knows", "scenario", "decide_p99_us")]
-    print("| policy | knows |" + " |".join(f" {key}" for _ in SCENARIOS for key in keys) + " |")
-    print("|---|---|" + "--:|" * len(keys) * len(SCENARIOS))
+    titles = {"useful": "useful", "latency_p95_s": "p95 ms", "energy_j": "mJ", "decide_us": "µs"}
+    heads = [f"{each.split('-')[0]}: {titles[key]}" for each in SCENARIOS for key in keys]
+    print(f"| policy | knows | {' | '.join(heads)} | regret |")
+    print("|---|---|" + "--:|" * (len(heads) + 1))
     for name in names:
         mine = {row["scenario"]: row for row in rows if row["policy"] == name}
         cells = [mine.get(each, {}).get(key, "no plan") for each in SCENARIOS for key in keys]
         knows = next((row["knows"] for row in mine.values()), "")
-        print(f"| {name} | {knows} | " + " | ".join(cells) + " |")
+        print(f"| {name} | {knows} | {' | '.join(cells)} | {regret.get(name, 'no plan')} |")
+
+
+def regrets_of(names: list[str], replications: int) -> dict[str, str]:
+    """Return the regret of each policy that has a plan in the small scenario."""
+    small = load(ROOT / "scenarios" / "small-cell.toml")
+    choices = [table.choose({"name": each}) for each in names if decision_times(small, each) is not None]
+    found = regrets(small, choices, replications)
+    return {each.label: told(each.regret["missed"], 1.0) for each in found.policies}
 
 
 if __name__ == "__main__":
