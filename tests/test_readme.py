@@ -30,7 +30,12 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
         # Later options win, so these replace what README gives.
         words += ["--replications", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
         words += ["--no-second-opinion"]
-    if words[0] in ("compare", "run"):
+    if words[0] in ("bound", "sweep"):
+        words += ["--replications", "1"]
+    if words[0] == "sweep":
+        words = [re.sub(r"=([^,]*),.*", r"=\1", each) for each in words]  # the first value alone
+        words += ["--jobs", "1", "--out", str(tmp_path / "out")]
+    if words[0] in ("compare", "run", "sweep"):
         words += ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"']
     if words[0] == "profile":
         words += ["--rounds", "1", "--pause", "0 s", "--out", str(tmp_path / "profiles")]
@@ -39,12 +44,14 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def careful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """README's policy, as a file where the command is called."""
-    (policy,) = [block for block in blocks("python") if "class Careful" in block]
-    (tmp_path / "careful.py").write_text(policy)
+    """README's policies, as files where the command is called."""
+    for name in ("Careful", "Together"):
+        (policy,) = [block for block in blocks("python") if f"class {name}" in block]
+        (tmp_path / f"{name.lower()}.py").write_text(policy)
     monkeypatch.syspath_prepend(tmp_path)
     yield
     sys.modules.pop("careful", None)
+    sys.modules.pop("together", None)
 
 
 @pytest.mark.usefixtures("careful")
@@ -81,10 +88,12 @@ def test_scenario(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("careful")
-def test_policy_is_sound() -> None:
+def test_policies_are_sound() -> None:
     import careful
+    import together
 
     assert offload.check_policy(careful.Careful) == []
+    assert offload.check_policy(together.Together) == []
 
 
 def test_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

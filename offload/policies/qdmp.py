@@ -19,10 +19,10 @@ class Qdmp:
     A plan holds as long as the rate stays within a range of `step`.
 
     A minimum cut may be no set of layers behind which the world can divide a network; then this takes
-    the quickest listed cut. On the shipped profiles, over 36 114 choices of hardware (shipped, and
-    x86-core made 1 to 30 times slower), input and rate, that was slower in 27: by 10 % at most for
-    InceptionV4 with inputs of 2 MB and more, by 0.7 % for `fashion-cnn` with exits, and for no other
-    network.
+    the quickest listed cut. On the shipped profiles, over 34 866 choices of hardware (shipped, and
+    x86-core made 1 to 30 times slower), input and rate (tests/benchmarks/cuts.py), that was slower in
+    27: by 10 % at most for InceptionV4 with inputs of 6 MB, by 0.7 % for `fashion-cnn` with exits, and
+    for no other network.
     """
 
     variant: str | None = None
