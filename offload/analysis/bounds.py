@@ -10,7 +10,7 @@ import numpy as np
 
 from offload.algorithms.horizon import Horizon, Most, least_total_s
 from offload.analysis import rows, statistics
-from offload.analysis.compare import LEVEL, Progress
+from offload.analysis.compare import LEVEL, Progress, silent
 from offload.analysis.measures import summarise
 from offload.analysis.statistics import Interval
 from offload.entities import Outcome, Plan
@@ -81,8 +81,8 @@ class Regrets:
 
 
 def regrets(
-    scenario: Scenario, choices: Sequence[Choice], replications: int, seed: int | None,
-    progress: Progress,
+    scenario: Scenario, choices: Sequence[Choice], replications: int, seed: int | None = None,
+    progress: Progress = silent,
 ) -> Regrets:  # fmt: skip
     """Bound every replication, simulate every policy in it, and compare. Raises NotCoveredError."""
     seed = scenario.file.seed if seed is None else seed

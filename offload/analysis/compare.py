@@ -31,7 +31,8 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 
 
 @contextmanager
-def _silent(_what: str, _total: int) -> Iterator[Callable[[str], None]]:
+def silent(_what: str, _total: int) -> Iterator[Callable[[str], None]]:
+    """Tell nobody."""
     yield lambda _: None
 
 
@@ -92,7 +93,7 @@ def compare(
     seed: int | None = None,
     jobs: int = 1,
     out: Path | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     *,
     second_opinion: bool = True,
 ) -> Comparison:

@@ -3,7 +3,7 @@
 `python tests/benchmarks/policies.py FOLDER [--replications N] [--jobs N] [--policy NAME ...]` keeps rows
 in FOLDER, goes on where it stopped, writes `data/policies.csv` and prints the table of README, with the
 regret in `small-cell`: how many more requests are late than a bound on any policy proves.
-`--times` only times decisions. Microseconds are the median over the questions of one replication, of a
+`--times` only times decisions, `--warm` those about the same questions again and again, with 109 plans. Microseconds are the median over the questions of one replication, of a
 clock, divided by the number of questions where several are answered at once; solvers that do not plan
 anew for each request show in the 99th percentile.
 """
@@ -11,8 +11,11 @@ anew for each request show in the 99th percentile.
 import argparse
 import csv
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
+from timeit import repeat
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ import numpy as np
 from offload.analysis.bounds import regrets
 from offload.analysis.compare import PolicyResult, compare
 from offload.analysis.statistics import Interval
+from offload.planning.price import price
 from offload.policies import table
 from offload.policies.fixed import NoPlanError
 from offload.policies.protocol import Joint, Learns, Starts, slot_s
@@ -57,6 +61,28 @@ def decision_times(scenario: Scenario, name: str, replication: int = 0) -> np.nd
         return None
 
 
+def warm_times() -> None:
+    """Print the median over questions of the least time of a decision, in microseconds."""
+    scenario = load(ROOT / "scenarios" / "ar-headset.toml", ['duration="3 s"', 'warm_up="0 s"'])
+    game = World(scenario.setting(0.0), Streams(1, 0)).play()
+    questions, kept = next(game), []
+    with suppress(StopIteration):
+        while True:
+            prices = [price(each.request, each.seen) for each in questions]
+            kept += [each for each, p in zip(questions, prices, strict=True) if len(p.plans) == 109]
+            questions = game.send([each.least(each.latency_s) for each in prices])
+    for name in table.NAMED:
+        policy = table.choose({"name": name}).make()
+        if isinstance(policy, Starts):
+            policy.start(np.random.default_rng(1))
+        with suppress(NoPlanError):
+            times = [
+                min(repeat(partial(policy.decide, each.request, each.seen), number=50, repeat=3)) / 50
+                for each in kept[:: len(kept) // 15]
+            ]
+            print(f"{name}: {np.median(times) * 1e6:.1f}")
+
+
 def told(interval: Interval | None, scale: float) -> str:
     """Write an interval as README does; none if the quantile is infinite in some replication."""
     if interval is None:
@@ -76,7 +102,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--policy", action="append")
     parser.add_argument("--times", action="store_true")
+    parser.add_argument("--warm", action="store_true")
     given = parser.parse_args()
+    if given.warm:
+        warm_times()
+        return
     names = given.policy or list(table.NAMED)
     rows: list[dict[str, Any]] = []
     for name in SCENARIOS:
