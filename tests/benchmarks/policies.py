@@ -3,9 +3,11 @@
 `python tests/benchmarks/policies.py FOLDER [--replications N] [--jobs N] [--policy NAME ...]` keeps rows
 in FOLDER, goes on where it stopped, writes `data/policies.csv` and prints the table of README, with the
 regret in `small-cell`: how many more requests are late than a bound on any policy proves.
-`--times` only times decisions, `--warm` those about the same questions again and again, with 109 plans. Microseconds are the median over the questions of one replication, of a
-clock, divided by the number of questions where several are answered at once; solvers that do not plan
-anew for each request show in the 99th percentile.
+
+Microseconds are the median over the questions of one replication, of a clock, divided by the number of
+questions where several are answered at once; solvers that do not plan anew for each request show in the
+99th percentile. `--times` only times these decisions, `--warm` those about the same questions again and
+again, with 109 plans.
 """
 
 import argparse
