@@ -88,7 +88,8 @@ class EarliestDeadline(_Admission):
 class LeastSlack(_Admission):
     """Leave the device as with `edf`, but who has the least time to spare is asked first.
 
-    That is deadline less predicted time, by the plan that is quickest if nobody else asked.
+    Time to spare is the deadline less the predicted latency of the quickest plan, as if nobody else in
+    the slot had asked.
     """
 
     order = "slack"
