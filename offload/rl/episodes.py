@@ -52,8 +52,9 @@ class Episodes:
     these agents are asked, about others the policy `others` (by default the scenario's own, else
     `quickest`; without a slot or an overhead of its own), and edge nodes that decide ask their own. All
     have the same `knowledge`; to decide takes `overhead_s`. With `slot_s`, devices ask together at its
-    multiples (seconds). `split` and `prices` are those of a View. `reward` is paid for each Outcome that arrives, of a frame's parts as well as of
-    the frame. Raises EnvError, ScenarioError, PolicyTableError.
+    multiples (seconds). `split` and `prices` are those of a View. `reward` is paid for each Outcome that
+    arrives, of a frame's parts as well as of the frame. Raises EnvError, ScenarioError,
+    PolicyTableError.
     """
 
     def __init__(
