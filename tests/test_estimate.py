@@ -157,6 +157,47 @@ def test_what_is_true_now_is_believed(kind):
         assert seen.reports["edge"].backlog_s == pytest.approx(backlog_s)
 
 
+def test_each_kind_has_its_average_and_only_one_draws():
+    rng = np.random.default_rng(1)
+    made = {kind: estimator(kind, rng) for kind in ("ewma", "change-point", "sampled")}
+    averages = {kind: type(lens.mean(0.05)) for kind, lens in made.items()}
+    assert averages == {"ewma": Ewma, "change-point": ChangePoint, "sampled": Ewma}
+    assert all(lens.mean(0.05).least == 0.05 for lens in made.values())
+    assert [kind for kind, lens in made.items() if lens.chance is rng] == ["sampled"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("what", ["sharing", "backlog"])
+def test_what_jumps_is_known_after_three_reports_by_the_change_point_only(what, seed):
+    """Thirty reports that differ by a tenth, then such of three times as many, or ten times as much.
+
+    Each is looked at when it is old, 0.4 s later: what is usual is all that counts.
+    """
+    noise_share = 0.1 * np.random.default_rng(seed).standard_normal(36)
+    errors = {}
+    for kind in ("ewma", "change-point"):
+        lens = estimator(kind, np.random.default_rng(1))
+        errors[kind] = []
+        for number, share in enumerate(noise_share):
+            if what == "sharing":
+                truth = 2.0 if number < 30 else 6.0
+                told = (0.0, 8e6 / (truth * (1 + share)))
+            else:
+                truth = 0.02 if number < 30 else 0.2
+                told = (truth * (1 + share), 8e6)
+            ask(lens, 0.5 * number, 0.5 * number, *told)
+            old = ask(lens, 0.5 * number + 0.4, 0.5 * number, *told)
+            found = (
+                8e6 / old.uplinks["cell"].rate_bps
+                if what == "sharing"
+                else old.reports["edge"].backlog_s
+            )
+            errors[kind].append(abs(found - truth) / truth)
+    assert max(errors["ewma"][20:30] + errors["change-point"][20:30]) < 0.2
+    assert min(errors["ewma"][32:]) > 0.25
+    assert max(errors["change-point"][32:]) < 0.2
+
+
 def test_an_old_report_tells_what_is_usual():
     """The mean of the times that a bit takes, 1 and 3 of them, whatever was last."""
     lens = Estimator(Ewma, memory_s=0.1)
@@ -282,6 +323,7 @@ def test_a_policy_in_front_of_which_it_stands_stays_what_it_is():
     question = offload.entities.Question("car-0", hand_made.request(), heard(0.0, 0.0))
     assert found.decide_all([question, question])[0].edge == "edge"
     assert found.estimator.sent["car-0", "edge"] == (0.0, pytest.approx(0.012))
+    assert found.policy is policy
 
 
 def test_who_knows_the_truth_does_not_estimate():

@@ -109,6 +109,18 @@ def test_a_pipeline_is_within_three_times_the_best(solve: mincut.Solver) -> None
     assert exact > 120
 
 
+def test_a_pipeline_needs_the_coarse_grid_and_the_finer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowest(seed: int) -> float:
+        net, costs = drawn(seed, most=7)
+        return max(stages(net, costs, mincut.heavy(net, costs)))
+
+    both = [slowest(seed) for seed in range(120)]
+    for part, left in (("_COARSE", [1.0]), ("_FINER", ())):
+        with monkeypatch.context() as changed:
+            changed.setattr(mincut, part, left)
+            assert any(slowest(seed) > best_s * 1.001 for seed, best_s in enumerate(both)), part
+
+
 def printed(net: Dag, costs: Costs) -> frozenset[int]:
     """Return the layers for the device by the graph as the paper prints it: no links back."""
     count = len(net.takes)
@@ -175,6 +187,32 @@ def test_shipped_networks_cost_the_same_reduced(name: str, points: int | None) -
                 sum(stages(net, costs, solve(net, costs))) for solve in (mincut.light, blocks.reduced)
             )
             assert less == pytest.approx(whole, rel=1e-9)
+
+
+def test_the_bound_rules_out_all_blocks_of_a_shipped_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of 19 blocks, at 52 speeds and rates: none is worth cutting, and the bound tells."""
+    profile = read(PROFILES / "inceptionv4.fp32.x86-core.json")
+    net = dag.of(profile.variant, 60e3)
+    assert net is not None
+    points = blocks.cut_vertices(net)
+    assert sum(last - first > 1 for first, last in itertools.pairwise(points)) == 19
+    cuts: list[Dag] = []
+
+    def counted(inside: Dag, costs: Costs) -> frozenset[int]:
+        cuts.append(inside)
+        return mincut.light(inside, costs)
+
+    monkeypatch.setattr(blocks, "light", counted)
+    seconds = profile.layers_s[1]
+    for times in (0.5, 1.5, 5, 50):
+        for power in range(10, 23):
+            blocks.reduced(
+                net, Costs([times * each for each in seconds], seconds, 8 / 10 ** (power / 2))
+            )
+    assert not cuts
+    for seed in range(20):  # where a block may be worth it, it is cut, and counted
+        blocks.reduced(*drawn(seed))
+    assert cuts
 
 
 def test_what_makes_no_tensor_is_endlessly_large() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -14,22 +14,22 @@ from offload.units import Seconds
 
 
 @dataclass
-class EarliestDeadline:
-    """Leave the device if that is on time, and makes nobody late who was admitted before; else stay.
+class _Admission:
+    """Requests of a slot are taken one by one, and each may leave if it makes nobody late.
 
-    Requests of a slot are taken in the order of their deadlines (earliest deadline first: Jackson 1955,
-    Liu and Layland 1973), or with order = "slack" of deadline less predicted time, least slack first. To
-    each is shown what those before it have been promised: their work counts to the servers' backlogs,
-    their transfers share the cell. On one machine the order of deadlines gets all done in time if any
-    order does; here there are several, and who leaves is decided once: nobody is put off.
+    To each is shown what those before it have been promised: their work counts to the servers' backlogs,
+    their transfers share the cell. Of the plans off the device that are on time and make nobody late who
+    was admitted before, it takes the most accurate, the quickest of equals. If there is none it stays
+    with the most accurate that is on time there, or the quickest on the device if none is. A device that
+    can do nothing alone, and a request that has begun, take the quickest plan. `margin` is kept free
+    before the deadline. A single question is admitted if some plan off the device is predicted to be on
+    time.
 
-    Who is admitted takes the most accurate plan that is on time, the quickest of equals; so does who
-    stays, or the quickest on the device if none is on time there. A device that can do nothing alone,
-    and a request that has begun, take the quickest plan. `margin` is kept free before the deadline. A
-    single question is admitted if some plan off the device is predicted to be on time.
+    It decides for all devices, as a coordinator that hears of everything at once: signalling takes no
+    time but the slot.
     """
 
-    order: Literal["deadline", "slack"] = "deadline"
+    order: ClassVar[Literal["deadline", "slack"]]
     margin: Seconds = 0.0
     slot: Seconds = 0.005
 
@@ -58,8 +58,12 @@ class EarliestDeadline:
             return prices.least(prices.latency_s)
         home = prices.at["device"]
         on_time = prices.latency_s <= request.deadline_s - self.margin
-        row = _best(prices, on_time & ~home)
-        if row is None or slot.spoils(question, prices.plans[row]):
+        # All that leave share one cell: who sends no less than one that makes others late does so too.
+        table, leaving = prices.table, on_time & ~home
+        sent_bytes = table.by_plan(np.where(table.raw, request.input_bytes, table.up_bytes))
+        while (row := _best(prices, leaving)) is not None and slot.spoils(question, prices.plans[row]):
+            leaving = leaving & (sent_bytes < sent_bytes[row])
+        if row is None:
             row = _best(prices, on_time & home)
         if row is None:
             among = home if home.any() else ~home
@@ -69,10 +73,26 @@ class EarliestDeadline:
 
 
 @dataclass
-class LeastSlack(EarliestDeadline):
-    """The same by slack: who has the least time to spare, if all goes as predicted, comes first."""
+class EarliestDeadline(_Admission):
+    """Leave the device if that is on time, and makes nobody late who was admitted before; else stay.
 
-    order: Literal["deadline", "slack"] = "slack"
+    Who is due first is asked first (earliest deadline first: Jackson 1955, Liu and Layland 1973). On one
+    machine that order gets all done in time if any order does; here there are several, and who leaves is
+    decided once: nobody is put off.
+    """
+
+    order = "deadline"
+
+
+@dataclass
+class LeastSlack(_Admission):
+    """Leave the device as with `edf`, but who has the least time to spare is asked first.
+
+    Time to spare is the deadline less the predicted latency of the quickest plan, as if nobody else in
+    the slot had asked.
+    """
+
+    order = "slack"
 
 
 def _best(prices: Prices, among: Flags) -> int | None:

@@ -27,7 +27,9 @@ class Assignment:
     The order within a queue is the solver's; in the world, who comes first is served first. That costs
     nothing where services are equal. Cells are matched one after the other, each after what the ones
     before were promised. Requests out of range, or that have begun, take the quickest plan. `margin` is
-    kept free before the deadline. Some milliseconds for a slot of ten requests.
+    kept free before the deadline. A network of unknown accuracy counts as the least accurate that is
+    known (as 1 if none is). It decides for all devices, as a coordinator that hears of everything at
+    once: signalling takes no time but the slot. Some milliseconds for a slot of ten requests.
     """
 
     margin: Seconds = 0.0

@@ -16,8 +16,9 @@ def estimating(policy: Policy, estimator: Estimator) -> Policy:
     What comes of it decides as the policy does, jointly or not. It is asked of the policy itself whether
     it starts or learns.
     """
-    alone = _Estimating(policy, estimator)
-    return _Jointly(policy, estimator, policy) if isinstance(policy, Joint) else alone
+    if isinstance(policy, Joint):
+        return _Jointly(policy, estimator)
+    return _Estimating(policy, estimator)
 
 
 @dataclass
@@ -38,14 +39,14 @@ class _Estimating:
 class _Jointly(_Estimating):
     """All questions at once."""
 
-    joint: Joint
+    policy: Joint
 
     def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:
         """Return the policy's plans."""
         estimate = self.estimator
         seen = [estimate(each.request, each.seen) for each in questions]
         pairs = zip(questions, seen, strict=True)
-        plans = self.joint.decide_all([with_changes(each, seen=what) for each, what in pairs])
+        plans = self.policy.decide_all([with_changes(each, seen=what) for each, what in pairs])
         for each, plan in zip(questions, plans):  # noqa: B905 - a wrong number is told by who asked
             estimate.chosen(each.request, each.seen, plan)
         return plans

@@ -45,7 +45,7 @@ class Learns(Protocol):
 
 
 @runtime_checkable
-class Joint(Protocol):
+class Joint(Policy, Protocol):
     """A policy that answers several questions at once."""
 
     def decide_all(self, questions: Sequence[Question]) -> Sequence[Plan]:

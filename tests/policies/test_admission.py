@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from offload.entities import Facts, Observation, Plan, Question, Report
 from offload.planning.onward import why_not_onward
 from offload.planning.price import price
+from offload.planning.slot import Slot
 from offload.planning.validity import why_invalid
+from offload.policies import table
 from offload.policies.admission import EarliestDeadline, LeastSlack
 from tests import hand_made
 
@@ -50,7 +52,6 @@ def test_the_least_slack_is_admitted_first() -> None:
     assert LeastSlack().decide_all(questions)[1].uplinks is not None
     assert LeastSlack().decide_all(questions)[0] == HOME
     assert EarliestDeadline().decide_all(questions)[0] == EDGE
-    assert EarliestDeadline(order="slack").decide_all(questions) == LeastSlack().decide_all(questions)
 
 
 def test_nobody_is_admitted_who_makes_another_late() -> None:
@@ -64,6 +65,58 @@ def test_nobody_is_admitted_who_makes_another_late() -> None:
     assert EarliestDeadline().decide_all([urgent, patient]) == [EDGE, HOME]
     relaxed = ask("a", 0.0401, facts)
     assert EarliestDeadline().decide_all([relaxed, patient]) == [EDGE, EDGE]
+
+
+@pytest.mark.parametrize("policy", [EarliestDeadline, LeastSlack])
+def test_the_order_is_no_option(policy: type[EarliestDeadline | LeastSlack]) -> None:
+    assert set(table.options(policy)) == {"margin", "slot"}
+    first = (policy.__doc__ or "").splitlines()[0]
+    assert first.startswith("Leave the device")
+
+
+CUT = hand_made.variant([4000, 500, 5], name="int8", accuracy=0.8)
+TWO_FORMS = hand_made.facts(
+    {
+        hand_made.variant([4000, 5], name="fp32", accuracy=0.9): {"device": [0.06], "edge": [0.003]},
+        CUT: {"device": [0.001, 0.03], "edge": [0.001, 0.001]},
+    },
+    nodes=[hand_made.Node("edge", "edge", hand_made.hardware(), 4, (0.0, 0.0), 0.1)],
+    cells=[hand_made.cell()], input_bytes=4000.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("first_s", [0.0096, 0.0103, 0.011])
+def test_who_would_spoil_with_the_best_plan_leaves_with_another(first_s: float) -> None:
+    # The first has 0.6 to 2 ms to spare: not the 4 of another whole input, but those 0.5 of 500 bytes.
+    first, second = EarliestDeadline().decide_all(
+        [ask("a", first_s, TWO_FORMS), ask("b", 0.2, TWO_FORMS)]
+    )
+    assert (first.variant.name, first.device_cut, first.edge) == ("fp32", 0, "edge")
+    assert second == Plan(CUT, 1, 2, "edge", None, ("cell",))
+
+
+@given(st.floats(0.005, 0.05), st.floats(0.005, 0.1), st.sampled_from([5e5, 2e6, 8e6]))
+def test_the_best_plan_off_the_device_that_spoils_nobody_is_taken(
+    first_s: float, more_s: float, rate: float
+) -> None:
+    questions = [
+        ask("a", first_s, TWO_FORMS, cell=rate), ask("b", first_s + more_s, TWO_FORMS, cell=rate)
+    ]  # fmt: skip
+    first, second = EarliestDeadline().decide_all(questions)
+    slot = Slot()
+    prices = price(questions[0].request, questions[0].seen)
+    slot.promise(questions[0], first, float(prices.latency_s[prices.plans.index(first)]))
+    later = price(questions[1].request, slot.seen(questions[1]))
+    ways = [
+        (-plan.variant.accuracy.value, float(latency_s))
+        for plan, latency_s in zip(later.plans, later.latency_s, strict=True)
+        if plan.uplinks is not None
+        and latency_s <= questions[1].request.deadline_s
+        and not slot.spoils(questions[1], plan)
+    ]
+    mine = (-second.variant.accuracy.value, float(later.latency_s[later.plans.index(second)]))
+    assert (second.uplinks is not None) == bool(ways)
+    assert not ways or mine == min(ways)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 30)), min_size=1, max_size=6))
@@ -89,7 +142,7 @@ def test_all_are_admitted_in_time_if_any_order_can_do_that(jobs: list[tuple[int,
 )
 @pytest.mark.parametrize("policy", [EarliestDeadline, LeastSlack])
 def test_alone_it_leaves_if_that_is_on_time(
-    policy: type[EarliestDeadline],
+    policy: type[EarliestDeadline | LeastSlack],
     rate: float,
     backlog_s: float,
     wait_s: float,
