@@ -77,7 +77,7 @@ def rounded(state: State, share: float) -> State:
 def _solved(state: State) -> Plan | None:
     """The plan for a state; None if nothing is on time."""
     facts = state.facts
-    limit_s = state.left_s - max(facts.overhead_s, state.backlog_s)
+    limit_s = state.left_s - facts.overhead_s
     site = facts.cells[state.serving].node
     near = [node for node in facts.nodes.values() if (site, node.name) in facts.routes]
     for variant in _by_accuracy(facts):
