@@ -48,7 +48,8 @@ def program_of(state: State, variant: Variant, node: str, *, onward: bool = True
     crosses the cut of its caller's number: raw values over the cell and the wires to `node`, and no
     sooner than its backlog is done; the last one brings the result back. If `onward`, no other does.
     The device's own backlog counts with the first layers, and so for every onward chain that computes
-    something there; what comes back is not charged with it. Needs profiles of the variant on the device and at the node.
+    something there; what comes back is not charged with it. Needs profiles of the variant on the
+    device and at the node.
     """
     facts, last = state.facts, variant.last
     here, there = facts.profiles["device"][variant], facts.profiles[node][variant]
