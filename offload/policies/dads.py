@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from offload.algorithms.mincut import light
 from offload.entities import Observation, Plan, Request
 from offload.planning.division import seen_division, solved
-from offload.units import Seconds
+from offload.units import Seconds, Weight
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Dads:
 
     variant: str | None = None
     period: Seconds | None = None
-    step: float = 0.1
+    step: Weight = 0.1
     born: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict, init=False, repr=False)
 
     def decide(self, request: Request, seen: Observation) -> Plan:

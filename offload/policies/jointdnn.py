@@ -8,6 +8,7 @@ from offload.algorithms.segments import once, shortest
 from offload.entities import Facts, Observation, Plan, Request
 from offload.planning.cost import crossing
 from offload.planning.division import Division, seen_division
+from offload.units import Weight
 
 
 @dataclass
@@ -28,7 +29,7 @@ class JointDnn:
     """
 
     variant: str | None = None
-    step: float = 0.1
+    step: Weight = 0.1
 
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the plan for the cell's rate; what has come to an edge node stays there."""

@@ -9,7 +9,7 @@ from offload.entities import Facts, Node, Observation, Plan, Request
 from offload.networks import Variant
 from offload.planning.price import price
 from offload.planning.program_of import State, program_of
-from offload.units import Seconds
+from offload.units import Seconds, Weight
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Maui:
     `margin` is kept free before the deadline. Codecs and exits are not used.
     """
 
-    moved: float = 0.1
+    moved: Weight = 0.1
     margin: Seconds = 0.0
 
     def decide(self, request: Request, seen: Observation) -> Plan:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from offload.algorithms.blocks import reduced
 from offload.entities import Observation, Plan, Request
 from offload.planning.division import seen_division, solved
+from offload.units import Weight
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Qdmp:
     """
 
     variant: str | None = None
-    step: float = 0.1
+    step: Weight = 0.1
 
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the plan for the cell's rate; what has come to an edge node stays there."""
