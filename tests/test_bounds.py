@@ -276,3 +276,29 @@ def test_whatever_may_become_of_a_plan_is_among_those_considered():
     early = [plan for plan in plans if plan.exit == 0]
     assert {plan.uplinks for plan in early} == {None, ("cell",)}
     assert {plan.codec for plan in plans} >= {None, *facts.codecs}
+
+
+def test_a_request_that_is_asked_again_counts_once() -> None:
+    task = "devices.car.tasks.objects"
+    settings = [
+        "devices.car.count=6", 'duration="1 s"', 'warm_up="0 s"', 'devices.car.hardware="cortex-a53"',
+        f'{task}.every="30 ms"', f"{task}.retries=2", "nodes.cabinet.queue_limit=1",
+        'links.cell.up="2 Gbit/s"', 'nodes.cabinet.hardware="x86-core"',
+    ]  # fmt: skip
+    scenario = load(hand_made.ROOT / "tests" / "small.toml", settings)
+    streams = Streams(3, 0)
+    given = instance(scenario.setting(0.0, streams), streams)
+    outcomes = run(scenario, choose({"name": "edge"}), 3, 0).outcomes
+    assert max(each.attempts for each in outcomes) > 1
+    ids = [each.request.id for each in given.asked]
+    assert len(ids) == len(set(ids))
+    assert sorted(ids) == sorted(each.request.id for each in outcomes)
+    deadlines = {each.request.id: each.request.deadline_s for each in outcomes}
+    assert all(each.request.deadline_s == deadlines[each.request.id] for each in given.asked)
+
+
+def test_requests_without_a_plan_are_played_all_the_same() -> None:
+    scenario = load(hand_made.ROOT / "tests" / "small.toml", ['duration="1 s"', 'warm_up="0 s"'])
+    streams = Streams(3, 0)
+    given = instance(scenario.setting(0.0, streams), streams)
+    assert len(play(given, {})) == len(given.asked)

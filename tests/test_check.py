@@ -69,6 +69,23 @@ class Alone(Short):
         return [offload.price(question.request, question.seen).plans[0]]
 
 
+class Stops:
+    """Looks for a plan that is not there."""
+
+    def decide(self, request, seen):
+        return next(plan for plan in () if plan)
+
+
+@dataclass
+class Taken:
+    """Has an option that every policy table takes."""
+
+    overhead: float = 0.0
+
+    def decide(self, request, seen):
+        return offload.price(request, seen).plans[0]
+
+
 @dataclass
 class Unreadable:
     """Has an option of a type that nobody can find."""
@@ -88,6 +105,8 @@ def test_shipped_policies_are_sound(name):
     ("policy", "said"),
     [
         (Forgetful, "it is NoneType, no Plan"),
+        (Stops, "it raises StopIteration"),
+        (Taken, 'its option "overhead" is one that every policy table takes'),
         (Short, "questions with 1 plans"),
         (Alone, "it raises ValueError: too many values to unpack"),
         (Unreadable, "the annotations of its options cannot be read"),

@@ -37,7 +37,8 @@ def seen(
     reports = {
         "edge": Report(0.0, edge_s, {"cell": active}, {}), "cloud": Report(0.0, cloud_s, {}, {}),
     }  # fmt: skip
-    return hand_made.seen(FACTS, "cell", backlog_s, reports, cell=rate / (1 + active))
+    shared = hand_made.seen(FACTS, "cell", backlog_s, reports, cell=rate / (1 + active))
+    return replace(shared, uplinks={"cell": replace(shared.uplinks["cell"], alone_bps=rate)})
 
 
 WAIT = st.floats(0, 0.2)

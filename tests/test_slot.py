@@ -136,9 +136,10 @@ def test_a_cell_that_nobody_shares_stays_as_it_is() -> None:
 
 
 def test_the_rate_alone_leaves_out_who_was_active() -> None:
-    seen = hand_made.seen(FACTS, reports={"edge": Report(0.0, 0.0, {"cell": 3.0}, {})}, cell=2e6)
-    assert alone_bps(seen, "cell") == 8e6
-    assert alone_bps(replace(seen, reports={}), "cell") == 2e6
+    seen = hand_made.seen(FACTS, cell=2e6)
+    assert alone_bps(seen, "cell") == 2e6  # nobody else has been heard of
+    shared = replace(seen.uplinks["cell"], alone_bps=8e6)
+    assert alone_bps(replace(seen, uplinks={"cell": shared}), "cell") == 8e6
 
 
 def test_input_of_another_size_takes_its_own_air() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from offload.entities import Observation, Plan, Question, Request
 from offload.planning.price import price
 from offload.policies.table import choose
 from offload.simulation.answering import PolicyError
+from offload.simulation.asking import Desk
 from offload.simulation.check import check_policy
 from offload.simulation.run import Run, drive, run
 from offload.simulation.world import World
@@ -61,6 +63,15 @@ def test_questions_wait_for_the_end_of_their_slot() -> None:
             assert waited_s == pytest.approx(
                 ceil(request.born_s / policy.slot) * policy.slot - request.born_s, abs=1e-9
             )
+
+
+@pytest.mark.parametrize("born_s", [0.035, 0.07, 0.105, 0.14])
+def test_who_is_born_as_a_slot_ends_is_asked_at_once(born_s: float) -> None:
+    # 0.07 / 0.005 is 14.000000000000002.
+    clock = SimpleNamespace(now=born_s, at=lambda time_s, _: asked.append(time_s))
+    asked: list[float] = []
+    Desk(clock, None, {}, {}, 0.005).ask(None)
+    assert asked == [pytest.approx(born_s, abs=1e-9)]
 
 
 def test_legs_still_sum_to_the_latency_and_births_are_the_same() -> None:

@@ -139,3 +139,17 @@ def test_other_bad_input(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text('{"scenario": "another"}')
     code, _, error = call("--vary", "nodes.*.servers=1, 2", *FEW, "--out", str(tmp_path))
     assert (code, "holds the results of another" in error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        '[{ name = "edge" }], [{ name = "local" }, { name = "cloud" }]',
+        '[{ name = "local" }, { name = "cloud" }], [{ name = "edge" }]',
+    ],
+)
+def test_policies_must_be_the_same_at_each_value(values: str, tmp_path: Path) -> None:
+    code, told, said = call("--vary", f"compare.policies={values}", "--out", str(tmp_path))
+    assert (code, told) == (2, "")
+    assert "keep the labels" in said
+    assert not list(tmp_path.rglob("*.parquet"))

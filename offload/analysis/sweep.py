@@ -111,11 +111,17 @@ def sweep(
     out: Path,
     progress: Progress,
 ) -> Sweep:
-    """Compare policies at each value; a case is a scenario and its policies, which may vary too.
+    """Compare policies at each value; a case is a scenario and its policies.
 
-    Rows go to a folder for each value in `out`; what lies there already is not simulated again. Raises
-    PolicyError.
+    These may have other options at each value, but not other labels. Rows go to a folder for each value
+    in `out`; what lies there already is not simulated again. Raises SweepError, PolicyError.
     """
+    labels = [[choice.label for choice in choices] for _, choices in cases]
+    if other := next((each for each in labels if each != labels[0]), None):
+        msg = (
+            f"--vary {vary.key}: compares {', '.join(labels[0])} and {', '.join(other)}; keep the labels"
+        )
+        raise SweepError(msg)
     points = [
         compare(
             scenario, choices, replications, seed, jobs, out / folder(value),

@@ -48,11 +48,12 @@ def _told(name: str) -> dict[str, Any]:
 
     try:
         made = table.load(name)
+        taken = table.options(made)
     except table.PolicyTableError as error:
         raise BadInputError("; ".join(what for _, what in error.faults)) from None
     options = [
         {"option": key, "takes": table.takes(annotation), "default": table.said_as(annotation, default)}
-        for key, (annotation, default) in table.options(made).items()
+        for key, (annotation, default) in taken.items()
     ]
     return {
         "name": name,

@@ -104,8 +104,8 @@ def price_at(
 ) -> Prices:
     """Follow every plan's legs in time: at a station, start = max(arrival, now + its backlog).
 
-    Plans that leave the device exist only while a cell serves it. A `table` of others may be given, and
-    the bytes of an input that is not of the mean size.
+    Plans that leave the device exist only while a cell serves it; who can do nothing alone waits for the
+    nearest. A `table` of others may be given, and the bytes of an input that is not of the mean size.
     """
     if seen.begun is not None:
         return _price_onward(seen, seen.begun, input_bytes)

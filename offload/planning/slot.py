@@ -124,11 +124,8 @@ class Slot:
 
 def alone_bps(seen: Observation, cell: str) -> float:
     """Return the rate that a device would expect of a cell if nobody else were active there."""
-    rate_bps = seen.uplinks[cell].rate_bps
-    report = seen.reports.get(seen.facts.cells[cell].node)
-    if report is None or not seen.facts.cells[cell].shared:
-        return rate_bps
-    return rate_bps * (1 + report.active_up.get(cell, 0.0))
+    uplink = seen.uplinks[cell]
+    return uplink.alone_bps or uplink.rate_bps
 
 
 def _later(report: Report | None, free_s: float, now_s: float) -> Report:

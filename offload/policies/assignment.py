@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from offload.algorithms.matching import match
 from offload.entities import Observation, Plan, Question, Request
@@ -41,9 +42,10 @@ class Assignment:
         slot, plans = Slot(), dict[int, Plan]()
         cells: dict[str, list[int]] = {}
         for number, question in enumerate(questions):
-            seen = question.seen
-            if seen.begun is None and seen.serving is not None:
-                cells.setdefault(seen.serving, []).append(number)
+            seen, cell = question.seen, question.seen.serving
+            # A message that is stuck for ever in the device's own hop lets nobody pass.
+            if seen.begun is None and cell is not None and isfinite(seen.uplinks[cell].queued_bytes):
+                cells.setdefault(cell, []).append(number)
             else:
                 prices = price(question.request, seen)
                 plans[number] = prices.least(prices.latency_s)

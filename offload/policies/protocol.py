@@ -17,7 +17,8 @@ class Policy(Protocol):
 
     `start(rng)`, called once before the first question with a generator of its own;
     `learn(outcome)`, called when an outcome reaches the device, not before; where a frame needs several
-    networks with that of each stage, and then that of the frame, which has no plan;
+    networks with that of each stage, and then that of the frame, which has no plan, and neither has that
+    of a request that ended before it was asked about; a policy of a node hears of none;
     `decide_all(questions)`, called instead of `decide` to answer several questions at once: those of the
     same moment, or all that came up in a slot of so many seconds if it has a `slot`;
     `knowledge`, a class attribute that overrides "reported".

@@ -199,6 +199,10 @@ def options(made: Callable[..., Policy]) -> dict[str, tuple[Any, Any]]:
             if default is dataclasses.MISSING and each.default_factory is not dataclasses.MISSING:
                 default = each.default_factory()
             found[each.name] = (hints[each.name], default)
+    for name in found:
+        if name in (*GENERIC, "knowledge", "label"):
+            msg = f'its option "{name}" is one that every policy table takes; give it another name'
+            raise PolicyTableError([("name", msg)])
     return found
 
 

@@ -50,10 +50,11 @@ class Episodes:
 
     `of` names a group of devices ("car") or one of its tasks ("car.objects"), by default all: about
     these agents are asked, about others the policy `others` (by default the scenario's own, else
-    `quickest`), and edge nodes that decide ask their own. All have the same `knowledge`; to decide takes
-    `overhead_s`. With `slot_s`, devices ask together at its multiples (seconds). `split` and `prices`
-    are those of a View. `reward` is paid for each Outcome that arrives, of a frame's parts as well as of
-    the frame. Raises EnvError, ScenarioError, PolicyTableError.
+    `quickest`; without a slot or an overhead of its own), and edge nodes that decide ask their own. All
+    have the same `knowledge`; to decide takes `overhead_s`. With `slot_s`, devices ask together at its
+    multiples (seconds). `split` and `prices` are those of a View. `reward` is paid for each Outcome that
+    arrives, of a frame's parts as well as of the frame. Raises EnvError, ScenarioError,
+    PolicyTableError.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class Episode:
     def _learn(self, outcome: Outcome) -> None:
         if (outcome.request.group, outcome.request.task) in self._tasks:
             self._arrived.append(outcome)
+            return
         learner, choice = self._learner, self.episodes.others
         if learner is not None:
             when = f"in learn(outcome) for request {outcome.request.id}"

@@ -86,7 +86,8 @@ class View:
         for cell in (None, *facts.cells):
             mine = [plan for plan in columns(facts, cell).plans if self.split or not plan.split]
             if cell is not None and not mine:
-                msg = f"{facts.group}.{facts.asked} has no plan that runs in one place; leave split=True"
+                what = "an agent needs one over each cell" if self.split else "leave split=True"
+                msg = f"{facts.group}.{facts.asked} has no such plan over {cell}; {what}"
                 raise ValueError(msg)
             for plan in mine:
                 found.setdefault(_anywhere(plan), len(found))

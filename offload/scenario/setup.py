@@ -280,7 +280,7 @@ def _facts(
     variants = candidates(asked, catalogue)
     inputs = demand.inputs(asked)
     mine = slower(catalogue.hardware(table.hardware), table.frequency)
-    places = {"device": (mine.name, mine.memory_bytes)} | {
+    places = {"device": (table.hardware, mine.memory_bytes)} | {
         node.name: (node.hardware.name, node.memory_bytes) for node in nodes.values()
     }
     profiles = {

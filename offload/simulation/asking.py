@@ -49,7 +49,8 @@ class Desk:
     def _wait(self, journey: Journey) -> None:
         if not self.waiting:
             now = self.clock.now
-            self.clock.at(max(now, ceil(now / self.slot_s) * self.slot_s), self._end_slot)
+            slots = ceil(now / self.slot_s - 1e-9)  # who is born at its end need not wait
+            self.clock.at(max(now, slots * self.slot_s), self._end_slot)
         self.waiting.append(journey)
 
     def _end_slot(self, _event: object) -> None:

@@ -127,28 +127,38 @@ def _try(pair: tuple[Policy, Policy], scenario: Scenario, knowledge: Knowledge) 
             each(outcome)
 
     together_s = max(0.05, slot_s(pair[0])) if isinstance(pair[0], Joint) else 0.0
-    try:
-        setting, heard = scenario.setting(0.0), learn if learns else None
-        game = World(setting, Streams(1, 0), knowledge, heard, together_s).play()
-        questions = next(game)
-        while True:
+    heard = learn if learns else None
+    game = World(scenario.setting(0.0), Streams(1, 0), knowledge, heard, together_s).play()
+    plans: list[list[Plan]] | None = None
+    while True:
+        try:
+            questions = next(game) if plans is None else game.send(plans[0])
+        except StopIteration:
+            return None
+        except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+            return f"it raises {told(error)}"
+        try:
             plans = [_answer(policy, questions) for policy in pair]
-            if len(plans[0]) != len(questions):
-                return f"it answers {len(questions)} questions with {len(plans[0])} plans"
-            for question, plan, other in zip(questions, *plans, strict=True):
-                reason = why_invalid(question.seen.facts, plan)
-                if reason is not None:
-                    return f"its plan for {question.request} cannot be carried out: {reason}"
-                if plan != other:
-                    return (
-                        f"two fresh policies answer {question.request} differently: {plan} and {other};"
-                        " draw chance from the generator that start(rng) is given"
-                    )
-            questions = game.send(plans[0])
-    except StopIteration:
-        return None
-    except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-        return f"it raises {told(error)}"
+        except Exception as error:  # noqa: BLE001 - as above
+            return f"it raises {told(error)}"
+        if fault := _fault(questions, plans):
+            return fault
+
+
+def _fault(questions: Sequence[Question], plans: Sequence[Sequence[Plan]]) -> str | None:
+    """Say what is wrong with the answers of two equal policies."""
+    if len(plans[0]) != len(questions):
+        return f"it answers {len(questions)} questions with {len(plans[0])} plans"
+    for question, plan, other in zip(questions, *plans, strict=True):
+        reason = why_invalid(question.seen.facts, plan)
+        if reason is not None:
+            return f"its plan for {question.request} cannot be carried out: {reason}"
+        if plan != other:
+            return (
+                f"two fresh policies answer {question.request} differently: {plan} and {other};"
+                " draw chance from the generator that start(rng) is given"
+            )
+    return None
 
 
 def _answer(policy: Policy, questions: Sequence[Question]) -> list[Plan]:

@@ -75,13 +75,15 @@ def instance(setting: Setting, streams: Streams, from_s: float = 0.0, most: int 
         return tuple(_worthwhile(world, every, devices[f"{facts.group}-0"]))
 
     asked: list[Asked] = []
+    known: set[int] = set()
     game = world.play()
     try:
         questions = next(game)
         while True:
             for question in questions:
                 request, facts = question.request, question.seen.facts
-                if request.born_s >= from_s:
+                if request.born_s >= from_s and request.id not in known:  # it may be asked again
+                    known.add(request.id)
                     if len(asked) == most:
                         msg = f"a bound covers {most} requests after the warm-up; shorten the duration"
                         raise NotCoveredError(msg)
@@ -99,13 +101,18 @@ def instance(setting: Setting, streams: Streams, from_s: float = 0.0, most: int 
 
 
 def play(given: Instance, plans: Mapping[int, Plan]) -> list[Outcome]:
-    """Play a replication with a plan for each request, known beforehand by its id."""
+    """Play a replication with plans that are known beforehand, by the ids of requests.
+
+    Those that have none do as they would to be found.
+    """
     world = World(given.setting, given.streams)
     game = world.play()
     try:
         questions = next(game)
         while True:
-            questions = game.send([plans[question.request.id] for question in questions])
+            questions = game.send(
+                [plans.get(each.request.id) or next(_plain(each.seen.facts)) for each in questions]
+            )
     except StopIteration:
         return world.outcomes
 
