@@ -75,6 +75,7 @@ Hertz = Annotated[float, Quantity("frequency")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
 
 
 def show_seconds(value: float) -> str:

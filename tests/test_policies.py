@@ -302,7 +302,6 @@ def test_fixed_ones_run_whole_networks_raw_unless_they_are_told() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "why"),
     [
-        ("local", {"confidence": 1.5}, "confidence is 1.5; it must lie between 0 and 1"),
         ("local", {"confidence": 0.9, "variant": "fp32"}, "nobody measured net:fp32 leaving early"),
         ("edge", {"codec": "jpeg"}, "codec is 'jpeg'; this task offers: uint8"),
         (

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from offload.algorithms.program import solve, value
@@ -28,6 +28,7 @@ def town(*, private: bool = False) -> Facts:
         cells=[hand_made.cell()],
         wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.001, loss=0.1, timeout_s=0.01)],
         private=private,
+        most_input_bytes=4000.0,
     )  # fmt: skip
 
 
@@ -76,6 +77,7 @@ def test_with_backlogs_it_never_promises_too_much(rate: float, wait_s: float, qu
 
 @settings(deadline=None, max_examples=30)
 @given(st.floats(1e5, 1e8), st.floats(0.01, 0.2), st.booleans())
+@example(5e5, 0.068, False)  # only the first cut is on time: at once or at home it takes 76 or 70 ms
 def test_the_program_finds_the_most_frugal_cut_in_time(
     rate: float, limit_s: float, private: bool
 ) -> None:

@@ -47,18 +47,22 @@ def program_of(state: State, variant: Variant, node: str, *, onward: bool = True
     Input and answer stay on the device, as do layers of a private task before its first cut. A call
     crosses the cut of its caller's number: raw values over the cell and the wires to `node`, and no
     sooner than its backlog is done; the last one brings the result back. If `onward`, no other does.
-    Needs profiles of the variant on the device and at the node.
+    The device's own backlog counts with the first layers, and so for every onward chain that computes
+    something there; what comes back is not charged with it. Needs profiles of the variant on the
+    device and at the node.
     """
     facts, last = state.facts, variant.last
     here, there = facts.profiles["device"][variant], facts.profiles[node][variant]
     marginal_w, first = facts.hardware.marginal_w, first_cut(facts, variant)
     here_s = [0.0, *(here.seconds(cut, cut + 1) for cut in range(last)), 0.0]
     there_s = [0.0, *(there.seconds(cut, cut + 1) for cut in range(last)), 0.0]
+    here_j = [marginal_w * seconds for seconds in here_s]
+    here_s[1] += max(0.0, state.backlog_s - facts.overhead_s)
     movable = [False, *(cut >= first for cut in range(last)), False]
     return Program(
         here_s,
         there_s,
-        [marginal_w * seconds for seconds in here_s],
+        here_j,
         movable,
         _calls(state, variant, facts.nodes[node], onward=onward),
     )

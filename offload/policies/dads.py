@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from offload.algorithms.mincut import light
 from offload.entities import Observation, Plan, Request
 from offload.planning.division import seen_division, solved
-from offload.units import Seconds
+from offload.units import Seconds, Weight
 
 
 @dataclass
@@ -20,6 +20,10 @@ class Dads:
     for fewer frames; a policy cannot. Choices of variant and server, `step`, and what else differs are
     those of `qdmp`.
 
+    By construction this chooses under light load as `qdmp` and `jointdnn` do: the quickest listed cut of
+    the division. They differ in how they find it and in what they would do with cuts that are not
+    listed, this one also where frames come too quickly.
+
     The world takes listed cuts only (`qdmp` says what that costs under light load). Among these the
     least slowest stage is found by looking at all. On the shipped profiles (x86-core as server, devices
     2, 10 and 30 times slower, 12 078 points of tests/benchmarks/cuts.py) the paper's search over
@@ -29,11 +33,11 @@ class Dads:
 
     variant: str | None = None
     period: Seconds | None = None
-    step: float = 0.1
+    step: Weight = 0.1
     born: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict, init=False, repr=False)
 
     def decide(self, request: Request, seen: Observation) -> Plan:
-        """Return the plan for the cell's rate; what has come to an edge node stays there."""
+        """Return the plan for the cell's rate; what has begun goes on as it was sent."""
         if seen.begun is not None:
             return seen.begun
         division = seen_division(seen, self.variant, self.step)

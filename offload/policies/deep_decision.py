@@ -1,8 +1,10 @@
 """Accuracy and frame rate, subject to latency and energy, planned anew every interval."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from offload.entities import Facts, Observation, Plan, Request
 from offload.planning.columns import Floats
@@ -30,7 +32,7 @@ class DeepDecision:
 
     interval: Seconds = 1.0
     weight: Weight = 1.0
-    frames: Hertz = 30.0
+    frames: Annotated[Hertz, Field(gt=0)] = 30.0
     energy: Joules | None = None
     margin: Seconds = 0.0
     kept: dict[tuple[str, Facts], tuple[float, str | None, Plan]] = field(
@@ -60,7 +62,7 @@ class DeepDecision:
         if not open_.any():
             return prices.least(prices.latency_s, among=within)
         score = prices.sure_accuracy + self.weight * np.minimum(
-            1.0, frames_hz(prices, seen) / (self.frames or 1.0)
+            1.0, frames_hz(prices, seen) / self.frames
         )
         best = score[open_].max()
         return prices.least(prices.latency_s, among=open_ & (score == best))

@@ -9,6 +9,7 @@ from offload.networks import Variant
 from offload.planning.cuts import first_cut
 from offload.planning.validity import why_invalid
 from offload.planning.whole import best_unloaded
+from offload.units import Natural, Share
 
 
 class NoPlanError(OffloadError):
@@ -26,7 +27,7 @@ class _Fixed:
 
     place: ClassVar[str]
     variant: str | None = None
-    confidence: float | None = None
+    confidence: Share | None = None
     chosen: dict[tuple[Facts, str | None], Plan] = field(default_factory=dict, init=False, repr=False)
 
     def decide(self, request: Request, seen: Observation) -> Plan:
@@ -82,7 +83,7 @@ class _Away(_Fixed):
     """
 
     codec: str | None = None
-    after: int = 0
+    after: Natural = 0
 
     def _cuts(self, facts: Facts) -> Iterator[tuple[Variant, int]]:
         """Each variant that can be divided there, and the cut."""

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from offload.algorithms.flowshop import mix_cuts
 from offload.entities import Facts, Observation, Plan, Question, Request
@@ -68,10 +70,10 @@ class Jps:
     def _mixed(self, jobs: Sequence[Question]) -> list[Plan]:
         """The plans of equal jobs of one device."""
         seen = jobs[0].seen
-        prices = price(jobs[0].request, seen)
+        input_bytes = fsum(job.request.input_bytes for job in jobs) / len(jobs)
+        prices = price(replace(jobs[0].request, input_bytes=input_bytes), seen)
         lines = _lines(seen.facts, seen.serving) if seen.begun is None else ()
         limit_s = min(job.request.deadline_s for job in jobs) - self.margin
-        input_bytes = sum(job.request.input_bytes for job in jobs) / len(jobs)
         best: tuple[tuple[bool, float, float], list[int]] | None = None
         for line in lines:
             ends_s, rows = _mix(line, len(jobs), input_bytes, seen, prices.latency_s)

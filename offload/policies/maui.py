@@ -9,7 +9,7 @@ from offload.entities import Facts, Node, Observation, Plan, Request
 from offload.networks import Variant
 from offload.planning.price import price
 from offload.planning.program_of import State, program_of
-from offload.units import Seconds
+from offload.units import Seconds, Weight
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Maui:
     `margin` is kept free before the deadline. Codecs and exits are not used.
     """
 
-    moved: float = 0.1
+    moved: Weight = 0.1
     margin: Seconds = 0.0
 
     def decide(self, request: Request, seen: Observation) -> Plan:
@@ -77,7 +77,7 @@ def rounded(state: State, share: float) -> State:
 def _solved(state: State) -> Plan | None:
     """The plan for a state; None if nothing is on time."""
     facts = state.facts
-    limit_s = state.left_s - max(facts.overhead_s, state.backlog_s)
+    limit_s = state.left_s - facts.overhead_s
     site = facts.cells[state.serving].node
     near = [node for node in facts.nodes.values() if (site, node.name) in facts.routes]
     for variant in _by_accuracy(facts):

@@ -29,7 +29,7 @@ class Mcdnn:
     of each: what comes in between two requests, and of what was saved as much as lasts for `horizon`.
     So what one form leaves over buys a better one now and then. Until `lifetime` into the run, a
     device's battery, less what idling will draw, is divided evenly over the time that is left. A form
-    whose weights exceed `memory` does not run on the device.
+    whose weights exceed `memory` does not run on the device; weights of unknown size count as fitting.
 
     Where nothing within budget is on time: the quickest within it; where nothing is within it: the least
     energy within the money, else the least money. That alone can overdraw, and is paid back first.
@@ -91,7 +91,7 @@ class Mcdnn:
 
 @lru_cache(maxsize=4096)
 def _fits(table: Columns, memory_bytes: float) -> Flags:
-    """Which plans run on the device only forms whose weights are known to be no larger; all if none."""
+    """Which plans run no form on the device whose weights are known to be larger; all if none."""
     small = [(plan.variant.weight_bytes or 0.0) <= memory_bytes for plan in table.plans]
     fits: Flags = ~table.uses["device"] | np.array(small, dtype=bool)
     return fits if fits.any() else ~fits

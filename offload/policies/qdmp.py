@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from offload.algorithms.blocks import reduced
 from offload.entities import Observation, Plan, Request
 from offload.planning.division import seen_division, solved
+from offload.units import Weight
 
 
 @dataclass
@@ -18,6 +19,10 @@ class Qdmp:
     server is the quickest for it; reported waits are not looked at; inputs count as of the mean size.
     A plan holds as long as the rate stays within a range of `step`.
 
+    By construction `qdmp`, `jointdnn` and, under light load, `dads` choose alike: the quickest listed
+    cut of that division. They differ in how they find it and in what they would do with cuts that are
+    not listed, `dads` also where frames come too quickly.
+
     A minimum cut may be no set of layers behind which the world can divide a network; then this takes
     the quickest listed cut. On the shipped profiles, over 34 866 choices of hardware (shipped, and
     x86-core made 1 to 30 times slower), input and rate (tests/benchmarks/cuts.py), that was slower in
@@ -26,10 +31,10 @@ class Qdmp:
     """
 
     variant: str | None = None
-    step: float = 0.1
+    step: Weight = 0.1
 
     def decide(self, request: Request, seen: Observation) -> Plan:
-        """Return the plan for the cell's rate; what has come to an edge node stays there."""
+        """Return the plan for the cell's rate; what has begun goes on as it was sent."""
         del request
         if seen.begun is not None:
             return seen.begun

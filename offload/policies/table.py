@@ -10,7 +10,8 @@ import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -232,11 +233,10 @@ def _convert(annotation: Any, value: object) -> Any:  # noqa: ANN401 - any type 
     """Check a value from a file against a field's annotation. Raises ValueError."""
     quantity = _quantity(annotation)
     if quantity is not None:
-        number = quantity.parse(value)
-        if number < 0:
+        value = quantity.parse(value)
+        if value < 0:
             msg = "must not be negative"
             raise ValueError(msg)
-        return number
     try:
         return TypeAdapter(annotation, config=_STRICT).validate_python(value)
     except ValidationError as error:
@@ -258,6 +258,8 @@ _SAY_WHAT_TO_WRITE = (
 def _type_name(annotation: Any) -> str:  # noqa: ANN401 - as above
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(map(_type_name, get_args(annotation))).replace("NoneType", "None")
     plain = isinstance(annotation, type) and not get_args(annotation)
     return annotation.__name__ if plain else str(annotation).replace("typing.", "")
 

@@ -92,6 +92,22 @@ def test_what_comes_after_sending_counts_too() -> None:
         assert {plan.edge or plan.cloud for plan in plans} == places
 
 
+@pytest.mark.parametrize("rate", [1.35e6, 2.36e6, 3.19e6, 4.51e6])
+@pytest.mark.parametrize(
+    "sizes", [[1000.0, 4000.0], [1000.0, 1000.0, 4000.0], [8000.0, 4000.0, 1000.0, 1000.0]]
+)
+def test_inputs_of_several_sizes_count_with_their_mean_in_any_order(
+    rate: float, sizes: list[float]
+) -> None:
+    def planned(sizes: list[float]) -> list[Plan]:
+        seen = hand_made.seen(FACTS, cell=rate)
+        questions = [Question("a", hand_made.request(0.02, size), seen) for size in sizes]
+        return Jps().decide_all(questions)
+
+    mean = sum(sizes) / len(sizes)
+    assert planned(sizes) == planned(sizes[::-1]) == planned([mean] * len(sizes))
+
+
 def test_devices_do_not_mix() -> None:
     questions = [ask("a"), ask("b"), ask("a"), ask("b"), ask("a")]
     plans = Jps().decide_all(questions)

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from offload.entities import Facts, Observation, Plan, Report, Wire
@@ -18,26 +18,37 @@ BIG = hand_made.variant([4000, 2000, 500, 5], name="fp32", accuracy=0.9)
 SMALL = hand_made.variant([4000, 2000, 500, 5], name="int8", accuracy=0.8)
 
 
-def town(**costs: dict[str, list[float]]) -> Facts:
-    """Return a device and an edge node ten times as quick."""
+def town(**more: object) -> Facts:
+    """Return a device and an edge node ten times as quick; the less accurate network comes first."""
     return hand_made.facts(
-        {BIG: {"device": [0.08] * 3, "edge": [0.008] * 3},
-         SMALL: {"device": [0.02, 0.01, 0.02], "edge": [0.002] * 3}},
+        {SMALL: {"device": [0.02, 0.01, 0.02], "edge": [0.002] * 3},
+         BIG: {"device": [0.08] * 3, "edge": [0.008] * 3}},
         nodes=[hand_made.node("edge", "edge")],
         cells=[hand_made.cell()],
         input_bytes=4000.0,
+        **more,
     )  # fmt: skip
 
 
 FACTS = town()
+OVERHEAD = town(overhead_s=0.02)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.floats(1e4, 1e8), st.floats(0.005, 0.5), st.floats(0, 0.1))
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([FACTS, OVERHEAD]),
+    st.floats(1e4, 1e8),
+    st.floats(0.005, 0.5),
+    st.floats(0, 0.1),
+    st.one_of(st.just(0.0), st.floats(0, 0.6)),
+)
+@example(FACTS, 8e6, 0.06, 0.0, 0.05)  # all at the edge, which takes 32 ms, is not kept by the backlog
+@example(OVERHEAD, 8e6, 0.04, 0.0, 0.0)  # 52 ms with the overhead
+@example(OVERHEAD, 1.6e5, 0.23, 0.0, 0.025)  # 223 ms by the first cut: of the two the longer counts
 def test_the_most_accurate_network_that_is_on_time_at_the_least_energy(
-    rate: float, deadline_s: float, margin_s: float
+    facts: Facts, rate: float, deadline_s: float, margin_s: float, backlog_s: float
 ) -> None:
-    seen = hand_made.seen(FACTS, cell=rate)
+    seen = hand_made.seen(facts, backlog_s=backlog_s, cell=rate)
     request = hand_made.request(deadline_s)
     plan = Maui(moved=0.0, margin=margin_s).decide(request, seen)
     prices = price(request, seen)
@@ -112,6 +123,22 @@ def test_what_is_queued_is_rounded_like_the_rest() -> None:
     near = [rounded(state._replace(queued_bytes=queued), 0.5) for queued in (70.0, 72.0, 200.0)]
     assert near[0] == near[1] != near[2]
     assert rounded(state, 0.5).queued_bytes == 0.0
+
+
+def test_a_wait_is_rounded_up_to_a_share_of_the_deadline() -> None:
+    state = State.of(hand_made.seen(FACTS), "cell", 0.06, 4000.0)  # the deadline is 0.1 s
+    for wait_s, worse_s in ((0.0, 0.0), (0.01, 0.05), (0.04, 0.05), (0.06, 0.1)):
+        found = rounded(state._replace(backlog_s=wait_s, waits=(("edge", wait_s),)), 0.5)
+        assert (found.backlog_s, found.waits) == (worse_s, (("edge", worse_s),))
+
+
+def test_where_no_wire_goes_nothing_is_sent() -> None:
+    facts = hand_made.facts(
+        {SMALL: {"device": [0.02] * 3, "edge": [0.002] * 3, "cloud": [0.001] * 3}},
+        nodes=[hand_made.node("edge", "edge"), hand_made.node("cloud", "cloud")],
+        cells=[hand_made.cell()],
+    )
+    assert Maui().decide(hand_made.request(0.2), hand_made.seen(facts)).edge == "edge"
 
 
 def test_out_of_range_it_is_frugal_and_what_has_begun_goes_on() -> None:

@@ -202,6 +202,16 @@ def test_memory_limits_what_runs_on_the_device() -> None:
         assert (plan.variant, plan.device_cut == 0) == (form, away)
 
 
+def test_weights_of_unknown_size_count_as_fitting() -> None:
+    large = replace(BIG, stated_bytes=2e6)
+    for other, form in ((SMALL, SMALL), (replace(SMALL, stated_bytes=3e6), large)):
+        facts = hand_made.facts({each: {"device": [0.001] * 3} for each in (large, other)})
+        seen = hand_made.seen(facts, None)
+        # Known to be too large, the other one does not fit either: as if there were no limit.
+        assert make("mcdnn", memory="1 MB").decide(hand_made.request(), seen).variant is form
+    assert SMALL.weight_bytes is None
+
+
 def test_without_budgets_it_is_on_time_at_least_energy() -> None:
     cheap = replace(SMALL, name="cheap", accuracy=BIG.accuracy)
     facts = hand_made.facts({BIG: {"device": [0.01] * 3}, cheap: {"device": [0.005] * 3}})

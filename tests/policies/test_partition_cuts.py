@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 import offload
 from offload.entities import Facts, OffloadError, Plan, Request
+from offload.networks import Variant
 from offload.planning.division import divide
 from offload.planning.validity import why_invalid
 from offload.policies import table
@@ -54,16 +55,55 @@ def test_on_chains_they_are_the_quickest_that_divides_once(made: Any, data: Any)
     assert found.latency_s[row] == pytest.approx(found.latency_s.min(), rel=1e-9)
 
 
+@pytest.mark.parametrize("made", POLICIES)
+def test_on_the_shipped_networks_they_are_the_quickest_listed_cut(made: Any) -> None:
+    cuts = set()
+    for facts in SHIPPED:
+        for serving in facts.cells:
+            for rate_bps in (1e5, 1e6, 1e7, 1e8):
+                seen = hand_made.seen(facts, serving, **{serving: rate_bps})
+                plan = made(step=0.0).decide(born(0.0), seen)
+                division = divide(facts, serving, rate_bps)
+                assert plan == division.quickest
+                cuts.add((plan.device_cut > 0, plan.uplinks is None))
+    assert len(cuts) == 3  # at once, in between and not at all
+
+
 NET = hand_made.variant([2000, 1200, 10], accuracy=0.9)
+EDGED = dataclasses.replace(
+    NET,
+    layers=tuple(
+        dataclasses.replace(each, takes=(number,), output_bytes=(1200, 10)[number])
+        for number, each in enumerate(NET.layers)
+    ),
+)
 
 
-def town() -> Facts:
+@pytest.mark.parametrize(
+    ("made", "solver", "answer"),
+    [
+        (Qdmp, "offload.policies.qdmp.reduced", frozenset({1})),
+        (Dads, "offload.policies.dads.light", frozenset({1})),
+        (JointDnn, "offload.policies.jointdnn.shortest", (0.2, (False, True))),
+    ],
+)
+def test_they_carry_out_what_their_solvers_find(
+    made: Any, solver: str, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = hand_made.seen(town(EDGED), cell=8e4)
+    assert made(step=0.0).decide(born(0.0), seen).device_cut == 0
+    monkeypatch.setattr(solver, lambda *_: answer)  # not the best
+    seen = hand_made.seen(town(EDGED), cell=8e4)
+    assert made(step=0.0).decide(born(0.0), seen).device_cut == 1
+
+
+def town(net: Variant = NET) -> Facts:
     """Return a device and an edge server; at 80 kbit/s a byte takes 0.1 ms.
 
     The frame sent, the stages take 0, 200 and 25 ms; behind a layer 120, 120 and 5 ms; else 520 ms.
     """
     return hand_made.facts(
-        {NET: {"device": [0.12, 0.4], "edge": [0.02, 0.005]}},
+        {net: {"device": [0.12, 0.4], "edge": [0.02, 0.005]}},
         nodes=[hand_made.node("edge", "edge")],
         cells=[hand_made.cell()],
         input_bytes=2000.0,
@@ -112,7 +152,7 @@ def test_a_plan_holds_while_the_rate_stays_in_its_step(made: Any) -> None:
 
 
 @pytest.mark.parametrize("made", POLICIES)
-def test_what_has_come_to_an_edge_node_stays_there(made: Any) -> None:
+def test_what_has_begun_goes_on_as_it_was_sent(made: Any) -> None:
     begun = Plan(NET, 1, 2, "edge", None, ("cell",))
     seen = replace(hand_made.seen(town(), cell=8e4), begun=begun)
     assert made().decide(born(0.0), seen) is begun
