@@ -399,6 +399,16 @@ def test_policy_that_keeps_within_its_limit() -> None:
     assert hurried.rows().equals(calm.rows())
 
 
+@pytest.mark.parametrize("name", ["ReturnsNone", "ReturnsList", "UnknownEdge", "TooFew", "JointNone"])
+def test_an_estimate_does_not_hide_what_is_wrong(name: str) -> None:
+    said = []
+    for more in ("", ', estimate = "ewma"'):
+        with pytest.raises(PolicyError) as caught:
+            simulate(load(SMALL, [f'policy={{ name = "bad_policies:{name}"{more} }}']))
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -24,6 +24,7 @@ from msgspec.structs import replace as with_changes
 
 from offload.entities import Facts, Observation, Plan, Report, Request, Uplink
 from offload.planning.cost import cost
+from offload.planning.validity import why_invalid
 
 Estimate = Literal["ewma", "change-point", "sampled"]
 
@@ -139,7 +140,12 @@ class Estimator:
         return with_changes(seen, uplinks=uplinks, reports=reports)
 
     def chosen(self, request: Request, seen: Observation, plan: Plan) -> None:
-        """Remember what work a request takes to the nodes of its plan: no report tells of it yet."""
+        """Remember what work a request takes to the nodes of its plan: no report tells of it yet.
+
+        What is no plan, or none that can be carried out, is told to the policy's author by others.
+        """
+        if not isinstance(plan, Plan):
+            return
         who, now = _asker(request, seen), seen.now_s
         for name, seconds in _work_s(seen.facts, plan):
             _, free_s = self.sent.get((who, name), (now, now))
@@ -202,6 +208,8 @@ def _asker(request: Request, seen: Observation) -> str:
 @lru_cache(maxsize=4096)
 def _work_s(facts: Facts, plan: Plan) -> tuple[tuple[str, float], ...]:
     """By how many seconds a plan lengthens the waits at its nodes, if it runs to its end."""
+    if why_invalid(facts, plan) is not None:
+        return ()
     _, edge_s, cloud_s, *_ = cost(facts, with_changes(plan, confidence=None))
     places = (plan.edge, edge_s), (plan.cloud, cloud_s)
     return tuple((name, s / facts.nodes[name].servers) for name, s in places if name is not None)

@@ -46,7 +46,7 @@ class _Jointly(_Estimating):
         estimate = self.estimator
         seen = [estimate(each.request, each.seen) for each in questions]
         pairs = zip(questions, seen, strict=True)
-        plans = self.policy.decide_all([with_changes(each, seen=what) for each, what in pairs])
+        plans = list(self.policy.decide_all([with_changes(each, seen=what) for each, what in pairs]))
         for each, plan in zip(questions, plans):  # noqa: B905 - a wrong number is told by who asked
             estimate.chosen(each.request, each.seen, plan)
         return plans

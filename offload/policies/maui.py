@@ -35,9 +35,11 @@ class Maui:
 
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the plan that the program tells."""
-        left_s = request.deadline_s - self.margin
-        if seen.begun is None and seen.serving is not None and left_s > 0.0:
-            state = State.of(seen, seen.serving, left_s, request.input_bytes)
+        left_s, cell = request.deadline_s - self.margin, seen.serving
+        # A message that is stuck for ever in the device's own hop lets nobody pass.
+        goes = seen.begun is None and cell is not None and math.isfinite(seen.uplinks[cell].queued_bytes)
+        if goes and cell is not None and left_s > 0.0:
+            state = State.of(seen, cell, left_s, request.input_bytes)
             plan = _solved(rounded(state, self.moved) if self.moved > 0.0 else state)
             if plan is not None:
                 return plan
