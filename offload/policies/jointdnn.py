@@ -27,7 +27,7 @@ class JointDnn:
 
     What coming back would have saved on the shipped profiles (104 598 points: hardware and inputs
     as there, 0.1 Mbit/s to 10 Gbit/s up, down 1, 4 and 10 times as quick, 2 ms delay): nothing in 96 %,
-    more than 1 % in 2.3 %. Almost always that is ending on the device, where the answer is larger than
+    more than 1 % in 2.3 %. All of these are ending on the device, where the answer is larger than
     what it is made of: up to 94 % for DeepLabv3 (it enlarges its answer last), 24 % for networks in
     int8 (they turn the answer into floats last), 13 % for ResNet-18.
     """

@@ -17,7 +17,7 @@ import numpy as np
 from offload.algorithms.blocks import reduced
 from offload.algorithms.dag import Costs, of, stages
 from offload.algorithms.mincut import heavy
-from offload.algorithms.segments import extra_gain
+from offload.algorithms.segments import extra_gain, shortest
 from offload.networks import Variant
 from offload.scenario.catalogue import Catalogue
 
@@ -72,7 +72,11 @@ def look(variant: Variant, pair: Pair, input_bytes: float, found: dict[str, list
             up_s = 8 * payload / rate_bps + DELAY_S
             back = np.array([*payload[:-1], variant.cuts[-1].payload_bytes])
             down_s = 8 * back / (quicker * rate_bps) + DELAY_S
-            found["switches"].append(extra_gain(*parts, up_s.tolist(), down_s.tolist()))
+            ways = up_s.tolist(), down_s.tolist()
+            found["switches"].append(extra_gain(*parts, *ways))
+            places = shortest(*parts, *ways)[1]
+            ends_at_home = True in places and not places[-1]
+            found["of these, ending on the device"].append(found["switches"][-1] * ends_at_home)
 
 
 def told(what: str, losses: list[float]) -> str:
@@ -86,7 +90,8 @@ def told(what: str, losses: list[float]) -> str:
 def main() -> None:
     """Look at networks and print."""
     known = Catalogue()
-    total: dict[str, list[float]] = {"light": [], "heavy": [], "switches": []}
+    parts = ("light", "heavy", "switches", "of these, ending on the device")
+    total: dict[str, list[float]] = {what: [] for what in parts}
     for model in sys.argv[1:] or known.models:
         for variant in known.variants(model):
             found: dict[str, list[float]] = {what: [] for what in total}
