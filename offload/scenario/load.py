@@ -58,8 +58,7 @@ class Scenario:
     @cached_property
     def digest(self) -> str:
         """A hash of all that decides the rows but seed, replication and policy."""
-        decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
-        text = json.dumps(decides, sort_keys=True, default=str)
+        text = json.dumps(_deciding(self.raw), sort_keys=True, default=str)
         digest = hashlib.blake2b(digest_size=12)
         for group in sorted(self.tracks):
             for name, track in self.tracks[group].items():
@@ -140,6 +139,18 @@ class Scenario:
 
 def _again(path: Path, raw: Mapping[str, Any], base: Path) -> Scenario:
     return check(path, raw, lambda _: str(path), base)
+
+
+def _deciding(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what decides no row: seed and policy stand beside them, other prices come afterwards."""
+    kept = {k: v for k, v in raw.items() if k not in ("policy", "compare", "seed", "costs")}
+    for tables, price in (("links", "rent"), ("hardware", "price")):
+        if tables in kept:
+            kept[tables] = {
+                name: {k: v for k, v in table.items() if k != price}
+                for name, table in kept[tables].items()
+            }
+    return kept
 
 
 def _told(facts: Facts) -> str:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from offload.networks import Known
 from offload.scenario.breaking import FaultTable
+from offload.scenario.costs import CostsTable, PriceTable
 from offload.scenario.energy import BatteryTable, RadioPower, SomeShare
 from offload.scenario.fields import (
     Area,
@@ -52,12 +53,13 @@ class AnchorTable(Table):
 
 
 class HardwareTable(Table):
-    """A kind of machine: what it draws, and how fast networks are known to run on it."""
+    """A kind of machine: what it draws and costs, and how fast networks are known to run on it."""
 
     kind: Literal["cpu", "gpu", "accelerator"]
     memory: Size
     idle_power: Value
     busy_power: Value
+    price: PriceTable | None = None
     note: str = ""
     latencies: list[AnchorTable] = []
 
@@ -187,7 +189,7 @@ class NodeTable(Table):
     Servers take up work first come first served, by priority, or earliest deadline first; or they gather
     batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
     An edge node may have a `policy` of its own, which decides where an arriving request goes on.
-    An hour of a server's computing costs `price_per_hour`.
+    An hour of a server's computing costs `price_per_hour`; where nothing, it is one's own, bought and fed.
     """
 
     kind: Literal["edge", "cloud"]
@@ -253,6 +255,7 @@ class ScenarioFile(Table):
     faults: dict[Name, FaultTable] = {}
     policy: dict[str, Any] = {}
     compare: Compare | None = None
+    costs: CostsTable = CostsTable.model_construct()
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
