@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from offload.analysis import sweep
+from offload.analysis.vary import read
 from offload.cli import app
 from offload.scenario.faults import ScenarioError
 
@@ -30,9 +31,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def test_values_are_divided_at_commas_outside_of_brackets_and_quotes() -> None:
-    found = sweep.read(
-        'links.cell.up={ states = ["1 Mbit/s", "2 Mbit/s"], stay = ["1 s", "2 s"] }, "3, 4"'
-    )
+    found = read('links.cell.up={ states = ["1 Mbit/s", "2 Mbit/s"], stay = ["1 s", "2 s"] }, "3, 4"')
     assert found.key == "links.cell.up"
     assert found.values == (
         '{ states = ["1 Mbit/s", "2 Mbit/s"], stay = ["1 s", "2 s"] }', '"3, 4"',
@@ -44,11 +43,11 @@ def test_values_are_divided_at_commas_outside_of_brackets_and_quotes() -> None:
     [("1 ms, 2 s", (0.001, 2.0)), ("1, 2.5", (1.0, 2.5)), ("true, false", None), ("1 ms, 3 W", None)],
 )
 def test_values_are_numbers_if_all_are_of_a_kind(values: str, numbers: tuple[float, ...] | None) -> None:
-    assert sweep.read(f"key={values}").numbers == numbers
+    assert read(f"key={values}").numbers == numbers
 
 
 def test_a_star_stands_for_all_there_are() -> None:
-    points = sweep.scenarios(SMALL, sweep.read("nodes.*.servers=1, 3"), ["duration='2 s'"])
+    points = sweep.scenarios(SMALL, read("nodes.*.servers=1, 3"), ["duration='2 s'"])
     assert [{n.servers for n in each.file.nodes.values()} for each in points] == [{1}, {3}]
     assert {each.file.duration for each in points} == {2.0}
 
@@ -129,7 +128,7 @@ def test_what_cannot_be_varied(vary: str, told: str, tmp_path: Path) -> None:
 
 def test_all_faults_are_told_once() -> None:
     with pytest.raises(ScenarioError) as caught:
-        sweep.scenarios(SMALL, sweep.read("nodes.*.servers=0, 1, -2"), [])
+        sweep.scenarios(SMALL, read("nodes.*.servers=0, 1, -2"), [])
     assert len(caught.value.faults) == 4  # two values at two nodes
 
 

@@ -32,23 +32,22 @@ def sweep(
     with clear_errors():
         from offload.analysis import sweep as sweeping
         from offload.analysis.measures import MEASURES
+        from offload.analysis.vary import folder as named
+        from offload.analysis.vary import read
         from offload.views import sweep as showing
         from offload.views.progress import progress
 
         if measure not in (None, *MEASURES):
             msg = f"--measure {measure}: must be one of {', '.join(MEASURES)}"
             raise BadInputError(msg)
-        varied = sweeping.read(vary)
+        varied = read(vary)
         scenarios = sweeping.scenarios(file, varied, settings or ())
         cases = [(each, choices(policy, each) if policy else each.compared) for each in scenarios]
         if not cases[0][1]:
             msg = f"{file}: no [compare] table; add one or give --policy, repeatedly"
             raise BadInputError(msg)
         first = scenarios[0].file
-        folder = (
-            out
-            or Path("results") / f"{first.name}-sweep-{sweeping.folder(varied.key.replace('*', 'all'))}"
-        )
+        folder = out or Path("results") / f"{first.name}-sweep-{named(varied.key.replace('*', 'all'))}"
         writable(folder)
         same_scenario(folder, first.name)
         runs = replications or (first.compare.replications if first.compare else 10)
