@@ -33,7 +33,7 @@ class PriceTable(Table):
 
 
 class RentTable(Table):
-    """What a link costs a month: a sum, and one for each Mbit/s that it carries (up and down together)."""
+    """What a link costs a month: a sum, and one for each Mbit/s that it carries, up and down."""
 
     per_month: Price = 0.0
     per_mbit: Annotated[Price, Field(alias="per_Mbit")] = 0.0
@@ -50,9 +50,9 @@ class ElectricityTable(Table):
 
 
 class CostsTable(Table):
-    """What a configuration is charged with; `devices` says that those who carry them do not pay for them.
+    """What a configuration is charged with, in one currency for all of a scenario.
 
-    One currency holds for all of a scenario.
+    With `devices` that includes the devices and their power, which else their owners pay.
     """
 
     currency: Currency = CURRENCY

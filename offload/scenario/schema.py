@@ -189,7 +189,7 @@ class NodeTable(Table):
     Servers take up work first come first served, by priority, or earliest deadline first; or they gather
     batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
     An edge node may have a `policy` of its own, which decides where an arriving request goes on.
-    An hour of a server's computing costs `price_per_hour`; where nothing, it is one's own, bought and fed.
+    An hour of a server's computing costs `price_per_hour`; if nothing, it is one's own.
     """
 
     kind: Literal["edge", "cloud"]
