@@ -119,7 +119,8 @@ class Sizing:
         self.values: dict[tuple[int, int], Mapping[str, float]] = {}
         self.uses: dict[tuple[int, int], Use] = {}
         self._jobs, self._progress = jobs, progress
-        self.search = Search([self._candidate(i) for i in range(len(cases))], self._draw, self.looks)
+        candidates, zeros = [self._candidate(i) for i in range(len(cases))], [t.zero for t in targets]
+        self.search = Search(candidates, self._draw, self.looks, zeros)
 
     def run(self) -> None:
         """Find the cheapest, and look at what lies one step from it. Raises PolicyError, TargetError."""
@@ -197,7 +198,7 @@ class Sizing:
         return Sample(
             tuple(target.margin(summary) for target in self.targets),
             costs.total(costs.running(scenario, use)),
-            tuple(summary.requests if target.is_share else 0 for target in self.targets),
+            summary.requests,
         )
 
     def _candidate(self, i: int) -> Candidate:

@@ -86,7 +86,7 @@ def result(done: Sizing) -> Sized:
     first = done.targets[0]
     ran = [i for i, trial in enumerate(search.trials) if trial.samples]
     ran.sort(key=lambda i: (search.cost(i), i))
-    front = _front(done, ran)
+    front = _front(done, [i for i in ran if len(search.trials[i].samples) >= done.looks[0]])
     place = {i: n for n, i in enumerate(ran)}
     best, beside, reached = search.best, search.just_cheaper(), _reached(done, ran)
     told = [] if best is None else _steps(done, best, front, place)
@@ -131,7 +131,7 @@ def _mean(done: Sizing, i: int) -> float:
 
 
 def _front(done: Sizing, ran: Sequence[int]) -> list[int]:
-    """Return those of which none cheaper does as well, by their means, from the cheapest on."""
+    """Return those than which none cheaper does as well, by their means, from the cheapest on."""
     front: list[int] = []
     for i in sorted(ran, key=lambda i: (done.search.cost(i), -_mean(done, i))):
         if math.isfinite(_mean(done, i)) and (not front or _mean(done, i) > _mean(done, front[-1])):

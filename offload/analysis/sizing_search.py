@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from offload.analysis.statistics import Interval
 
@@ -39,12 +39,12 @@ class Candidate:
 class Sample:
     """One replication: by how much it clears each target (misses it, below 0), and the cost of its use.
 
-    `shares_of[j]` is the number of requests that margin j is a share of, 0 if it is none.
+    Margins of shares are of so many `requests`.
     """
 
     margins: tuple[float, ...]
     use: float
-    shares_of: tuple[int, ...]
+    requests: int
 
 
 Draw = Callable[[Mapping[int, range]], Mapping[int, Sequence[Sample]]]
@@ -59,45 +59,61 @@ class Trial:
     bounds: tuple[Interval, ...] = ()
 
 
-def bounds(values: Sequence[float], error: float, shares_of: int = 0) -> Interval:
-    """Return a mean and its one-sided bounds, each wrong with probability `error` (Student).
+def bounds(
+    margins: Sequence[float], error: float, zero: float | None = None, requests: int = 0
+) -> Interval:
+    """Return a mean and its one-sided bounds, each wrong with probability `error`.
 
-    Where all replications of a share agree, t knows no spread: then as far as that many requests can
-    tell (Clopper and Pearson: none of n is seen with probability (1 - p)^n).
+    Student's, over replications. Where margins are those of a share (`zero` is the share at margin 0,
+    `requests` how many were counted in all) those of Clopper and Pearson for as many requests as have
+    the spread that the replications have, but no more than there were (Korn and Graubard 1998): near 0
+    and 1 shares are far from normal, and replications that agree do not tell all.
     """
-    if not all(map(math.isfinite, values)):
+    n = len(margins)
+    if not all(map(math.isfinite, margins)):
         return Interval(-math.inf, -math.inf, -math.inf)
-    n, mean = len(values), float(np.mean(values))
-    if max(values) == min(values):
-        half = 1.0 - error ** (1.0 / shares_of) if shares_of else 0.0
-    else:
-        half = float(stdtrit(n - 1, 1 - error)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Interval(mean - half, mean, mean + half)
+    agree = max(margins) == min(margins)
+    mean = margins[0] if agree else float(np.mean(margins))
+    variance = 0.0 if agree else float(np.var(margins, ddof=1)) / n
+    t = float(stdtrit(n - 1, 1 - error))
+    if zero is None:
+        half = t * math.sqrt(variance) if variance else 0.0
+        return Interval(mean - half, mean, mean + half)
+    share, count = min(1.0, max(0.0, mean + zero)), float(requests)
+    if variance:
+        spread = share * (1 - share) / variance
+        count = min(count, spread * (float(stdtrit(requests - 1, 1 - error)) / t) ** 2)
+    hits = share * count
+    low = float(betaincinv(hits, count - hits + 1, error)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, count - hits, 1 - error)) if hits < count else 1.0
+    return Interval(low - zero, mean, high - zero)
 
 
 class Search:
     """Finds the cheapest candidate that meets all targets.
 
-    `draw` runs replications, by candidate; a candidate is tested when it has `looks` of them, one number
-    after the other, until something can be claimed.
+    `zeros` holds for each target the share that stands for a margin of 0, None if it is none. `draw`
+    runs replications, by candidate; a candidate is tested when it has `looks` of them, one number after
+    the other, until something can be claimed.
 
     In each group the search halves what is open, in order of cost: one that is not shown to meet the
     targets rules out all that are smaller. Those among them that would be cheaper than the answer are
     then looked at in a few replications: one that does better than a larger one is tested in earnest. If
     it meets the targets and the larger one fails, more of something hurts; then nothing is ruled out in
-    its group any more, all that are cheaper are tested together, and look by look those that fail dropped.
+    its group any more: all that are cheaper are tested together, and drop out as they fail.
 
     What never ran is taken to use no less than the least among those of its group that meet the targets:
     so what is dearer before it is used is not looked at.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], draw: Draw, looks: Sequence[int], error: float = ERROR
-    ) -> None:
+        self, candidates: Sequence[Candidate], draw: Draw, looks: Sequence[int],
+        zeros: Sequence[float | None], error: float = ERROR,
+    ) -> None:  # fmt: skip
         self.candidates = candidates
         self.trials = [Trial() for _ in candidates]
         self.broken: set[Hashable] = set()
-        self.looks = looks
+        self.looks, self.zeros = looks, zeros
         self.error = error / len(candidates) / len(looks)
         self._draw = draw
         self._checked: set[int] = set()
@@ -238,16 +254,16 @@ class Search:
     def _judge(self, i: int, look: int, *, last: bool) -> None:
         trial = self.trials[i]
         samples = trial.samples[:look]
-        targets = range(len(samples[0].margins))
+        requests = sum(sample.requests for sample in samples)
 
         def test(error: float) -> tuple[Interval, ...]:
             return tuple(
-                bounds([s.margins[j] for s in samples], error, sum(s.shares_of[j] for s in samples))
-                for j in targets
+                bounds([sample.margins[j] for sample in samples], error, zero, requests)
+                for j, zero in enumerate(self.zeros)
             )
 
         # Each target must be met: no correction. To fail one of several is enough: one for each.
-        trial.bounds, strict = test(self.error), test(self.error / len(targets))
+        trial.bounds, strict = test(self.error), test(self.error / len(self.zeros))
         if all(bound.low >= 0.0 for bound in trial.bounds):
             trial.verdict = "meets"
         elif any(bound.high < 0.0 for bound in strict):

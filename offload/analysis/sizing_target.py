@@ -36,6 +36,13 @@ class Target:
         """Whether it is a share of requests."""
         return self.measure in SHARES
 
+    @property
+    def zero(self) -> float | None:
+        """The share that clears a share's limit by nothing, counted from the side that is wanted."""
+        if not self.is_share:
+            return None
+        return self.limit if self.sign > 0 else 1 - self.limit
+
     def margin(self, run: Summary) -> float:
         """Return by how much a replication clears the limit; what was never answered is no answer.
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from offload.analysis.compare import to_json
 from offload.analysis.sizing_result import Configuration, Sized
+from offload.analysis.sizing_search import LEAST_SAVING
 from offload.analysis.sizing_target import Target
 from offload.views.figures import MARKERS, canvas, colour, legend, save
 from offload.views.sweep import SHOWN
@@ -142,6 +143,7 @@ def draw(found: Sized) -> Figure:
             yerr=_ends(at.low, at.mean, at.high, _scaled(target, 1.0)),
             fmt=looks[each.policy], markersize=5.5 if each.front else 4.5, capsize=2, linewidth=1,
             color=colour(each.policy, labels), alpha=fade, zorder=3 if each.front else 2,
+            markerfacecolor="white" if each.verdict == "open" and not each.front else None,
             label=each.policy if each.front and each.policy not in drawn else None,
         )  # fmt: skip
         if each.front:
@@ -150,8 +152,8 @@ def draw(found: Sized) -> Figure:
     axes.axhline(_scaled(target, target.limit), color="#555555", linestyle=":", linewidth=1)
     axes.annotate(
         f"target {target.show(target.limit)}", (1.0, _scaled(target, target.limit)),
-        xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", fontsize=7.5,
-        color="#555555", ha="right", va="bottom",
+        xycoords=("axes fraction", "data"), xytext=(0, -3), textcoords="offset points", fontsize=7.5,
+        color="#555555", ha="right", va="top",
     )  # fmt: skip
     what = SHOWN[target.measure][0]
     axes.set_xlabel(f"cost ({found.currency} a month)")
@@ -165,38 +167,35 @@ def _front(found: Sized, axes: Axes) -> None:
     """Draw the front as steps, ring the answer, and name the points beside it."""
     target = found.targets[0]
     front = [n for n, each in enumerate(found.configurations) if each.front]
+    several = len({each.policy for each in found.configurations}) > 1
     x = [found.configurations[n].cost.mean for n in front]
     y = [_scaled(target, _mean(found.configurations[n], target)) for n in front]
     axes.step(x, y, where="post", color="#888888", linewidth=1, zorder=1, label="front")
-    for n in dict.fromkeys((found.chosen, found.just_cheaper, *_next(found, front))):
+    nearest = found.reached if found.chosen is None else found.chosen
+    for n in (nearest, found.just_cheaper):
         if n is None or found.configurations[n].measures[target.measure] is None:
             continue
         each = found.configurations[n]
         at = each.cost.mean, _scaled(target, _mean(each, target))
         chosen = n == found.chosen
         if chosen:
-            axes.plot(*at, "o", markersize=15, markerfacecolor="none", markeredgecolor="#D55E00",
-                      markeredgewidth=1.8, zorder=4, label="cheapest that meets the target")  # fmt: skip
+            axes.plot(*at, "o", markersize=15, markerfacecolor="none", markeredgecolor="black",
+                      markeredgewidth=1.5, zorder=4, label="cheapest that meets the target")  # fmt: skip
         axes.annotate(
-            ", ".join(each.values), at, xytext=(8, -14), textcoords="offset points", fontsize=7.5,
-            color="#D55E00" if chosen else "#555555", weight="bold" if chosen else "normal",
+            name(each) if several else ", ".join(each.values), at, xytext=(9, -15),
+            textcoords="offset points", fontsize=7.5, color="black" if chosen else "#555555",
+            weight="bold" if chosen else "normal",
         )  # fmt: skip
 
 
-def _next(found: Sized, front: list[int]) -> list[int]:
-    """The next on the front after the answer."""
-    if found.chosen is None:
-        return front[-1:]
-    cost = found.configurations[found.chosen].cost.mean
-    return [n for n in front if found.configurations[n].cost.mean > cost][:1]
-
-
 def _limits(found: Sized, axes: Axes) -> None:
-    """Let shares end at 100 %, with room for the answer's ring."""
+    """Let shares end at 100 %, with room for the answer's ring, and where the lowest of them lies."""
     target = found.targets[0]
     if target.is_share:
-        bottom, top = axes.get_ylim()
-        axes.set_ylim(bottom, 100 + 0.03 * (min(top, 100) - bottom))
+        means = [_scaled(target, _mean(each, target)) for each in found.configurations]
+        lowest = float(np.nanmin([*means, _scaled(target, target.limit)]))
+        room = max(1.0, 100.0 - lowest)
+        axes.set_ylim(max(-3.0, lowest - 0.15 * room), 100.0 + 0.05 * room)
 
 
 def _mean(each: Configuration, target: Target) -> float:
@@ -253,9 +252,11 @@ def _verdict(found: Sized, n: int) -> str:
     each = found.configurations[n]
     if n == found.chosen:
         return "cheapest"
-    if each.verdict == "open":
-        return "looked at"
-    return "undecided" if each.verdict == "undecided" else each.verdict
+    if each.verdict != "open":
+        return each.verdict
+    best = None if found.chosen is None else found.configurations[found.chosen].cost.mean
+    no_cheaper = best is not None and each.cost.mean >= best * (1 - LEAST_SAVING)
+    return "no cheaper" if no_cheaper else "ruled out"
 
 
 def _around(found: Sized) -> list[int]:
@@ -281,5 +282,6 @@ def _method(found: Sized) -> str:
         f" {1 - found.level:.2g}/{found.possible}, shared among its looks (Bonferroni). Simulated"
         f" {len(found.configurations)} of {found.possible} configurations, {found.replications}"
         f" replications where all would take {found.exhaustive}. Costs are as if the simulated load went"
-        " on all month."
+        " on all month. Ruled out: in a few replications no better than a larger one that was not shown"
+        " to meet the target."
     )
