@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -134,30 +134,63 @@ def _compare(
         found[done.choice.label][done.number] = summary
         advance(done.choice.label)
     by_label = {label: [runs[r] for r in range(replications)] for label, runs in found.items()}
-    warm_up_s = 0.0 if scenario.file.warm_up == "auto" else scenario.file.warm_up
-    if scenario.file.warm_up == "auto" and out is not None:
+    return conclude(Known.of(scenario), choices, by_label, seed, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What has to be known of a scenario, besides its rows, to compare policies.
+
+    `warm_up_s` is None where it is to be found from the rows.
+    """
+
+    scenario: str
+    duration_s: float
+    warm_up_s: float | None
+    judged: bool
+    known: str
+    rescaled: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> "Known":
+        """Return what is known of a scenario."""
+        file = scenario.file
+        warm_up_s = None if file.warm_up == "auto" else float(file.warm_up)
+        return cls(
+            file.name, file.duration, warm_up_s, scenario.judged, scenario.known, scenario.rescaled
+        )
+
+
+def conclude(
+    of: Known, choices: Sequence[Choice], by_label: Mapping[str, Sequence[Summary]], seed: int,
+    out: Path | None,
+) -> Comparison:  # fmt: skip
+    """Put the summaries of each policy's replications together, in their order.
+
+    To find a warm-up the rows in `out` are read again.
+    """
+    replications = len(by_label[choices[0].label])
+    warm_up_s = of.warm_up_s or 0.0
+    if of.warm_up_s is None and out is not None:
         cut = statistics.warm_up_bins({k: [s.stays for s in v] for k, v in by_label.items()})
-        warm_up_s = scenario.file.duration * cut / BINS
-        by_label = {label: _again(scenario, out, label, replications, warm_up_s) for label in by_label}
-    first_bin = int(BINS * warm_up_s / scenario.file.duration)
+        warm_up_s = of.duration_s * cut / BINS
+        by_label = {label: _again(of, out, label, replications, warm_up_s) for label in by_label}
+    first_bin = int(BINS * warm_up_s / of.duration_s)
     values = {
         label: {measure: [run.values[measure] for run in runs] for measure in MEASURES}
         for label, runs in by_label.items()
     }
     policies = tuple(_result(choice, by_label[choice.label], first_bin) for choice in choices)
     return Comparison(
-        scenario.file.name, seed, replications, LEVEL, warm_up_s, policies,
-        tuple(statistics.pairs(values, LEVEL)), scenario.known, scenario.rescaled,
+        of.scenario, seed, replications, LEVEL, warm_up_s, policies,
+        tuple(statistics.pairs(values, LEVEL)), of.known, of.rescaled,
     )  # fmt: skip
 
 
-def _again(
-    scenario: Scenario, out: Path, label: str, replications: int, warm_up_s: float
-) -> list[Summary]:
+def _again(of: Known, out: Path, label: str, replications: int, warm_up_s: float) -> list[Summary]:
     """Measure the rows of one policy again, with another warm-up."""
-    duration_s, judged = scenario.file.duration, scenario.judged
     frames = [pl.read_parquet(rows_path(out, label, r)) for r in range(replications)]
-    return [summarise(frame, warm_up_s, duration_s, judged=judged) for frame in frames]
+    return [summarise(frame, warm_up_s, of.duration_s, judged=of.judged) for frame in frames]
 
 
 def _result(choice: Choice, runs: Sequence[Summary], first_bin: int) -> PolicyResult:

@@ -1,5 +1,6 @@
 """A scenario file read and checked: all its faults at once, each with its line."""
 
+import copy
 import hashlib
 import json
 import tomllib
@@ -48,6 +49,7 @@ class Scenario:
     births: BirthTraces
     policy: Choice | None
     compared: tuple[Choice, ...]
+    swept: tuple[Choice, ...]
     forwarders: Mapping[str, Choice]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
@@ -58,7 +60,7 @@ class Scenario:
     @cached_property
     def digest(self) -> str:
         """A hash of all that decides the rows but seed, replication and policy."""
-        decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
+        decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "sweep", "seed")}
         text = json.dumps(decides, sort_keys=True, default=str)
         digest = hashlib.blake2b(digest_size=12)
         for group in sorted(self.tracks):
@@ -165,6 +167,34 @@ def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = Non
     comes of it is checked like the file.
     Files that it names are looked for beside it, or in `base`.
     """
+    return read(path, base).check(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A scenario file that was read but not checked: what it says, and where."""
+
+    path: Path
+    base: Path
+    raw: Mapping[str, Any]
+    where: Where
+
+    def check(self, settings: Iterable[str] = ()) -> Scenario:
+        """Replace keys and check what comes of it. Raises ScenarioError with every fault."""
+        raw = copy.deepcopy(dict(self.raw))
+        where = Where(self.path, dict(self.where.found))
+        wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
+        try:
+            scenario = check(self.path, raw, where.locate, self.base)
+        except ScenarioError as error:
+            raise ScenarioError([*wrong, *error.faults]) from error
+        if wrong:
+            raise ScenarioError(wrong)
+        return scenario
+
+
+def read(path: str | Path, base: Path | None = None) -> Draft:
+    """Read a scenario file, without a check. Raises ScenarioError where it is no TOML."""
     path = Path(path)
     text = _read(path)
     try:
@@ -175,15 +205,7 @@ def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = Non
         raise ScenarioError([f"{path}: a number has too many digits"]) from error
     except RecursionError as error:
         raise ScenarioError([f"{path}: nested too deeply to be a scenario"]) from error
-    where = Where(path, lines.find_lines(text))
-    wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
-    try:
-        scenario = check(path, raw, where.locate, base or path.parent)
-    except ScenarioError as error:
-        raise ScenarioError([*wrong, *error.faults]) from error
-    if wrong:
-        raise ScenarioError(wrong)
-    return scenario
+    return Draft(path, base or path.parent, raw, Where(path, lines.find_lines(text)))
 
 
 def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base: Path) -> Scenario:
@@ -206,15 +228,8 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     bandwidths = read_bandwidths(file, base, faults)
     births = read_births(file, base, tracks, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
-    compared: list[Choice] = []
-    for number, table in enumerate(file.compare.policies if file.compare else ()):
-        choice = _choose(table, ("compare", "policies", number), faults)
-        if choice is None:
-            continue
-        if folder_name(choice.label) in [folder_name(other.label) for other in compared]:
-            key = ("compare", "policies", number)
-            faults.append((key, f'label "{choice.label}" is taken; add another label'))
-        compared.append(choice)
+    compared = _choices(file.compare.policies if file.compare else (), "compare", faults)
+    swept = _choices(file.sweep.policies if file.sweep else (), "sweep", faults)
     forwarders = _forwarders(file, faults)
     if not faults:
         scenario = Scenario(
@@ -227,7 +242,8 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             bandwidths,
             births,
             policy,
-            tuple(compared),
+            compared,
+            swept,
             forwarders,
         )
         try:
@@ -314,6 +330,22 @@ def _choose(table: Mapping[str, Any], key: Key, faults: list[Fault]) -> Choice |
     except policies.PolicyTableError as error:
         faults += [((*key, name) if name else key, what) for name, what in error.faults]
         return None
+
+
+def _choices(
+    tables: Iterable[Mapping[str, Any]], of: str, faults: list[Fault]
+) -> tuple[Choice, ...]:
+    """The policies of [compare] or [sweep], whose rows must go to different folders."""
+    found: list[Choice] = []
+    for number, table in enumerate(tables):
+        key: Key = (of, "policies", number)
+        choice = _choose(table, key, faults)
+        if choice is None:
+            continue
+        if folder_name(choice.label) in [folder_name(other.label) for other in found]:
+            faults.append((key, f'label "{choice.label}" is taken; add another label'))
+        found.append(choice)
+    return tuple(found)
 
 
 def _forwarders(file: ScenarioFile, faults: list[Fault]) -> dict[str, Choice]:
