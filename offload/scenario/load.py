@@ -1,6 +1,5 @@
 """A scenario file read and checked: all its faults at once, each with its line."""
 
-import copy
 import hashlib
 import json
 import tomllib
@@ -172,17 +171,23 @@ def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = Non
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A scenario file that was read but not checked: what it says, and where."""
+    """A scenario file that was read but not checked."""
 
     path: Path
     base: Path
-    raw: Mapping[str, Any]
-    where: Where
+    text: str
+    lines: Mapping[Key, int]
 
-    def check(self, settings: Iterable[str] = ()) -> Scenario:
-        """Replace keys and check what comes of it. Raises ScenarioError with every fault."""
-        raw = copy.deepcopy(dict(self.raw))
-        where = Where(self.path, dict(self.where.found))
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What the file says, anew for everyone who asks."""
+        return tomllib.loads(self.text)
+
+    def check(self, settings: Iterable[str] = (), leave_out: Iterable[str] = ()) -> Scenario:
+        """Leave out tables, replace keys, check what comes of it. Raises ScenarioError with all faults."""
+        raw, where = self.raw, Where(self.path, dict(self.lines))
+        for table in leave_out:
+            raw.pop(table, None)
         wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
         try:
             scenario = check(self.path, raw, where.locate, self.base)
@@ -198,14 +203,14 @@ def read(path: str | Path, base: Path | None = None) -> Draft:
     path = Path(path)
     text = _read(path)
     try:
-        raw = tomllib.loads(text)
+        tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([f"{path}: not TOML: {error}"]) from error
     except ValueError as error:  # Python's own limit on the digits of a whole number
         raise ScenarioError([f"{path}: a number has too many digits"]) from error
     except RecursionError as error:
         raise ScenarioError([f"{path}: nested too deeply to be a scenario"]) from error
-    return Draft(path, base or path.parent, raw, Where(path, lines.find_lines(text)))
+    return Draft(path, base or path.parent, text, lines.find_lines(text))
 
 
 def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base: Path) -> Scenario:
