@@ -87,7 +87,9 @@ class Cluster:
         """Let go of the cluster, which goes on."""
         self._client.close(timeout=2)
 
-    def _run(self, work: list[Replication], token: Path | None) -> Iterator[tuple[int, Summary | Failure]]:
+    def _run(
+        self, work: list[Replication], token: Path | None
+    ) -> Iterator[tuple[int, Summary | Failure]]:
         """Let the cluster divide the work, and then try alone what shared workers that were killed."""
         call = {"token": token, "paths": absolute_paths(), "wanted": _versions()}
         waiting = dict(enumerate(self._submit(work, call)))

@@ -91,7 +91,8 @@ def _short(keys: Sequence[str]) -> list[str]:
     found = []
     for own in parts:
         length = next(
-            (n for n in range(1, len(own)) if sum(other[-n:] == own[-n:] for other in parts) == 1), len(own)
+            (n for n in range(1, len(own)) if sum(other[-n:] == own[-n:] for other in parts) == 1),
+            len(own),
         )
         found.append(folder(".".join(own[-length:])))
     return found

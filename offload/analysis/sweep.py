@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from offload.analysis.measures import Summary
 from offload.analysis.replication import Replication, replications
 from offload.analysis.statistics import Interval
 from offload.analysis.vary import Vary, VaryError, settings
-from offload.analysis.workers import try_all
+from offload.analysis.workers import Workers, try_all
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Draft, Scenario
@@ -112,7 +113,9 @@ def cases(
     fault.
     """
     raw, found = draft.raw, []
-    taken: dict[tuple[str, str], list[str]] = {}  # what its points say against a value; [] if one takes it
+    taken: dict[
+        tuple[str, str], list[str]
+    ] = {}  # what its points say against a value; [] if one takes it
     everything = dict[str, None]()
     for point in points:
         given = [s for each, v in zip(varied, point.values, strict=True) for s in settings(raw, each, v)]
@@ -172,7 +175,7 @@ class _Running:
 
 
 def sweep(
-    method: Method, keys: Sequence[str], cases: Sequence[Case], count: int, jobs: int = 1,
+    method: Method, keys: Sequence[str], cases: Sequence[Case], count: int, workers: int | Workers = 1,
     progress: Progress = silent, ended: Callable[[PointResult], None] = lambda _: None,
 ) -> Sweep:  # fmt: skip
     """Compare policies at each point, with so many replications.
@@ -190,8 +193,8 @@ def sweep(
     }
     for each in results.values():
         ended(each)
-    with progress("simulating", len(work)) as advance:
-        for done, came in try_all(work, jobs):
+    with progress("simulating", len(work)) as advance, closing(try_all(work, workers)) as ending:
+        for done, came in ending:
             name = done.out.name if done.out else ""
             point = running[name]
             point.runs.setdefault(done.choice.label, {})[done.number] = came
@@ -225,17 +228,3 @@ def _conclude(done: _Running) -> PointResult:
     if choices and done.case.of is not None:
         found = conclude(done.case.of, choices, by_label, first.seed, first.out)
     return PointResult(done.case.point, found, errors)
-
-
-def identity(base: Scenario, choices: Sequence[Choice], method: Method, points: Sequence[Point],
-             keys: Sequence[str], seed: int, count: int) -> dict[str, Any]:  # fmt: skip
-    """Return what makes two sweeps the same, in words of JSON."""
-    return {
-        "scenario": base.file.name,
-        "keys": list(keys),
-        "method": method,
-        "seed": seed,
-        "replications": count,
-        "policies": [str(asdict(choice)) for choice in choices],
-        "digest": base.digest,
-    }

@@ -184,7 +184,7 @@ class Draft:
         return tomllib.loads(self.text)
 
     def check(self, settings: Iterable[str] = (), leave_out: Iterable[str] = ()) -> Scenario:
-        """Leave out tables, replace keys, check what comes of it. Raises ScenarioError with all faults."""
+        """Leave out tables, replace keys, and check. Raises ScenarioError with every fault."""
         raw, where = self.raw, Where(self.path, dict(self.lines))
         for table in leave_out:
             raw.pop(table, None)

@@ -257,7 +257,7 @@ class Sweep(Table):
             msg = 'method: tables of keys are points one by one; write "list"'
             raise ValueError(msg)
         if self.points is not None and self.method != "latin-hypercube":
-            msg = f'points: a {self.method} has as many as its values make; leave it out'
+            msg = f"points: a {self.method} has as many as its values make; leave it out"
             raise ValueError(msg)
         return self
 
