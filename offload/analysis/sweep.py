@@ -11,6 +11,7 @@ from typing import Any
 
 from offload.analysis.compare import Comparison, Progress, compare
 from offload.analysis.survival import headline
+from offload.analysis.workers import Workers
 from offload.entities import OffloadError
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
@@ -107,7 +108,7 @@ def sweep(
     cases: Sequence[tuple[Scenario, Sequence[Choice]]],
     replications: int,
     seed: int | None,
-    jobs: int,
+    jobs: int | Workers,
     out: Path,
     progress: Progress,
 ) -> Sweep:

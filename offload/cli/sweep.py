@@ -1,14 +1,13 @@
 """The command that varies a key of a scenario."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from offload.cli.common import BadInputError, Json, clear_errors, writable
-from offload.cli.runs import File, Jobs, Out, Policies, Replications, Seed, Set, choices, same_scenario
+from offload.cli.common import BadInputError, Jobs, Json, OnCluster, clear_errors, workers, writable
+from offload.cli.runs import File, Out, Policies, Replications, Seed, Set, choices, same_scenario
 
 Vary = Annotated[
     str, typer.Option(help="KEY=VALUE, VALUE, ...; one component of KEY may be * (all there are).")
@@ -24,6 +23,7 @@ def sweep(
     replications: Replications = None,
     seed: Seed = None,
     jobs: Jobs = None,
+    cluster: OnCluster = None,
     out: Out = None,
     settings: Set = None,
     json_: Json = False,
@@ -52,8 +52,8 @@ def sweep(
         writable(folder)
         same_scenario(folder, first.name)
         runs = replications or (first.compare.replications if first.compare else 10)
-        workers = min(jobs or os.cpu_count() or 1, len(cases[0][1]) * runs)
-        found = sweeping.sweep(varied, cases, runs, seed, workers, folder, progress)
+        with workers(jobs, cluster, len(cases[0][1]) * runs) as those:
+            found = sweeping.sweep(varied, cases, runs, seed, those, folder, progress)
         shown = measure or found.measure
         written = showing.keep(found, shown, folder)
         if json_:
