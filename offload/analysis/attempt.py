@@ -5,7 +5,7 @@ import pickle
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -27,6 +27,10 @@ class Failure:
         if isinstance(self.error, OffloadError):
             return str(self.error)
         return f"{type(self.error).__name__}: {self.error}"
+
+
+# Each replication with what it came to, in the order in which they end.
+Ending = Generator[tuple[Replication, Summary | Failure], None, None]
 
 
 class KilledError(OffloadError):

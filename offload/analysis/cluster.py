@@ -1,7 +1,7 @@
-"""Workers of a Dask cluster that run replications, once it is clear that they would make the same rows."""
+"""A Dask cluster whose workers run replications, once it is clear that they make the same rows."""
 
-import importlib
 import logging
+import math
 import os
 import pickle
 import platform
@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from offload.analysis import rows
-from offload.analysis.attempt import Failure, absolute_paths, attempt, killed
+from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
 from offload.analysis.replication import Replication
 from offload.entities import OffloadError
 
 ANSWERS_WITHIN_S = 8.0
-ALONE_FOR_S = 60.0  # how long work waits for a worker where there is none
+LONELY_FOR_S = 60.0  # how long work waits for a worker where there is none
 MOST_LINES = 8
+KEPT = "what is finished is kept, and the same command goes on"
 LIBRARIES = ("offload", "numpy", "polars", "scipy", "simpy")
 
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]{1,250}:\d{1,5}")
@@ -51,23 +52,25 @@ class Cluster:
             msg = f"--cluster {address:.80}: write tcp://HOST:PORT, as dask scheduler prints it"
             raise ClusterError(msg)
         try:
-            self._dask: Any = importlib.import_module("distributed")
+            import distributed
         except ImportError as error:
             msg = f"--cluster needs Dask: pip install 'offload[cluster]' ({error})"
             raise ClusterError(msg) from error
+        self._killed = distributed.KilledWorker
+        connect: Any = distributed.Client  # which has no types
         _hush()
         self._address = address
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # on versions; ours are checked, and told, below
-                self._client = self._dask.Client(
+                self._client: Any = connect(
                     address, timeout=ANSWERS_WITHIN_S, set_as_default=False, name="offload"
                 )
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             msg = f"--cluster {address}: no Dask scheduler answers there; dask scheduler starts one"
             raise ClusterError(msg) from error
 
-    def run(self, work: Sequence[Replication]) -> Iterator[tuple[Replication, Summary | Failure]]:
+    def run(self, work: Sequence[Replication]) -> Ending:
         """Run replications, and return each with what it came to as it ends.
 
         What is under way when this is given up is not interrupted. Raises ClusterError, OSError.
@@ -76,7 +79,7 @@ class Cluster:
             return
         # Other processes start elsewhere.
         placed = [
-            replace(each, base=os.path.abspath(each.base), out=each.out and each.out.resolve())
+            replace(each, base=str(Path(each.base).resolve()), out=each.out and each.out.resolve())
             for each in work
         ]
         with _token(placed) as token:
@@ -105,7 +108,7 @@ class Cluster:
                 for _, found in self._ending(waiting):
                     yield at, found or killed(work[at])
         finally:
-            if waiting:
+            if waiting and self._client.status == "running":
                 self._client.cancel(list(waiting.values()))
 
     def _submit(self, work: list[Replication], call: Mapping[str, Any]) -> list[Any]:
@@ -122,31 +125,33 @@ class Cluster:
         at_key = {future.key: at for at, future in waiting.items()}
         for future in waiting.values():
             future.add_done_callback(ended.put)
-        alone_since_s: float | None = None
+        lonely_since_s = math.inf
         while waiting:
             try:
                 future = ended.get(timeout=1.0)
             except queue.Empty:
-                there = self._client.status == "running" and self._client.scheduler_info()["workers"]
-                alone_since_s = None if there else (alone_since_s or time.monotonic())
-                if alone_since_s and time.monotonic() - alone_since_s > ALONE_FOR_S:
-                    raise self._gone("has no workers left") from None
+                now_s = time.monotonic()
+                lonely_since_s = math.inf if self._workers() else min(lonely_since_s, now_s)
+                if now_s - lonely_since_s > LONELY_FOR_S:
+                    msg = f"--cluster {self._address}: has no workers left; {KEPT}"
+                    raise ClusterError(msg) from None
                 continue
-            at = at_key[future.key]
-            error = future.exception() if future.status == "error" else None
+            if future.status in ("pending", "lost"):  # its worker ended just after it did; once more
+                future.add_done_callback(ended.put)
+                continue
             if future.status not in ("error", "finished"):
-                raise self._gone("is gone")
-            if error is not None and not isinstance(error, self._dask.KilledWorker):
+                msg = f"--cluster {self._address}: is gone; {KEPT}"
+                raise ClusterError(msg)
+            error = future.exception()
+            if error is not None and not isinstance(error, self._killed):
                 raise error
-            found = None if error else future.result()
+            at = at_key[future.key]
             del waiting[at]
-            yield at, found
+            yield at, None if error else future.result()
 
-    def _gone(self, what: str) -> ClusterError:
-        return ClusterError(
-            f"--cluster {self._address}: the cluster {what}; what is finished is kept, and the same"
-            " command goes on"
-        )
+    def _workers(self) -> bool:
+        """Tell whether there is anyone, as far as is known."""
+        return self._client.status != "running" or bool(self._client.scheduler_info()["workers"])
 
     def _check(self, work: list[Replication], token: Path | None) -> None:
         """Refuse workers that do not see the files, or whose rows might differ. Raises ClusterError."""
@@ -172,7 +177,7 @@ class Cluster:
             """Travel by value: where `offload` is not installed this says so, instead of nothing."""
             import pickle as reader
 
-            called, arguments = reader.loads(parcel)
+            called, arguments = reader.loads(parcel)  # noqa: S301 - written above
             return called(*arguments)
 
         answers: dict[str, Any] = self._client.run(opened, on_error="return")
@@ -183,7 +188,8 @@ def _differences(here: Mapping[str, str], found: Any) -> list[str]:  # noqa: ANN
     """Say in what a worker differs, by its facts or by what it raised instead."""
     if isinstance(found, BaseException):
         return [f"cannot run this version of offload: {type(found).__name__}: {found}"]
-    there, unseen = found
+    there: Mapping[str, str] = found[0]
+    unseen: list[str] = found[1]
     others = [
         f"has {key} {there.get(key)}, here it is {value}: rows might differ"
         for key, value in here.items()

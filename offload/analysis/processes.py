@@ -11,7 +11,7 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from offload.analysis.attempt import Failure, absolute_paths, attempt, killed, sweep_up
+from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed, sweep_up
 from offload.analysis.measures import Summary
 from offload.analysis.replication import Replication
 
@@ -30,7 +30,7 @@ class Processes:
         self._count = count
         self._idle: list[Any] = []  # loky has no types
 
-    def run(self, work: Sequence[Replication]) -> Iterator[tuple[Replication, Summary | Failure]]:
+    def run(self, work: Sequence[Replication]) -> Ending:
         """Run replications, and return each with what it came to as it ends. Raises OSError."""
         if self._count == 1:
             yield from ((each, attempt(each)) for each in work)

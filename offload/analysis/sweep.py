@@ -3,18 +3,20 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from offload.analysis.attempt import Failure
-from offload.analysis.compare import Comparison, Known, Progress, conclude, silent
+from offload.analysis.compare import LEVEL, Comparison, Known, Progress, conclude, silent
 from offload.analysis.design import Method, Point
 from offload.analysis.measures import Summary
 from offload.analysis.replication import Replication, replications
 from offload.analysis.statistics import Interval
+from offload.analysis.until import LEVEL as UNTIL_LEVEL
+from offload.analysis.until import START, Until
 from offload.analysis.vary import Vary, VaryError, settings
-from offload.analysis.workers import Workers, try_all
+from offload.analysis.workers import Workers, hired, try_all
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Draft, Scenario
@@ -33,9 +35,9 @@ class Case:
     firsts: tuple[Replication, ...]
     error: str = ""
 
-    def work(self, count: int) -> Iterator[Replication]:
+    def work(self, begin: int, end: int) -> Iterator[Replication]:
         """Yield all policies of a replication, then of the next: what is interrupted is of use."""
-        for number in range(count):
+        for number in range(begin, end):
             for first in self.firsts:
                 yield replace(first, number=number)
 
@@ -166,65 +168,103 @@ def _same_labels(varied: Sequence[Vary], good: Sequence[Case]) -> None:
 
 
 @dataclass(slots=True)
-class _Running:
-    """What has come of a point so far, by policy and replication."""
+class _Open:
+    """A point that has not ended: what has come of it so far, by policy and replication."""
 
     case: Case
-    missing: int
-    runs: dict[str, dict[int, Summary | Failure]] = field(default_factory=dict)
+    wanted: int
+    runs: dict[str, dict[int, Summary | Failure]]
+    done: int = 0  # replications of each policy in earlier rounds
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is there that was wanted."""
+        return all(len(runs) == self.wanted for runs in self.runs.values())
+
+    def result(self, level: float) -> PointResult:
+        """Put the replications together, of those policies that did not fail."""
+        errors, runs = dict[str, str](), dict[str, list[Summary]]()
+        for label, by_number in self.runs.items():
+            came = [by_number[number] for number in sorted(by_number)]
+            if failed := next((each for each in came if isinstance(each, Failure)), None):
+                errors[label] = str(failed)
+            else:
+                runs[label] = [each for each in came if isinstance(each, Summary)]
+        first, found = self.case.firsts[0], None
+        choices = [each.choice for each in self.case.firsts if each.choice.label in runs]
+        if choices and self.case.of is not None:
+            found = conclude(self.case.of, choices, runs, first.seed, first.out, level)
+        return PointResult(self.case.point, found, errors)
 
 
 def sweep(
     method: Method, keys: Sequence[str], cases: Sequence[Case], count: int, workers: int | Workers = 1,
     progress: Progress = silent, ended: Callable[[PointResult], None] = lambda _: None,
+    until: Until | None = None,
 ) -> Sweep:  # fmt: skip
-    """Compare policies at each point, with so many replications.
+    """Compare policies at each point, with so many replications, or until intervals are narrow.
 
     All replications of all points are one list of work. Rows go to a folder for each point, and what
     lies there already is not simulated again. A policy that fails at a point does not stop the others;
-    `ended` is told of each point as it ends. Raises OSError.
+    `ended` is told of each point as it ends. Raises OSError and ClusterError.
     """
-    work = [each for case in cases for each in case.work(count)]
-    running = {
-        case.point.name: _Running(case, count * len(case.firsts)) for case in cases if not case.error
-    }
     results = {
         case.point.name: PointResult(case.point, None, {"": case.error}) for case in cases if case.error
     }
     for each in results.values():
         ended(each)
-    with progress("simulating", len(work)) as advance, closing(try_all(work, workers)) as ending:
-        for done, came in ending:
-            name = done.out.name if done.out else ""
-            point = running[name]
-            point.runs.setdefault(done.choice.label, {})[done.number] = came
-            point.missing -= 1
-            if point.missing == 0:
-                results[name] = _conclude(running.pop(name))
-                ended(results[name])
-            advance(f"{name} ({len(results)} of {len(cases)} points)")
-    first = next(case for case in cases if case.of is not None)
-    labels = tuple(each.choice.label for each in first.firsts)
+    level = LEVEL if until is None else UNTIL_LEVEL
+    wanted = count if until is None else min(max(count, START), until.most)
+    left = {
+        case.point.name: _Open(case, wanted, {first.choice.label: {} for first in case.firsts})
+        for case in cases
+        if not case.error
+    }
+    with hired(workers) as those:
+        while left:
+            for point, result in _round(left, level, those, progress, len(cases)):
+                more = _wanted(point, result, until)
+                if more > point.wanted:
+                    point.done, point.wanted = point.wanted, more
+                    continue
+                results[result.point.name] = _unmet(result, until)
+                del left[result.point.name]
+                ended(results[result.point.name])
+    good = next(case for case in cases if case.of is not None)
+    labels = tuple(each.choice.label for each in good.firsts)
     return Sweep(
-        first.of.scenario if first.of else "", method, tuple(keys), labels, first.firsts[0].seed, count,
+        good.of.scenario if good.of else "", method, tuple(keys), labels, good.firsts[0].seed, count,
         tuple(results[case.point.name] for case in cases),
     )  # fmt: skip
 
 
-def _conclude(done: _Running) -> PointResult:
-    """Put the replications at a point together, of those policies that did not fail."""
-    errors, by_label = {}, {}
-    for first in done.case.firsts:
-        label = first.choice.label
-        runs = [done.runs[label][number] for number in sorted(done.runs[label])]
-        failures = [run for run in runs if isinstance(run, Failure)]
-        if failures:
-            errors[label] = str(failures[0])
-        else:
-            by_label[label] = [run for run in runs if isinstance(run, Summary)]
-    first = done.case.firsts[0]
-    choices = [each.choice for each in done.case.firsts if each.choice.label in by_label]
-    found = None
-    if choices and done.case.of is not None:
-        found = conclude(done.case.of, choices, by_label, first.seed, first.out)
-    return PointResult(done.case.point, found, errors)
+def _round(
+    left: Mapping[str, _Open], level: float, workers: Workers, progress: Progress, points: int
+) -> Iterator[tuple[_Open, PointResult]]:
+    """Run what is wanted at the points that are left, and yield each with its result once it is there."""
+    work = [each for point in left.values() for each in point.case.work(point.done, point.wanted)]
+    with progress("simulating", len(work)) as advance, closing(try_all(work, workers)) as ending:
+        for done, came in ending:
+            name = done.out.name if done.out else ""
+            point = left[name]
+            point.runs[done.choice.label][done.number] = came
+            if point.complete:
+                yield point, point.result(level)
+            advance(f"{name} ({points - len(left)} of {points} points)")
+
+
+def _wanted(point: _Open, result: PointResult, until: Until | None) -> int:
+    """Return how many replications of a point there should be."""
+    if until is None or result.found is None:
+        return point.wanted
+    measures = {policy.label: policy.measures for policy in result.found.policies}
+    return until.wanted(point.wanted, measures, result.found.pairs)
+
+
+def _unmet(result: PointResult, until: Until | None) -> PointResult:
+    """Add which intervals are not as narrow as was asked for."""
+    if until is None or result.found is None:
+        return result
+    measures = {policy.label: policy.measures for policy in result.found.policies}
+    unmet = until.unmet(measures, result.found.pairs)
+    return replace(result, found=replace(result.found, unmet=unmet))

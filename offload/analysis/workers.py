@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Protocol
 
-from offload.analysis.attempt import Failure
+from offload.analysis.attempt import Ending, Failure
 from offload.analysis.measures import Summary
 from offload.analysis.processes import Processes
 from offload.analysis.replication import Replication
@@ -13,7 +13,7 @@ from offload.analysis.replication import Replication
 class Workers(Protocol):
     """Whoever runs replications: `Processes`, or a `Cluster`."""
 
-    def run(self, work: Sequence[Replication]) -> Iterator[tuple[Replication, Summary | Failure]]:
+    def run(self, work: Sequence[Replication]) -> Ending:
         """Run replications, and return each with what it came to, or why it failed, as it ends."""
 
     def close(self) -> None:
@@ -34,9 +34,7 @@ def run_all(
             yield each, found
 
 
-def try_all(
-    work: Sequence[Replication], workers: "int | Workers" = 1
-) -> Iterator[tuple[Replication, Summary | Failure]]:
+def try_all(work: Sequence[Replication], workers: "int | Workers" = 1) -> Ending:
     """Do the same, and return the Failure of each that fails; the others go on.
 
     Raises OSError (a full disk meets all) and ClusterError.

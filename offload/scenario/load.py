@@ -337,9 +337,7 @@ def _choose(table: Mapping[str, Any], key: Key, faults: list[Fault]) -> Choice |
         return None
 
 
-def _choices(
-    tables: Iterable[Mapping[str, Any]], of: str, faults: list[Fault]
-) -> tuple[Choice, ...]:
+def _choices(tables: Iterable[Mapping[str, Any]], of: str, faults: list[Fault]) -> tuple[Choice, ...]:
     """The policies of [compare] or [sweep], whose rows must go to different folders."""
     found: list[Choice] = []
     for number, table in enumerate(tables):
