@@ -241,7 +241,7 @@ def sweep(
 def _round(
     left: Mapping[str, _Open], level: float, workers: Workers, progress: Progress, points: int
 ) -> Iterator[tuple[_Open, PointResult]]:
-    """Run what is wanted at the points that are left, and yield each with its result once it is there."""
+    """Run what is wanted at the points that are left, and yield each with its result as it ends."""
     work = [each for point in left.values() for each in point.case.work(point.done, point.wanted)]
     with progress("simulating", len(work)) as advance, closing(try_all(work, workers)) as ending:
         for done, came in ending:

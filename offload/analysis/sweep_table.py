@@ -16,7 +16,8 @@ _NOTHING = "nothing to vary; give --vary KEY=VALUE, VALUE, ... or the file a [sw
 def varied(draft: Draft, table: Sweep | None, options: Sequence[str]) -> tuple[Vary, ...]:
     """Return what is varied: what options say, or else the table. Raises VaryError with every fault."""
     found, faults = [], []
-    readers = [(vary.read, (text,)) for text in options] or list(_of_table(draft, table))
+    readers: list[tuple[Any, tuple[Any, ...]]] = [(vary.read, (text,)) for text in options]
+    readers = readers or list(_of_table(draft, table))
     for read, said in readers:
         try:
             found.append(read(*said))
@@ -32,9 +33,9 @@ def varied(draft: Draft, table: Sweep | None, options: Sequence[str]) -> tuple[V
     return tuple(found)
 
 
-def method(table: Sweep | None, options: Sequence[str], asked: str | None) -> Method:
+def method(table: Sweep | None, options: Sequence[str], asked: Method | None) -> Method:
     """Return how to make points of values: as asked, or as the table says of its own values."""
-    if asked in ("grid", "list", "latin-hypercube"):
+    if asked is not None:
         return asked
     return "grid" if options or table is None else table.method
 
