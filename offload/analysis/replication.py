@@ -50,10 +50,10 @@ class Replication:
             result = simulate(scenario, self.choice, self.seed, self.number)
             frame = result.rows()
             if kept is not None:
-                rows.write(frame, kept, result.metadata)
                 # Its type cannot be told from devices without a battery.
                 devices = pl.DataFrame(result.devices, schema_overrides={"battery_j": pl.Float64})
                 rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
+                rows.write(frame, kept, result.metadata)  # last: where it is, all is
         return summarise(frame, warm_up_s, file.duration, judged=scenario.judged)
 
 

@@ -152,7 +152,7 @@ def _told(fault: str, varied: Sequence[Vary]) -> str:
     for each in varied if match else ():
         pattern = re.escape(each.key.replace('"', "")).replace(r"\*", ".+")
         if match and re.fullmatch(pattern, match[1]):
-            return f"{each.where} {each.key}: {fault[match.end() :]}"
+            return f"{each.where} {each.key}: {fault[match.end() :].removeprefix(f'{each.key}: ')}"
     return fault
 
 

@@ -87,6 +87,17 @@ def writable(folder: Path) -> None:
         raise BadInputError(msg) from error
 
 
+@contextmanager
+def kept_for_this(folder: Path | None) -> Iterator[None]:
+    """Let no other command write to a results folder meanwhile. Raises BadInputError, LockedError."""
+    from offload.analysis.lock import locked
+
+    if folder is not None:
+        writable(folder)
+    with locked(folder):
+        yield
+
+
 def show_list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:
     """Print rows as a table with these columns, or all of them as JSON."""
     if json_:

@@ -14,10 +14,10 @@ from offload.cli.common import (
     Narrow,
     OnCluster,
     clear_errors,
+    kept_for_this,
     narrow,
     show_list,
     workers,
-    writable,
 )
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def run(
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise BadInputError(msg)
         wanted = narrow(until, most)
-        with workers(jobs, cluster, _pieces(chosen, replications or 1, wanted)) as those:
+        pieces = _pieces(chosen, replications or 1, wanted)
+        with kept_for_this(out), workers(jobs, cluster, pieces) as those:
             _compare(
                 scenario, chosen, replications or 1, seed, those, out, json_, wanted,
                 second_opinion=False,
@@ -161,7 +162,8 @@ def compare(
         runs = scenario.file.compare.replications if scenario.file.compare else 10
         folder = out or _default_folder(scenario, chosen if policy else [], settings)
         wanted, count = narrow(until, most), replications or runs
-        with workers(jobs, cluster, _pieces(chosen, count, wanted)) as those:
+        pieces = _pieces(chosen, count, wanted)
+        with kept_for_this(folder), workers(jobs, cluster, pieces) as those:
             _compare(
                 scenario, chosen, count, seed, those, folder, json_, wanted,
                 second_opinion=not no_second_opinion,
@@ -226,7 +228,6 @@ def _compare(
     from offload.views.progress import progress
 
     if out is not None:
-        writable(out)
         same_scenario(out, scenario.file.name)
     found = compare(
         scenario, chosen, replications, seed, those, out, progress,
@@ -252,11 +253,10 @@ def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     from offload.analysis.repeat import read
 
     recipe = read(file)
-    if out is not None:
-        writable(out)
-    result, same = recipe.repeat()
-    if out is not None:
-        rows.write(result.rows(), out / "requests.parquet", result.metadata)
+    with kept_for_this(out):
+        result, same = recipe.repeat()
+        if out is not None:
+            rows.write(result.rows(), out / "requests.parquet", result.metadata)
     told = {"file": str(file), "requests": result.rows().height, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
     if not same:

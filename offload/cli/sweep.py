@@ -16,9 +16,9 @@ from offload.cli.common import (
     Narrow,
     OnCluster,
     clear_errors,
+    kept_for_this,
     narrow,
     workers,
-    writable,
 )
 from offload.cli.runs import File, Out, Policies, Replications, Seed, Set, choices, same_scenario
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from offload.scenario.load import Scenario
 
 SOME_FAILED = 1
+MANY = 50  # points whose check takes a while
 
 Vary = Annotated[
     list[str] | None,
@@ -69,7 +70,7 @@ def sweep(
     with clear_errors():
         from offload.analysis import design, sweep_folder, sweep_table
         from offload.analysis import sweep as sweeping
-        from offload.analysis.lock import locked
+        from offload.analysis.compare import silent
         from offload.scenario.load import read
         from offload.views.progress import progress
 
@@ -88,17 +89,16 @@ def sweep(
         own = design.part(whole, *share)
         keys = [each.key for each in varied]
         folder = out or _default_folder(base, keys, settings)
-        with progress("checking", len(own)) as advance:
+        with (progress if len(own) > MANY else silent)("checking", len(own)) as advance:
             cases = sweeping.cases(
                 draft, settings or (), varied, own, chosen, first, folder, advance,
                 sampled=how == "latin-hypercube",
             )  # fmt: skip
-        writable(folder)
         sweep_folder.same_keys(folder, base.file.name, keys)
         same_scenario(folder, base.file.name)
         pieces = sum(len(case.firsts) for case in cases) * (wanted.most if wanted else count)
         identity = sweep_folder.Identity.of(base, chosen(base), how, keys, whole, count, first)
-        with locked(folder), workers(jobs, cluster, pieces) as those:
+        with kept_for_this(folder), workers(jobs, cluster, pieces) as those:
             record = sweep_folder.Record(folder, identity, whole)
             try:
                 found = sweeping.sweep(how, keys, cases, count, those, progress, record.ended, wanted)

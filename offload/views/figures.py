@@ -80,8 +80,8 @@ def panels(
     rows = -(-count // columns)
     size = (max(width * columns + 1.2, 6.4), height * rows + 0.6)
     figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-    inch = 0.15 / size[1]
-    figure.get_layout_engine().set(rect=(0, inch, 1, 1 - inch))  # type: ignore[union-attr,call-arg]  # constrained
+    line = 0.18 / size[1]
+    figure.get_layout_engine().set(rect=(0, line, 1, 1 - line))  # type: ignore[union-attr,call-arg]  # constrained
     figure.suptitle(title, fontsize=10, x=0.02, ha="left")
     for spare in grid.flat[count:]:
         spare.remove()

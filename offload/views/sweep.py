@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from offload.analysis.statistics import Interval
 from offload.analysis.sweep import Sweep
@@ -36,7 +38,7 @@ def keep(found: Sweep, measure: str, out: Path) -> list[Path]:
     return save(draw(found, measure), out / f"sweep-{measure}", found.found[0].known)
 
 
-def tables(found: Sweep, measure: str) -> list[Table]:
+def tables(found: Sweep, measure: str) -> list[Group]:
     """Return a row a point and a column a policy, or of many points the best; and rank correlations."""
     shown = _points(found, measure) if len(found.points) <= MOST_ROWS else _best(found, measure)
     many = len(found.keys) > 1 and len(found.points) > BEST
@@ -48,7 +50,7 @@ def correlation(found: Sweep, key: int, label: str, measure: str) -> float | Non
 
     None where the values of the key are no numbers, or one of both never changes.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import rankdata  # slow to import, and seldom needed
 
     numbers = found.column(key).numbers
     if numbers is None:
@@ -69,19 +71,20 @@ def chance(found: Sweep) -> float:
     return float(1.96 / np.sqrt(max(2, len(found.found)) - 1))
 
 
-def _table(found: Sweep, title: str) -> Table:
+def _titled(found: Sweep, title: str, table: Table) -> Group:
     points = f"{len(found.points)} points, " if len(found.keys) > 1 else ""
     told = {each.replications for each in found.found}
     runs = f"{min(told)} to {max(told)}" if len(told) > 1 else f"{next(iter(told), found.replications)}"
-    return Table(
-        title=f"{found.scenario}: {title}; {points}{runs} replications, seed {found.seed}",
-        title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )  # fmt: skip
+    told_of = f"{found.scenario}: {title}; {points}{runs} replications, seed {found.seed}"
+    return Group(Text(told_of, style="bold"), table)
 
 
-def _points(found: Sweep, measure: str) -> Table:
-    shown = _table(found, SHOWN[measure][0])
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _points(found: Sweep, measure: str) -> Group:
+    shown = _table()
     for key in found.keys:
         shown.add_column(key, no_wrap=True)
     for label in found.labels:
@@ -93,12 +96,12 @@ def _points(found: Sweep, measure: str) -> Table:
             for label in found.labels
         ]  # fmt: skip
         shown.add_row(*each.point.values, *cells)
-    return shown
+    return _titled(found, SHOWN[measure][0], shown)
 
 
-def _best(found: Sweep, measure: str) -> Table:
+def _best(found: Sweep, measure: str) -> Group:
     """Return the best points of each policy: shares are the better the larger, all else the smaller."""
-    shown = _table(found, f"the best points by {SHOWN[measure][0]}")
+    shown = _table()
     for name in ("policy", *found.keys):
         shown.add_column(name, no_wrap=True)
     shown.add_column(measure, justify="right", no_wrap=True)
@@ -108,19 +111,22 @@ def _best(found: Sweep, measure: str) -> Table:
         known.sort(key=lambda pair: sign * pair[0].mean)
         for place, (interval, each) in enumerate(known[:BEST]):
             shown.add_row("" if place else label, *each.point.values, _told(interval, measure))
-    return shown
+        alike = sum(interval.mean == known[0][0].mean for interval, _ in known) - BEST
+        if alike > 0:
+            shown.add_row("", f"and {alike} more as good as the first")
+    return _titled(found, f"the best points by {SHOWN[measure][0]}", shown)
 
 
-def _correlations(found: Sweep, measure: str) -> Table:
+def _correlations(found: Sweep, measure: str) -> Group:
     title = f"rank correlation with {measure}; of independent columns 95 % are within"
-    shown = _table(found, f"{title} ±{chance(found):.2f}")
+    shown = _table()
     shown.add_column("key", no_wrap=True)
     for label in found.labels:
         shown.add_column(label, justify="right", no_wrap=True)
     for number, key in enumerate(found.keys):
         known = [correlation(found, number, label, measure) for label in found.labels]
         shown.add_row(key, *("-" if each is None else f"{each:+.2f}" for each in known))
-    return shown
+    return _titled(found, f"{title} ±{chance(found):.2f}", shown)
 
 
 def _told(interval: Interval | None, measure: str) -> str:

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from offload.analysis.sweep import Sweep
+from offload.analysis.vary import Vary
 from offload.views.figures import MARKERS, canvas, colour, legend, line, panels
 from offload.views.sweep import SHOWN, correlation
 
@@ -17,7 +19,7 @@ CROWDED = 6  # labels that fit side by side
 MOST_LINED = 20  # points of a list that are drawn in its order
 MOST_WRITTEN = 12  # rows or columns of a map whose cells are large enough for a number
 MOST_KEYS = 12  # panels
-SPREAD = 50.0  # numbers that differ by more are drawn on a logarithmic axis
+SPREAD = 20.0  # numbers that differ by more are drawn on a logarithmic axis
 
 
 def draw(found: Sweep, measure: str) -> Figure:
@@ -66,7 +68,9 @@ def _maps(found: Sweep, measure: str) -> Figure:
     }  # fmt: skip
     everything = np.concatenate([table.ravel() for table in tables.values()])
     low, high = float(np.nanmin(everything)), float(np.nanmax(everything))
-    figure, all_axes = panels(_title(found), len(tables), 3.1, 2.9, most_columns=3)
+    figure, all_axes = panels(
+        f"{_title(found)}\n{what}", len(tables), 3.3, 2.9, most_columns=2 if len(tables) in (2, 4) else 3
+    )
     mesh = None
     for axes, (label, table) in zip(all_axes, tables.items(), strict=True):
         mesh = axes.imshow(table, origin="lower", aspect="auto", cmap="viridis", vmin=low, vmax=high)
@@ -78,11 +82,11 @@ def _maps(found: Sweep, measure: str) -> Figure:
         axes.set_facecolor("#DDDDDD")  # where nothing is known
         if max(table.shape) <= MOST_WRITTEN:
             _write(axes, table, (low + high) / 2, times)
-    figure.supxlabel(found.keys[1], fontsize=8)
-    figure.supylabel(found.keys[0], fontsize=8)
+        axes.set_xlabel(found.keys[1], fontsize=8)
+        axes.set_ylabel(found.keys[0], fontsize=8)
     if mesh is not None:
         bar = figure.colorbar(mesh, ax=all_axes, shrink=0.9)
-        bar.set_label(what, fontsize=8)
+        bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=7)
     return figure
 
@@ -100,37 +104,48 @@ def _scatter(found: Sweep, measure: str) -> Figure:
     """Draw the points against each key, with the rank correlation of each policy."""
     what, times = SHOWN[measure]
     count = min(len(found.keys), MOST_KEYS)
-    figure, all_axes = panels(_title(found), count, 3.1, 2.7, most_columns=3)
+    columns = 2 if count in (2, 4) else 3
+    figure, all_axes = panels(f"{_title(found)}\n{what}", count, 3.3, 2.9, most_columns=columns)
     for key, axes in enumerate(all_axes):
-        column = found.column(key)
-        names = list(dict.fromkeys(column.values))
-        x = np.array(column.numbers or [names.index(value) for value in column.values], dtype=float)
-        for label, marker in zip(found.labels, cycle(MARKERS), strict=False):
+        x, unit, names = _axis(found.column(key))
+        related = [correlation(found, key, label, measure) for label in found.labels]
+        for label, known, marker in zip(found.labels, related, cycle(MARKERS), strict=False):
             _, mean, _ = times * _columns(found, label, measure)
-            known = correlation(found, key, label, measure)
-            axes.plot(x, mean, marker, markersize=3.5, alpha=0.6, markeredgewidth=0,
+            axes.plot(x, mean, marker, markersize=3.5, alpha=0.6, markeredgewidth=0, clip_on=False,
                       color=colour(label, found.labels),
                       label=label if known is None else f"{label} {known:+.2f}")  # fmt: skip
-        if column.numbers is None:
+        if names:
             axes.set_xticks(range(len(names)), names)
+            axes.set_xlim(-0.5, len(names) - 0.5)
         elif _spread(x):
             axes.set_xscale("log")
-        axes.set_xlabel(f"{found.keys[key]}{_unit(column.values)}", fontsize=8)
+        elif (x == x.round()).all():
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel(f"{found.keys[key]}{unit}", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.set_ylim(bottom=0, top=1.02 if times == 1.0 else None)
-        legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, title="rank correlation",
-               title_fontsize=7.5, handletextpad=0.1, columnspacing=1.0)  # fmt: skip
-    figure.supylabel(what, fontsize=8)
+        legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, title_fontsize=7.5,
+               title="rank correlation" if any(related) else None,
+               handletextpad=0.1, columnspacing=1.0)  # fmt: skip
     return figure
 
 
-def _unit(values: tuple[str, ...]) -> str:
-    """Return the unit of values, all in SI, if they are written with one."""
-    from offload.units import UNITS
+def _axis(column: Vary) -> tuple[npt.NDArray[np.float64], str, list[str]]:
+    """Return numbers to draw, their unit in brackets if they have one, and names if they are none.
 
-    written = values[0].partition(" ")[2]
-    base = next((next(iter(units)) for units in UNITS.values() if written in units), None)
-    return f" ({base})" if base else ""
+    Numbers are in the unit that they were written in, if it is the same for all.
+    """
+    if column.numbers is None:
+        names = list(dict.fromkeys(column.values))
+        return np.array([names.index(value) for value in column.values], dtype=float), "", names
+    units = {value.partition(" ")[2] for value in column.values}
+    if len(units) > 1:
+        return np.array(column.numbers), " (SI)", []
+    try:
+        x = np.array([float(value.partition(" ")[0]) for value in column.values])
+    except ValueError:  # no space before the unit
+        return np.array(column.numbers), " (SI)", []
+    return x, f" ({unit})" if (unit := units.pop()) else "", []
 
 
 def _title(found: Sweep) -> str:
