@@ -359,8 +359,8 @@ def test_another_sweep_needs_another_folder(kept: tuple[Path, str]) -> None:
 
 @pytest.mark.parametrize(("end", "jobs"), [(signal.SIGINT, "2"), (signal.SIGKILL, "1")])
 def test_what_was_interrupted_goes_on(end: signal.Signals, jobs: str, tmp_path: Path) -> None:
-    args = ["--vary", "nodes.cabinet.servers=1..12", "--policy", "edge", "--replications", "2"]
-    args += ["--set", 'duration="30 s"']
+    args = ["--vary", "nodes.cabinet.servers=1..8", "--policy", "edge", "--replications", "2"]
+    args += ["--set", 'duration="10 s"']
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from offload.cli import main; main()", "sweep", str(SMALL), *args]
     process = subprocess.Popen(
@@ -377,11 +377,11 @@ def test_what_was_interrupted_goes_on(end: signal.Signals, jobs: str, tmp_path: 
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("requests.parquet")}
-    assert 2 <= len(before) < 24
+    assert 2 <= len(before) < 16
     for path in before:
-        assert pl.read_parquet(path).height > 100  # whole
+        assert pl.read_parquet(path).height > 50  # whole
     states = [point["state"] for point in json.loads((out / "sweep.json").read_text())["points"]]
-    assert len(states) == 12
+    assert len(states) == 8
     assert "waiting" in states
     if end == signal.SIGINT:
         assert process.returncode == 130
@@ -395,7 +395,7 @@ def test_what_was_interrupted_goes_on(end: signal.Signals, jobs: str, tmp_path: 
     assert not half.exists()
     assert {path: path.stat().st_mtime_ns for path in before} == before
     states = [point["state"] for point in json.loads((out / "sweep.json").read_text())["points"]]
-    assert states == ["done"] * 12
+    assert states == ["done"] * 8
     again = tmp_path / "again"
     assert call(*args, "--jobs", "1", "--out", str(again))[0] == 0
     assert rows(out) == rows(again)
