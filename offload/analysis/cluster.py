@@ -1,5 +1,6 @@
 """A Dask cluster whose workers run replications, once it is clear that they make the same rows."""
 
+import asyncio
 import logging
 import math
 import os
@@ -13,6 +14,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -61,6 +63,9 @@ class Cluster:
         _hush()
         self._address = address
         try:
+            # What is no scheduler keeps a client waiting for ever. A thread: there may be a loop here.
+            with ThreadPoolExecutor(1) as aside:
+                aside.submit(asyncio.run, _greet(address)).result()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # on versions; ours are checked, and told, below
                 self._client: Any = connect(
@@ -139,15 +144,17 @@ class Cluster:
             if future.status in ("pending", "lost"):  # its worker ended just after it did; once more
                 future.add_done_callback(ended.put)
                 continue
-            if future.status not in ("error", "finished"):
+            try:
+                error = future.exception()
+                found = None if error else future.result()
+            except (OSError, CancelledError) as broken:  # of the way there; its own are in `error`
                 msg = f"--cluster {self._address}: is gone; {KEPT}"
-                raise ClusterError(msg)
-            error = future.exception()
+                raise ClusterError(msg) from broken
             if error is not None and not isinstance(error, self._killed):
                 raise error
             at = at_key[future.key]
             del waiting[at]
-            yield at, None if error else future.result()
+            yield at, found
 
     def _workers(self) -> bool:
         """Tell whether there is anyone, as far as is known."""
@@ -223,8 +230,8 @@ def _piece(
     """Run a replication in a worker, which may have come after the others were checked."""
     told, unseen = facts((), token, ())
     if unseen or told != wanted:
-        others = [f"{key} {value}" for key, value in told.items() if value != wanted.get(key)]
-        msg = f"a worker that came later ({platform.node()}) {'; '.join(unseen or ['has', *others])}"
+        what = "; ".join(_differences(wanted, (told, unseen)))
+        msg = f"a worker that came later ({platform.node()}) {what}"
         raise ClusterError(msg)
     with _ONE_AT_A_TIME:  # a worker of several threads: they would share one core anyway
         return attempt(replication, paths)
@@ -264,6 +271,15 @@ def _unseen(token: Path) -> list[str]:
     except OSError as error:
         return [f"cannot write to {token.parent}: {error.strerror}"]
     return []
+
+
+async def _greet(address: str) -> None:
+    """Shake hands with a scheduler, or raise TimeoutError or OSError."""
+    from distributed.comm import core as comms
+
+    connect: Any = comms.connect  # which has no types
+    comm = await asyncio.wait_for(connect(address, timeout=ANSWERS_WITHIN_S), ANSWERS_WITHIN_S)
+    comm.abort()
 
 
 def _hush() -> None:
