@@ -35,7 +35,7 @@ def answer(file: Path, out: Path, *args: str) -> dict[str, Any]:
 def over(file: Path, target: str, out: Path, *varied: str, settings: Sequence[str] = ()) -> Sizing:
     axes, scenarios = sizing.grid(file, [vary.read(each) for each in varied], settings, silent)
     cases = [sizing.Case(values, each, each.policy) for values, each in scenarios if each.policy]
-    return Sizing(axes, cases, [sizing_target.read(target)], 20, 4, 1, out, silent)
+    return Sizing(axes, cases, [sizing_target.read(target)], 20, 4, out, silent)
 
 
 def brute_force(found: Sizing, replications: int = 6) -> tuple[list[float], int]:

@@ -34,22 +34,26 @@ class Replication:
         """Where its rows lie, once they are there."""
         return None if self.out is None else rows_path(self.out, self.choice.label, self.number)
 
+    def identity(self) -> dict[str, str]:
+        """Return what decides its rows. Raises ScenarioError, PolicyTableError."""
+        scenario = _scenario(self.path, self.base, self.resolved)
+        return rows.identity(scenario, self.choice, self.seed, self.number)
+
     def run(self) -> Summary:
         """Simulate, or read the rows if they are there, and measure them. Raises PolicyError."""
         scenario = _scenario(self.path, self.base, self.resolved)
         file = scenario.file
         kept, warm_up_s = self.rows_path, 0.0 if file.warm_up == "auto" else float(file.warm_up)
-        wanted = rows.identity(scenario, self.choice, self.seed, self.number)
-        if kept is not None and rows.is_there(kept, wanted):
+        if kept is not None and rows.is_there(kept, self.identity()):
             frame = pl.read_parquet(kept)
         else:
             result = simulate(scenario, self.choice, self.seed, self.number)
             frame = result.rows()
             if kept is not None:
-                rows.write(frame, kept, result.metadata)
                 # Its type cannot be told from devices without a battery.
                 devices = pl.DataFrame(result.devices, schema_overrides={"battery_j": pl.Float64})
                 rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
+                rows.write(frame, kept, result.metadata)  # last: where it is, all is
         return summarise(frame, warm_up_s, file.duration, judged=scenario.judged)
 
 

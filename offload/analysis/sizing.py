@@ -16,11 +16,11 @@ from offload.analysis.replication import Replication, replications
 from offload.analysis.sizing_search import Candidate, Sample, Search
 from offload.analysis.sizing_target import Target, TargetError
 from offload.analysis.vary import Vary, VaryError, folder, named
-from offload.analysis.workers import run_all
+from offload.analysis.workers import Workers, run_all
 from offload.planning.money import has_prices
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
-from offload.scenario.load import Scenario, load
+from offload.scenario.load import Scenario, read
 
 MOST_CONFIGURATIONS = 1000
 FEWEST = 5  # replications of the first look
@@ -74,14 +74,15 @@ def grid(
             f"--vary: {count} configurations; at most {MOST_CONFIGURATIONS} may be, so give fewer values"
         )
         raise VaryError(msg)
-    raw = load(path, settings).raw
+    draft = read(path)
+    raw = draft.check(settings, ["sweep"]).raw
     keys = [named(raw, vary) for vary in varied]
     found, faults = [], dict[str, None]()
     with progress("reading", count) as advance:
         for values in product(*(each.values for each in axes)):
             here = [f"{key}={value}" for mine, value in zip(keys, values, strict=True) for key in mine]
             try:
-                found.append((values, load(path, [*settings, *here])))
+                found.append((values, draft.check([*settings, *here], ["sweep"])))
             except ScenarioError as error:
                 faults |= dict.fromkeys(error.faults)
             advance(", ".join(values))
@@ -104,7 +105,7 @@ class Sizing:
 
     def __init__(
         self, axes: Sequence[Axis], cases: Sequence[Case], targets: Sequence[Target], most: int,
-        seed: int, jobs: int, out: Path, progress: Progress,
+        seed: int, out: Path, progress: Progress,
     ) -> None:  # fmt: skip
         _refuse(cases, targets)
         self.cases, self.targets, self.looks, self.seed, self.out = (
@@ -118,12 +119,14 @@ class Sizing:
         self.axes = [self._told_free(n, each) for n, each in enumerate(axes)]
         self.values: dict[tuple[int, int], Mapping[str, float]] = {}
         self.uses: dict[tuple[int, int], Use] = {}
-        self._jobs, self._progress = jobs, progress
+        self._workers: Workers | int = 1
+        self._progress = progress
         candidates, zeros = [self._candidate(i) for i in range(len(cases))], [t.zero for t in targets]
         self.search = Search(candidates, self._draw, self.looks, zeros)
 
-    def run(self) -> None:
+    def run(self, workers: Workers | int = 1) -> None:
         """Find the cheapest, and look at what lies one step from it. Raises PolicyError, TargetError."""
+        self._workers = workers
         self.search.run()
         best = self.search.best
         if best is not None:
@@ -184,7 +187,7 @@ class Sizing:
         found: dict[tuple[int, int], Sample] = {}
         flat = [each for mine in work.values() for each in mine]
         with self._progress("simulating", len(flat)) as advance:
-            for done, summary in run_all(flat, self._jobs):
+            for done, summary in run_all(flat, self._workers):
                 i = owners[done.out, done.choice.label]
                 found[i, done.number] = self._sample(i, done, summary)
                 advance(" ".join((*self.cases[i].values, done.choice.label)))

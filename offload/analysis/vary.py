@@ -5,6 +5,7 @@ import json
 import math
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,13 @@ class Vary:
             return tuple(map(float, self.values))
         except ValueError:
             return None
+
+    def distinct(self) -> "Vary":
+        """Return the same, or raise VaryError if a value is there twice."""
+        if twice := [value for value, times in Counter(self.values).items() if times > 1]:
+            msg = f"{self.where} {self.key}: {twice[0]} is there twice"
+            raise VaryError(msg)
+        return self
 
     def at(self, share: float) -> str:
         """Return the value so far (0 to 1) along the range, or along the list of values."""
@@ -209,10 +217,6 @@ def _vary(key: str, parts: list[str], where: str) -> Vary:
             values += found
     if len(values) > MOST_VALUES:
         msg = f"{where} {key}: {len(values)} values; at most {MOST_VALUES} may be"
-        raise VaryError(msg)
-    folders = [folder(value) for value in values]
-    if twice := [value for value, name in zip(values, folders, strict=True) if folders.count(name) > 1]:
-        msg = f"{where} {key}: {twice[0]} is there twice"
         raise VaryError(msg)
     return Vary(key, tuple(values), ranges[0] if len(parts) == 1 else None, where)
 

@@ -34,7 +34,7 @@ def _offload() -> None:
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
-    runs.run, runs.compare, bound.bound, sweep.sweep, size.size, traffic.traffic,
+    runs.run, runs.compare, bound.bound, sweep.sweep, sweep.merge, size.size, traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -1,14 +1,13 @@
 """The command that finds the cheapest configuration that meets a target."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli.common import BadInputError, Json, clear_errors, writable
-from offload.cli.runs import File, Jobs, Out, Policies, Seed, Set, choices
+from offload.cli.common import BadInputError, Jobs, Json, OnCluster, clear_errors, kept_for_this, workers
+from offload.cli.runs import File, Out, Policies, Seed, Set, choices
 
 if TYPE_CHECKING:
     from offload.analysis.sizing import Axis, Case
@@ -38,6 +37,7 @@ def size(
     replications: Most = 40,
     seed: Seed = None,
     jobs: Jobs = None,
+    cluster: OnCluster = None,
     out: Out = None,
     settings: Set = None,
     json_: Json = False,
@@ -69,12 +69,11 @@ def size(
         first = scenarios[0][1].file
         folder = out or _folder(first.name, axes, cases, settings)
         search = sizing.Sizing(
-            axes, cases, targets, replications, first.seed if seed is None else seed,
-            jobs or os.cpu_count() or 1, folder, progress,
-        )  # fmt: skip
-        writable(folder)
-        _same_scenario(folder, first.name)
-        search.run()
+            axes, cases, targets, replications, first.seed if seed is None else seed, folder, progress
+        )
+        with kept_for_this(folder), workers(jobs, cluster, replications * len(cases)) as those:
+            _same_scenario(folder, first.name)
+            search.run(those)
         found = result(search)
         written = showing.keep(found, folder)
         if json_:

@@ -136,14 +136,15 @@ def draw(found: Sized) -> Figure:
         at = each.measures[target.measure]
         if at is None:
             continue
-        fade = 1.0 if each.front else 0.25
+        ruled_out = each.verdict == "open" and not each.front  # by few replications: wide intervals
+        across = _ends(each.cost.low, each.cost.mean, each.cost.high, 1.0)
+        along = _ends(at.low, at.mean, at.high, _scaled(target, 1.0))
         axes.errorbar(
-            each.cost.mean, _scaled(target, at.mean),
-            xerr=_ends(each.cost.low, each.cost.mean, each.cost.high, 1.0),
-            yerr=_ends(at.low, at.mean, at.high, _scaled(target, 1.0)),
-            fmt=looks[each.policy], markersize=5.5 if each.front else 4.5, capsize=2, linewidth=1,
-            color=colour(each.policy, labels), alpha=fade, zorder=3 if each.front else 2,
-            markerfacecolor="white" if each.verdict == "open" and not each.front else None,
+            each.cost.mean, _scaled(target, at.mean), xerr=None if ruled_out else across,
+            yerr=None if ruled_out else along, fmt=looks[each.policy], capsize=2,
+            markersize=5.5 if each.front else 4.5, linewidth=1, color=colour(each.policy, labels),
+            alpha=1.0 if each.front else 0.3, zorder=3 if each.front else 2,
+            markerfacecolor="white" if ruled_out else None,
             label=each.policy if each.front and each.policy not in drawn else None,
         )  # fmt: skip
         if each.front:
