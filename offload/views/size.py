@@ -150,6 +150,9 @@ def draw(found: Sized) -> Figure:
         if each.front:
             drawn.add(each.policy)
     _front(found, axes)
+    if any(each.verdict == "open" and not each.front for each in found.configurations):
+        axes.plot([], [], "o", markersize=4.5, color="#999999", markerfacecolor="white",
+                  label="not tested: ruled out, or no cheaper")  # fmt: skip
     axes.axhline(_scaled(target, target.limit), color="#555555", linestyle=":", linewidth=1)
     axes.annotate(
         f"target {target.show(target.limit)}", (1.0, _scaled(target, target.limit)),
