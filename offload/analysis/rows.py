@@ -5,15 +5,17 @@ import inspect
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from msgspec.structs import astuple
 
-from offload.entities import Facts, Outcome, Plan
+from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
 from offload.policies.table import Choice
@@ -48,6 +50,19 @@ SCHEMA = pl.Schema({
 })  # fmt: skip
 
 
+# Columns of numbers that are never null, and those that a plan decides.
+NUMBERS = (
+    "request", "input_bytes", "born_s", "deadline_s", "ended_s", "attempts", "batch", *LEGS,
+    "up_bytes", "down_bytes", "energy_j", "edge_j", "cloud_j", "load_s", "money",
+)  # fmt: skip
+_PLAN = (
+    "plan", "variant", "device_cut", "edge_cut", "edge", "cloud", "uplink", "codec", "confidence",
+    "split",
+)  # fmt: skip
+
+Columns = dict[str, tuple[Any, ...]]
+
+
 def plan_label(plan: Plan) -> str:
     """Write a plan for people: what runs, then where, with the layers that run there at most.
 
@@ -65,72 +80,97 @@ def plan_label(plan: Plan) -> str:
     return " ".join([variant.label + sure, *filter(None, parts)])
 
 
-def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFrame:
-    """Turn outcomes into rows, in the order of their requests' births."""
+def to_frame(
+    outcomes: Sequence[Outcome], facts: Sequence[Facts], later: Sequence[Outcome] = ()
+) -> pl.DataFrame:
+    """Turn outcomes into rows, in the order of their requests' births.
+
+    Of a frame's stages, some may be among the outcomes that become rows `later`.
+    """
+    if not outcomes:
+        return SCHEMA.to_frame()
     outcomes = sorted(outcomes, key=lambda o: (o.request.born_s, o.request.id))
-    requests = [o.request for o in outcomes]
-    told: dict[int, dict[str, Any]] = {id(None): dict.fromkeys(_PLAN)}
-    told |= {id(p): _plan_columns(p) for o in outcomes for p in (o.plan, o.first_plan) if p is not None}
-    plans = [told[id(o.plan)] for o in outcomes]
-    latency = [None if o.cause else o.ended_s - o.request.born_s for o in outcomes]
-    columns: dict[str, Any] = {
-        "request": [r.id for r in requests],
-        "parent": [r.parent for r in requests],
-        "stage": [r.stage for r in requests],
-        "input_bytes": [r.input_bytes for r in requests],
-        "device": [r.device for r in requests],
-        "group": [r.group for r in requests],
-        "task": [r.task for r in requests],
-        "born_s": [r.born_s for r in requests],
-        "deadline_s": [r.deadline_s for r in requests],
-        "ended_s": [o.ended_s for o in outcomes],
-        "latency_s": latency,
-        "on_time": [
-            late is not None and late <= r.deadline_s for late, r in zip(latency, requests, strict=True)
-        ],
-        "correct": [o.correct for o in outcomes],
-        "cause": [o.cause for o in outcomes],
-        "attempts": [o.attempts for o in outcomes],
-        "share_gap_s": _share_gaps(outcomes, facts),
-        "first_plan": [told[id(o.first_plan)]["plan"] for o in outcomes],
-        **{key: [plan[key] for plan in plans] for key in _PLAN},
-    }
+    told = _columns(Outcome, outcomes)
+    told |= _columns(Request, told["request"])
+    told["request"] = told["id"]
+    columns = [_numbers(key, told[key]) for key in NUMBERS]
+    columns += [pl.Series(key, told[key], SCHEMA[key]) for key in ("parent", "correct", "exit")]
+    columns += [
+        _looked_up(key, told[key], {each: each for each in told[key]}) for key in ("device", "cause")
+    ]
+    latency_s = pl.when(pl.col("cause") == "").then(pl.col("ended_s") - pl.col("born_s"))
+    frame = pl.DataFrame([*columns, *_plans(told, facts)]).with_columns(
+        latency_s=latency_s, on_time=(latency_s <= pl.col("deadline_s")).fill_null(value=False)
+    )
     if not any(map(has_prices, facts)):
-        columns["money"] = [None] * len(outcomes)
-    for key in SCHEMA:
-        if key not in columns:
-            columns[key] = [getattr(o, key) for o in outcomes]
-    return pl.DataFrame(columns, schema_overrides=SCHEMA).select(SCHEMA.names())
+        frame = frame.with_columns(money=pl.lit(None, pl.Float64))
+    frame = frame.select(SCHEMA.names())
+    born = set(told["id"])
+    stages = to_frame([o for o in later if o.request.parent in born], facts)
+    return _with_gaps_of_frames(frame, pl.concat([frame, stages]))
 
 
-def _share_gaps(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> list[float | None]:
-    """Return for each request how much its last plan rests on shares of layers, found once a plan."""
+def _columns(noun: type[Outcome | Request], nouns: Iterable[Outcome | Request]) -> Columns:
+    """Return the fields of many nouns, each as a column."""
+    return dict(zip(noun.__struct_fields__, zip(*map(astuple, nouns), strict=True), strict=True))
+
+
+def _numbers(key: str, values: Sequence[float]) -> pl.Series:
+    array = np.fromiter(values, np.float64 if SCHEMA[key] == pl.Float64 else np.int64, len(values))
+    return pl.Series(key, array).cast(SCHEMA[key])
+
+
+def _looked_up(key: str, values: Sequence[Any], table: Mapping[Any, str | None]) -> pl.Series:
+    """Return what a small table says of each value."""
+    return pl.Series(key, list(table.values()), pl.String)[_places(values, table)]
+
+
+def _places(values: Sequence[Any], table: Mapping[Any, Any]) -> pl.Series:
+    """Return where each value stands among the keys of a table."""
+    places = {value: place for place, value in enumerate(table)}
+    return pl.Series(np.fromiter(map(places.__getitem__, values), np.uint32, len(values)))
+
+
+def _plans(told: Columns, facts: Sequence[Facts]) -> list[pl.Series]:
+    """Return what rows of one task under one plan have in common: it is found once for each such kind."""
     by_task = {(each.group, each.task, each.stage): each for each in facts}
-    keys = [(o.request.group, o.request.task, o.request.stage, id(o.plan)) for o in outcomes]
-    plans = dict(zip(keys, (o.plan for o in outcomes), strict=True))
-    gaps = {
-        key: None if plan is None else share_gap_s(by_task[key[:3]], plan) for key, plan in plans.items()
+    plans: dict[int, Plan | None] = {
+        id(each): each for key in ("plan", "first_plan") for each in told[key]
     }
-    found = [gaps[key] for key in keys]
-    largest: dict[int, float] = {}
-    for o, gap in zip(outcomes, found, strict=True):
-        if gap is not None and o.request.parent is not None:
-            largest[o.request.parent] = max(gap, largest.get(o.request.parent, 0.0))
-    return [largest.get(o.request.id, gap) for o, gap in zip(outcomes, found, strict=True)]
+    labels = {key: None if plan is None else plan_label(plan) for key, plan in plans.items()}
+    kinds = list(zip(told["group"], told["task"], told["stage"], map(id, told["plan"]), strict=True))
+    table = {}
+    for kind in dict.fromkeys(kinds):
+        plan = plans[kind[3]]
+        gap_s = None if plan is None else share_gap_s(by_task[kind[:3]], plan)
+        table[kind] = (*kind[:3], gap_s, *_plan_columns(plan))
+    keys = ("group", "task", "stage", "share_gap_s", *_PLAN)
+    frame = pl.DataFrame(list(table.values()), {key: SCHEMA[key] for key in keys}, orient="row")
+    first = _looked_up("first_plan", list(map(id, told["first_plan"])), labels)
+    return [first, *frame[_places(kinds, table)]]
 
 
-_PLAN = (
-    "plan", "variant", "device_cut", "edge_cut", "edge", "cloud", "uplink", "codec", "confidence",
-    "split",
-)  # fmt: skip
-
-
-def _plan_columns(plan: Plan) -> dict[str, Any]:
-    uplink = plan.uplinks[0] if plan.uplinks else None
-    return dict(zip(_PLAN, (
+def _plan_columns(plan: Plan | None) -> tuple[Any, ...]:
+    if plan is None:
+        return (None,) * len(_PLAN)
+    return (
         plan_label(plan), plan.variant.label, plan.device_cut, plan.edge_cut, plan.edge, plan.cloud,
-        uplink, plan.codec, plan.confidence, plan.split,
-    ), strict=True))  # fmt: skip
+        plan.uplinks[0] if plan.uplinks else None, plan.codec, plan.confidence, plan.split,
+    )  # fmt: skip
+
+
+def _with_gaps_of_frames(frame: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """Give each frame of several networks the largest gap of its parts."""
+    gaps = parts.select(request="parent", largest="share_gap_s").drop_nulls()
+    if gaps.is_empty():
+        return frame
+    largest = gaps.group_by("request").max()
+    gap_s = pl.coalesce("largest", "share_gap_s").alias("share_gap_s")
+    return (
+        frame.join(largest, on="request", how="left", maintain_order="left")
+        .with_columns(gap_s)
+        .drop("largest")
+    )
 
 
 def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) -> dict[str, str]:
