@@ -1,4 +1,4 @@
-"""Rows on their way out of a world: passed on in the order of births, as soon as that order is certain."""
+"""Rows on their way out of a world: passed on in the order of births, once that is certain."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -37,7 +37,8 @@ class Flow:
         outcomes = self.world.outcomes
         self._count(outcomes)
         if self.take is not None:
-            self._pass_on(outcomes, bisect_left(outcomes, (self._settled_s(),), key=_birth), CHUNK)
+            settled = bisect_left(outcomes, self._settled_s(), key=lambda o: o.request.born_s)
+            self._pass_on(outcomes, settled, CHUNK)
         self.waiting = len(outcomes)
         return self.waiting + CHUNK
 
@@ -56,7 +57,7 @@ class Flow:
             if outcome.request.parent is None:  # which holds what its stages spent
                 self.energy_j[outcome.request.device] += outcome.energy_j
         if self.take is not None:
-            outcomes.sort(key=_birth)
+            outcomes.sort(key=lambda o: (o.request.born_s, o.request.id))
 
     def _pass_on(self, outcomes: list[Outcome], settled: int, least: int) -> None:
         """Pass on the first of so many, in chunks of at least `least`."""
@@ -75,7 +76,3 @@ class Flow:
         oldest = [journey.request.born_s for journey in islice(world.under_way.values(), 1)]
         oldest += [frame.root.born_s for frame in islice(world.frames.values(), 1)]
         return min(world.clock.now, *oldest, NEVER)
-
-
-def _birth(outcome: Outcome) -> tuple[float, int]:
-    return outcome.request.born_s, outcome.request.id

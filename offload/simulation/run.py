@@ -165,6 +165,7 @@ def _accounts(world: World, flow: Flow) -> list[DeviceAccount]:
             more |= {key: getattr(meter, key) for key in keys} | {"battery_j": meter.left_j}
         accounts.append(DeviceAccount(
             device.name, device.group, seconds, world.compute[device.name].busy_s,
-            idle_w[device.group] * (seconds - more.get("off_s", 0.0)), flow.energy_j[device.name], **more,
+            idle_w[device.group] * (seconds - more.get("off_s", 0.0)), flow.energy_j[device.name],
+            **more,
         ))  # fmt: skip
     return accounts
