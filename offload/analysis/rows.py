@@ -255,19 +255,28 @@ def write(frame: pl.DataFrame, path: Path, told: Mapping[str, str]) -> None:
 def writing(path: Path) -> Iterator[Path]:
     """Yield a name aside, under which nothing stays if it is not renamed.
 
-    Raises OSError with the reason and the file: polars hides it in a text.
+    Raises OSError with the reason and the file: polars hides it in a text, or loses it.
     """
     aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     try:
         yield aside
     except pl.exceptions.ComputeError as error:
-        reason = re.search(r"\(os error (\d+)\)", str(error))
-        if reason is None:
-            raise
-        number = int(reason[1])
-        raise OSError(number, os.strerror(number), str(path)) from error
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(told[1]) if told else _why_refused(aside)
+        reason = os.strerror(number) if number else str(error)
+        raise OSError(number, reason, str(path)) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _why_refused(path: Path) -> int:
+    """Return the number of the error with which a file is refused more room; 0 if it is not."""
+    try:
+        with path.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return error.errno or 0
+    return 0
 
 
 def is_there(path: Path, wanted: Mapping[str, str]) -> bool:

@@ -13,7 +13,7 @@ from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
 from offload.simulation.answering import PolicyError, answering, each_asker, guard
-from offload.simulation.flow import CHUNK, Flow, Take
+from offload.simulation.flow import Flow, Take
 from offload.simulation.meters import Powered
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
@@ -136,7 +136,7 @@ def drive(
     answer = answering(policy, choice)
     if nodes:
         answer = each_asker(answer, {name: answering(*own) for name, own in nodes.items()})
-    game, outcomes, many = world.play(), world.outcomes, CHUNK if flow else sys.maxsize
+    game, outcomes, many = world.play(), world.outcomes, flow.pass_on() if flow else sys.maxsize
     try:
         questions = next(game)
         while True:

@@ -103,7 +103,7 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
         longest = max(longest, float(latency[most]))
         # What is not answered by the end of a curve never is: it goes on flat.
         axes.step(
-            np.append(latency, 1e9), np.append(shares, shares[-1]), where="post",
+            [latency[0], *latency, 1e9], [0.0, *shares, shares[-1]], where="post",
             label=policy.label, linewidth=1.4,
             color=colour(policy.label, labels), linestyle=line(policy.knowledge),
         )  # fmt: skip
