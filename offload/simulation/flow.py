@@ -9,8 +9,6 @@ from offload.simulation.world import World
 
 CHUNK = 65_536  # rows that are passed on together
 
-NEVER = float("inf")
-
 # Is given outcomes in the order of births, CHUNK of them or the last, and those that must still wait: a
 # frame goes before its stages, which may be among these.
 Take = Callable[[list[Outcome], list[Outcome]], None]
@@ -75,4 +73,4 @@ class Flow:
         world = self.world
         oldest = [journey.request.born_s for journey in islice(world.under_way.values(), 1)]
         oldest += [frame.root.born_s for frame in islice(world.frames.values(), 1)]
-        return min(world.clock.now, *oldest, NEVER)
+        return min([world.clock.now, *oldest])
