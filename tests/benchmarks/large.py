@@ -2,12 +2,11 @@
 
     python tests/benchmarks/large.py [--requests 10000000] [--devices 1000] [--out FOLDER]
 
-The run is `offload run`, in a process of its own; its peak is what the system says of it when it has ended
-(`ru_maxrss`). The rows are then counted in the file, and their mean wait is compared with the theory.
+The run is `offload run`, in a process of its own; its peak is what the system says of it when it has
+ended (`ru_maxrss`). The rows are then counted in the file, and their mean wait is held against theory.
 """
 
 import argparse
-import os
 import resource
 import shutil
 import subprocess
@@ -57,7 +56,7 @@ def main() -> None:
         )
         print(f"{rows:,} rows of {given.devices} devices in {wall_s:.1f} s ({cpu_s:.1f} s of CPU)")
         print(f"{rows / cpu_s:,.0f} a CPU second, start and file included")
-        print(f"peak memory {peak_mb:,.0f} MB, file {os.path.getsize(file) / 1e6:,.1f} MB")
+        print(f"peak memory {peak_mb:,.0f} MB, file {file.stat().st_size / 1e6:,.1f} MB")
         print(f"mean wait {wait_s * 1e3:.3f} ms, theory {w.WAIT_S * 1e3:.3f} ms")
         if not w.agrees(rows, wait_s, given.requests):
             sys.exit("these are not the rows of W")

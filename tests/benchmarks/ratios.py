@@ -1,16 +1,18 @@
-"""How many requests a CPU second: this project, bare SimPy, a loop by hand, and packages from PyPI, on W.
+"""Requests a CPU second on W: this project, bare SimPy, a loop by hand, and packages from PyPI.
 
     python tests/benchmarks/ratios.py [--peers [FOLDER]] [--turns 5] [--markdown]
 
-`workload_w.py` says what W is, each file of `peers/` how one of them simulates it, and its first lines what
-it leaves out. They run in turns, each time in a process of its own; printed are medians over the turns, the
-share of the loop's speed in the same turn (with the least and the most), peak memory, and the mean wait at
-the server, by which one sees that all did the same: the command fails where rows or waits are not those of W.
+`workload_w.py` says what W is, a file of `peers/` how one of them simulates it and what that leaves out.
+They run in turns, each time in a process of its own. Printed are medians over the turns, the share of
+the loop's speed in the same turn (with the least and the most), peak memory, and the mean wait at the
+server. The command fails where rows or waits are not those of W. The crossing is held against the loop
+at the first N.
 
-Peers are no dependencies: `--peers` puts each with the versions that its file names in an environment of its
-own, kept in FOLDER. Left out, as they cannot say W: LEAF-like planners without requests (eclypse), SimFaaS
-(no request ever waits); and what is SimPy by another name (desmod). YAFS, EdgeSimPy, faas-sim and RayCloudSim
-are not on PyPI, happysim wants Python 3.13, PureEdgeSim is Java.
+Peers are no dependencies: `--peers` puts each with the versions that its file names into an environment
+of its own, kept in FOLDER. Left out are those that cannot say W: ECLYPSE (loads, no requests), SimFaaS
+(no request waits); AirFogSim, which wants a web server; desmod, which is SimPy with configuration; and
+what cannot be installed: YAFS, EdgeSimPy, faas-sim and RayCloudSim are not on PyPI, happysim wants
+Python 3.13, greensim a greenlet that does not build on 3.11, PureEdgeSim is Java.
 """
 
 import argparse
@@ -69,6 +71,9 @@ class Ran:
         return self.program.name == CROSSING or w.agrees(self.rows, self.wait_s, self.requests)
 
 
+Told = dict[tuple[str, int], list[Ran]]  # by the program's name and N
+
+
 class LeftOutError(Exception):
     """A peer that cannot be installed or does not run: why."""
 
@@ -82,7 +87,7 @@ def run(program: Program, devices: int, requests: int) -> Ran:
         environment.pop("PYTHONPATH", None)
     done = subprocess.run(call, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LeftOutError(done.stderr.strip().splitlines()[-1])
+        raise LeftOutError((done.stderr.strip() or "no message").splitlines()[-1])
     return Ran(program, requests, *map(float, done.stdout.splitlines()[-1].split()))
 
 
@@ -102,7 +107,8 @@ def peer(path: Path, folder: Path) -> Program:
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            raise LeftOutError(f"not installed: {errors[-1] if errors else done.stderr[-200:]}")
+            msg = f"not installed: {errors[-1] if errors else done.stderr[-200:]}"
+            raise LeftOutError(msg)
         (home / "whole").touch()
     note = " ".join(ast.get_docstring(ast.parse(text)).split())
     most = said.get("tool", {}).get("ratios", {}).get("requests", sys.maxsize)
@@ -143,7 +149,7 @@ def table(rows: list[list[str]], *, markdown: bool) -> str:
     """Lay rows out; the first is the head, the second column text."""
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        [cell.ljust(n) if column == 1 else cell.rjust(n) for column, (cell, n) in enumerate(zip(row, wide))]
+        [f"{cell:{'<' if column == 1 else '>'}{wide[column]}}" for column, cell in enumerate(row)]
         for row in rows
     ]
     if not markdown:
@@ -152,7 +158,7 @@ def table(rows: list[list[str]], *, markdown: bool) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
 
 
-def flatness(told: dict[tuple[str, int], list[Ran]]) -> list[str]:
+def flatness(told: Told) -> list[str]:
     """Say by how much the cost of a request differs between numbers of devices: most over least."""
     costs: dict[str, list[float]] = {}
     for (name, _), ran in told.items():
@@ -160,27 +166,44 @@ def flatness(told: dict[tuple[str, int], list[Ran]]) -> list[str]:
     return [f"{name} {max(each) / min(each):.2f}" for name, each in costs.items() if name != CROSSING]
 
 
+def positive(text: str) -> int:
+    """Read a number of the command line. Raises ValueError."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def in_turns(programs: list[Program], devices: list[int], requests: int, turns: int) -> Told:
+    """Run all programs at all N, again and again; return the runs by program and N."""
+    told: Told = {
+        (program.name, n): []
+        for n in devices
+        for program in programs
+        if program.name != CROSSING or n == devices[0]
+    }
+    named = {program.name: program for program in programs}
+    for turn in range(turns):
+        print(f"turn {turn + 1} of {turns}", file=sys.stderr)
+        for (name, n), ran in told.items():
+            try:
+                ran.append(run(named[name], n, requests))
+            except LeftOutError as error:
+                sys.exit(f"{name} at N = {n}: {error}")
+    return told
+
+
 def main() -> None:
     """Run all programs in turns, print the table, and fail if one did not simulate W."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", type=Path, nargs="?", const=CACHE, metavar="FOLDER")
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--devices", type=int, nargs="+", default=[100, 1000, 5000])
+    parser.add_argument("--turns", type=positive, default=5)
+    parser.add_argument("--requests", type=positive, default=100_000)
+    parser.add_argument("--devices", type=positive, nargs="+", default=[100, 1000, 5000])
     parser.add_argument("--markdown", action="store_true")
     given = parser.parse_args()
     programs = [Program(name, file) for name, file in OWN.items()]
     programs += peers(given.peers) if given.peers else []
-    told: dict[tuple[str, int], list[Ran]] = {}
-    for turn in range(given.turns):
-        print(f"turn {turn + 1} of {given.turns}", file=sys.stderr)
-        for devices in given.devices:
-            for program in programs:
-                if program.name != CROSSING or devices == given.devices[0]:
-                    told.setdefault((program.name, devices), []).append(
-                        run(program, devices, given.requests)
-                    )
-    told = dict(sorted(told.items(), key=lambda each: given.devices.index(each[0][1])))
+    told = in_turns(programs, given.devices, given.requests, given.turns)
     head = ["N", "program", "requests/CPU s", f"of {FLOOR}", "least-most", "peak MB", "wait ms"]
     rows = [cells(n, ran, told[FLOOR, n]) for (_, n), ran in told.items()]
     print(table([head, *rows], markdown=given.markdown))

@@ -1,5 +1,7 @@
-"""Cimba: models compiled by Numba onto a C engine, so not Python while it runs. Rows are four captured
-columns; what is under way at the end has none. A run of no length is taken off: compiling and set-up.
+"""Cimba: models that Numba compiles onto an engine in C, so not Python while it runs.
+
+Rows are four captured columns; what is under way at the end has none. A run of no length is taken off:
+compiling and set-up.
 """
 # /// script
 # dependencies = ["cimba==0.9.6", "numba==0.68.1", "llvmlite==0.50.0", "numpy==2.4.6", "scipy==1.17.1"]

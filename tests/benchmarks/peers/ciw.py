@@ -1,5 +1,6 @@
-"""Ciw: one arrival stream of all devices and hops that do not queue, because a node for each device makes
-every event cost time in proportion to N.
+"""Ciw: one stream of births for all devices, and hops that do not queue.
+
+A node for each device is possible, but each event then costs time in proportion to N.
 """
 # /// script
 # dependencies = ["ciw==3.2.7", "networkx==3.6.1", "numpy==2.4.6"]

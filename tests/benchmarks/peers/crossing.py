@@ -1,4 +1,4 @@
-"""This project on `scenarios/urban-intersection.toml` with the policy `quickest`: not W, but what it is for."""
+"""This project on `scenarios/urban-intersection.toml` with `quickest`: not W, but what it is for."""
 
 import math
 from pathlib import Path
@@ -15,9 +15,9 @@ FILE = Path(__file__).resolve().parents[3] / "scenarios" / "urban-intersection.t
 
 
 def run(_: int, requests: int) -> w.Ran:
-    """Simulate the shipped scenario, shorter where fewer requests are asked for (350 are born a second)."""
+    """Simulate the shipped scenario; less of it where fewer requests than its own are asked for."""
     shipped = load(FILE)
-    duration_s = min(shipped.file.duration, requests / 350)
+    duration_s = min(shipped.file.duration, requests / 350)  # 350 are born a second
     scenario = load(FILE, [f"duration='{duration_s} s'", "warm_up='0 s'"])
     choice = choose({"name": "quickest"})
     policy, world = choice.make(), World(scenario.setting(0.0), Streams(scenario.file.seed, 0))

@@ -1,5 +1,6 @@
-"""LEAF: no queues of its own, so they are SimPy's, as its processes are; LEAF's links reserve the rate and
-its node the compute unit for each request.
+"""LEAF: nodes and links that are reserved for each request, in processes of SimPy.
+
+It has no queues (a link or node that is full refuses), so they are SimPy's Resources.
 """
 # /// script
 # dependencies = ["leafsim==0.4.2", "simpy==4.1.2", "networkx==3.6.1", "numpy==2.4.6"]

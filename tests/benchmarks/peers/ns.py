@@ -1,5 +1,6 @@
-"""ns.py, a packet network: a request is a packet of 50 kB, the server a port that sends it in 10 ms. What
-is under way at the end has no row.
+"""ns.py, a packet network: a request is a packet of 50 kB, the server a port that sends it in 10 ms.
+
+What is under way at the end has no row.
 """
 # /// script
 # dependencies = ["ns.py==0.4.3", "simpy==4.1.2"]

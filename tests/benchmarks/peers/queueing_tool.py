@@ -1,5 +1,6 @@
-"""Queueing-tool: queues are edges of a graph; their data are kept at the hops and at the server. What is
-under way at the end has no row.
+"""Queueing-tool: queues are edges of a graph; data are kept at the hops and at the server.
+
+What is under way at the end has no row.
 """
 # /// script
 # dependencies = ["queueing-tool==1.2.5", "networkx==3.1", "numpy==1.26.4", "scipy==1.11.4"]

@@ -1,5 +1,6 @@
-"""salabim, processes as generators, monitors of resources and the trace off. Most of its time goes to reading
-the signatures of a component's methods whenever one is made.
+"""salabim: a component for each request, as a generator; monitors of resources and the trace are off.
+
+Most of its time goes to reading the signatures of a component's methods whenever one is made.
 """
 # /// script
 # dependencies = ["salabim==26.0.9"]

@@ -1,5 +1,6 @@
-"""SimPN, coloured Petri nets: one arrival stream of all devices and hops that do not queue, because a place
-for each device makes every step cost time in proportion to N.
+"""SimPN, coloured Petri nets: one stream of births for all devices, and hops that do not queue.
+
+A place for each device is possible, but each step then costs time in proportion to N.
 """
 # /// script
 # dependencies = ["simpn==1.10.0", "sortedcontainers==2.4.0"]
