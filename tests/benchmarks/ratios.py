@@ -28,6 +28,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import workload_w as w
 
@@ -91,27 +92,32 @@ def run(program: Program, devices: int, requests: int) -> Ran:
     return Ran(program, requests, *map(float, done.stdout.splitlines()[-1].split()))
 
 
+def said(path: Path) -> dict[str, Any]:
+    """Read what a script says that it needs (PEP 723), and what it says to this command."""
+    block = re.search(r"^# /// script\n(.*?)^# ///$", path.read_text(), re.MULTILINE | re.DOTALL)[1]
+    lines = (line.removeprefix("#").removeprefix(" ") for line in block.splitlines())
+    return tomllib.loads("\n".join(lines))
+
+
 def peer(path: Path, folder: Path) -> Program:
-    """Install what a peer's file says that it needs (PEP 723). Raises LeftOutError."""
-    text = path.read_text()
-    lines = re.search(r"^# /// script\n(.*?)^# ///$", text, re.MULTILINE | re.DOTALL)[1].splitlines()
-    said = tomllib.loads("\n".join(line.removeprefix("#").removeprefix(" ") for line in lines))
-    needs = said["dependencies"]
+    """Put a peer into an environment of its own. Raises LeftOutError."""
+    told = said(path)
+    needs = told["dependencies"]
     known_as = f"{needs} {sys.version_info[:2]}"
     home = folder / f"{path.stem}-{hashlib.blake2b(known_as.encode(), digest_size=6).hexdigest()}"
     python = home / "bin" / "python"
     if not (home / "whole").exists():
         shutil.rmtree(home, ignore_errors=True)
-        venv.create(home, with_pip=True)
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *needs]
+        venv.create(home)
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", *needs]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             msg = f"not installed: {errors[-1] if errors else done.stderr[-200:]}"
             raise LeftOutError(msg)
         (home / "whole").touch()
-    note = " ".join(ast.get_docstring(ast.parse(text)).split())
-    most = said.get("tool", {}).get("ratios", {}).get("requests", sys.maxsize)
+    note = " ".join(ast.get_docstring(ast.parse(path.read_text())).split())
+    most = told.get("tool", {}).get("ratios", {}).get("requests", sys.maxsize)
     return Program(needs[0].replace("==", " "), path.stem, python, most, note)
 
 
