@@ -26,6 +26,7 @@ import sys
 import tomllib
 import venv
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,7 +37,8 @@ HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "offload-peers"
 CROSSING = "urban-intersection, quickest"
 FLOOR = "heapq"
-OWN = {"offload": "ours", CROSSING: "crossing", FLOOR: "loop", "simpy": "simpy"}
+SIMPY = f"simpy {version('simpy')}"
+OWN = {"offload": "ours", CROSSING: "crossing", FLOOR: "loop", SIMPY: "simpy"}
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     given = parser.parse_args()
     programs = [Program(name, file) for name, file in OWN.items()]
-    programs += peers(given.peers) if given.peers else []
+    programs += peers(given.peers.resolve()) if given.peers else []
     told = in_turns(programs, given.devices, given.requests, given.turns)
     head = ["N", "program", "requests/CPU s", f"of {FLOOR}", "least-most", "peak MB", "wait ms"]
     rows = [cells(n, ran, told[FLOOR, n]) for (_, n), ran in told.items()]
