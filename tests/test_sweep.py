@@ -5,9 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from offload.analysis import design, sweep
+from offload.analysis.attempt import Failure, attempt
+from offload.analysis.measures import Summary
+from offload.analysis.replication import Replication
 from offload.analysis.sweep import Case
 from offload.analysis.vary import read
 from offload.cli import app
@@ -33,11 +35,14 @@ def call(*args: str, file: Path = SMALL) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-def cases(*vary: str, method: design.Method = "grid", settings: list[str] | None = None) -> list[Case]:
+def cases(
+    *vary: str, method: design.Method = "grid", settings: list[str] | None = None,
+    out: Path = Path("out"),
+) -> list[Case]:  # fmt: skip
     varied = [read(each) for each in vary]
     return sweep.cases(
         load.read(SMALL), settings or [], varied, design.points(method, varied, 10, 1),
-        lambda scenario: scenario.compared, 1, Path("out"), sampled=method == "latin-hypercube",
+        lambda scenario: scenario.compared, 1, out, sampled=method == "latin-hypercube",
     )  # fmt: skip
 
 
@@ -416,7 +421,7 @@ def test_until_adds_replications_where_they_are_needed(tmp_path: Path) -> None:
     assert max(counts) == 40
 
 
-def test_progress_tells_of_points() -> None:
+def test_progress_tells_of_points(tmp_path: Path) -> None:
     told: list[str] = []
 
     @contextmanager
@@ -424,11 +429,40 @@ def test_progress_tells_of_points() -> None:
         assert (what, total) == ("simulating", 4)
         yield told.append
 
-    with tempfile.TemporaryDirectory() as folder:
-        found = [
-            replace(case, firsts=tuple(replace(each, out=Path(folder) / case.point.name)
-                                       for each in case.firsts[:1]))
-            for case in cases("seed=1, 2", settings=["duration='1 s'", "warm_up='0 s'"])
-        ]  # fmt: skip
-        sweep.sweep("grid", ["seed"], found, 2, 1, progress)
+    found = cases("seed=1, 2", settings=["duration='1 s'", "warm_up='0 s'"], out=tmp_path)
+    alone = [replace(case, firsts=case.firsts[:1]) for case in found]
+    sweep.sweep("grid", ["seed"], alone, 2, 1, progress)
     assert told == ["1 (0 of 2 points)", "1 (1 of 2 points)", "2 (1 of 2 points)", "2 (2 of 2 points)"]
+
+
+class Backwards:
+    """Workers of which the last is the first to end."""
+
+    def run(self, work: Sequence[Replication]) -> Iterator[tuple[Replication, Summary | Failure]]:
+        yield from ((each, attempt(each)) for each in reversed(work))
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_ends_first_decides_nothing(tmp_path: Path) -> None:
+    settings = ["duration='1 s'", "warm_up='0 s'"]
+    found = cases("links.cell.up=4 Mbit/s, 20 Mbit/s", settings=settings, out=tmp_path)
+    forwards = sweep.sweep("grid", ["links.cell.up"], found, 3)
+    assert sweep.sweep("grid", ["links.cell.up"], found, 3, Backwards()) == forwards
+    assert forwards.points[0].found != forwards.points[1].found
+
+
+def test_points_of_another_sweep_are_not_taken_for_done(tmp_path: Path) -> None:
+    args = ["--vary", "nodes.cabinet.servers=1, 2", *FEW, "--out", str(tmp_path)]
+
+    def states() -> list[str]:
+        return [point["state"] for point in json.loads((tmp_path / "sweep.json").read_text())["points"]]
+
+    file = tiny(tmp_path)
+    assert call(*args, "--part", "1/2", file=file)[0] == 0
+    assert states() == ["done", "waiting"]
+    assert call(*args, "--part", "2/2", "--seed", "8", file=file)[0] == 0
+    assert states() == ["waiting", "done"]
+    assert call(*args, "--part", "1/2", "--seed", "8", file=file)[0] == 0
+    assert states() == ["done", "done"]

@@ -223,8 +223,8 @@ def conclude(
 
 def _again(of: Known, out: Path, label: str, count: int, warm_up_s: float) -> list[Summary]:
     """Measure the rows of one policy again, with another warm-up."""
-    frames = [pl.read_parquet(rows_path(out, label, r)) for r in range(count)]
-    return [summarise(frame, warm_up_s, of.duration_s, judged=of.judged) for frame in frames]
+    files = [pl.scan_parquet(rows_path(out, label, r)) for r in range(count)]
+    return [summarise(rows, warm_up_s, of.duration_s, judged=of.judged) for rows in files]
 
 
 def _result(choice: Choice, runs: Sequence[Summary], first_bin: int, level: float) -> PolicyResult:

@@ -34,7 +34,7 @@ Vary = Annotated[
     list[str] | None,
     typer.Option(
         help="KEY=VALUE, VALUE, ... or KEY=LOW..HIGH; one component of KEY may be * (all there are)."
-        " Repeatable; instead of what [sweep] varies."
+        " Repeatable; instead of what the file sweeps."
     ),
 ]
 Measures = Annotated[
