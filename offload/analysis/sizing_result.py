@@ -187,7 +187,7 @@ def _notes(done: Sizing, best: int | None, reached: int, first: Target) -> list[
     notes = []
     for axis in done.axes:
         if axis.free:
-            link = axis.key.split(".")[1] if axis.key.startswith("links.") else ""
+            link = axis.key.split(".")[1].replace("*", "NAME") if axis.key.startswith("links.") else ""
             instead = (
                 f'; give links.{link}.rent = {{ per_Mbit = 1.0, known = "assumed", source = "..." }}'
                 if link
