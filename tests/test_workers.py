@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -41,6 +42,9 @@ def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
         for process in workers._idle:
             for pid in process._processes:  # and these while they have nothing to do
                 os.kill(pid, signal.SIGKILL)
+            until = time.monotonic() + 30
+            while not process._flags.broken and time.monotonic() < until:
+                time.sleep(0.01)
         summaries |= run_all(shared[4:], workers)
     alone = work("deadly_policies:DeadlyOnce", 6, tmp_path / "alone", mark=str(mark))
     assert repr([summaries[each] for each in shared]) == repr([each for _, each in run_all(alone)])
