@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Scenario, check
+from offload.simulation.run import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,9 @@ class Recipe:
     replication: int
     frame: pl.DataFrame
 
-    def repeat(self) -> tuple[Result, bool]:
-        """Simulate again, and tell whether the rows are the same."""
-        result = simulate(self.scenario, self.choice, self.seed, self.replication)
+    def repeat(self, watch: Watch | None = None) -> tuple[Result, bool]:
+        """Simulate again, and tell whether the rows are the same; `watch` may look on."""
+        result = simulate(self.scenario, self.choice, self.seed, self.replication, watch)
         return result, result.rows().equals(self.frame)
 
 
@@ -47,7 +49,7 @@ def read(file: Path) -> Recipe:
         )
     path = Path(told["scenario_file"])
     try:
-        scenario = check(path, json.loads(told["resolved"]), lambda _: str(file), path.parent)
+        scenario = _scenario(path, told["resolved"])
     except ScenarioError as error:
         hint = f"{file} was made from {path}; call this in the folder from which that path leads to it"
         raise ScenarioError([*error.faults, hint]) from error
@@ -55,3 +57,9 @@ def read(file: Path) -> Recipe:
         raise ScenarioError([f"{file}: traces, profiles or hardware that it used have changed since"])
     choice = table.choose(json.loads(told["policy_table"]))
     return Recipe(scenario, choice, int(told["seed"]), int(told["replication"]), frame)
+
+
+@lru_cache(maxsize=4)
+def _scenario(path: Path, resolved: str) -> Scenario:
+    """Check a scenario once for all its files of rows."""
+    return check(path, json.loads(resolved), lambda _: str(path), path.parent)

@@ -8,7 +8,7 @@ from offload.analysis import measures, rows
 from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
-from offload.simulation.run import DeviceAccount, run
+from offload.simulation.run import DeviceAccount, Watch, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,19 @@ def simulate(
     policy: str | Choice | None = None,
     seed: int | None = None,
     replication: int = 0,
+    watch: Watch | None = None,
 ) -> Result:
     """Simulate a scenario once.
 
-    `policy` is a name, or "module:Class"; by default the one that the scenario names. Raises
-    PolicyError where the policy fails, PolicyTableError where there is none.
+    `policy` is a name, or "module:Class"; by default the one that the scenario names. `watch` may look
+    on at each decision. Raises PolicyError where the policy fails, PolicyTableError where there is none.
     """
     if isinstance(policy, str):
         policy = table.choose({"name": policy})
     choice = policy or scenario.policy
     if choice is None:
         choice = table.choose(scenario.file.policy)
-    done = run(scenario, choice, scenario.file.seed if seed is None else seed, replication)
+    done = run(scenario, choice, scenario.file.seed if seed is None else seed, replication, watch)
     frame = rows.to_frame(done.outcomes, scenario.setting(0.0).facts)
     return Result(
         scenario, choice, done.seed, replication, frame, tuple(done.devices), rows.metadata(done)

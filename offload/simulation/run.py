@@ -1,22 +1,25 @@
 """One policy in one world, once: the policy decides, the world enacts."""
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from offload.entities import Outcome
+from offload.entities import Outcome, Plan, Question
 from offload.planning.estimate import estimator
 from offload.policies.estimating import estimating
 from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
-from offload.simulation.answering import PolicyError, answering, each_asker, guard
+from offload.simulation.answering import Answering, PolicyError, answering, each_asker, guard
 from offload.simulation.meters import Powered
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
 Nodes = Mapping[str, tuple[Policy, Choice]]  # the policies of nodes that have their own
+
+# Looks on when questions have been answered and nothing has come of it yet; it must change nothing.
+Watch = Callable[[World, Sequence[Question], Sequence[Plan]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class Run:
     devices: list[DeviceAccount]
 
 
-def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
+def run(
+    scenario: Scenario, choice: Choice, seed: int, replication: int, watch: Watch | None = None
+) -> Run:
     """Simulate. Raises PolicyError, which names the policy and the request."""
     streams = Streams(seed, replication)
     policy = fresh(choice, streams)
@@ -81,7 +86,7 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
     setting = scenario.setting(choice.overhead_s, streams)
     world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
     with calm_collector():
-        drive(world, seeing(policy, choice, streams), choice, nodes)
+        drive(world, seeing(policy, choice, streams), choice, nodes, watch)
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
 
 
@@ -117,11 +122,15 @@ def seeing(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Pol
     return estimating(policy, estimator(choice.estimate, streams.generator("estimate", *owner)))
 
 
-def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None) -> None:
+def drive(
+    world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None, watch: Watch | None = None
+) -> None:
     """Answer a world's questions with a policy until it ends; those of nodes with their own."""
     answer = answering(policy, choice)
     if nodes:
         answer = each_asker(answer, {name: answering(*own) for name, own in nodes.items()})
+    if watch is not None:
+        answer = _watched(answer, world, watch)
     game = world.play()
     try:
         questions = next(game)
@@ -132,6 +141,17 @@ def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = No
     except InvalidPlanError as error:
         msg = f"policy {choice.label}: {error}"
         raise PolicyError(msg) from error
+
+
+def _watched(answer: Answering, world: World, watch: Watch) -> Answering:
+    """Answer in the same way, while another looks on."""
+
+    def answer_watched(questions: Sequence[Question]) -> Sequence[Plan]:
+        plans = answer(questions)
+        watch(world, questions, plans)
+        return plans
+
+    return answer_watched
 
 
 def _accounts(world: World) -> list[DeviceAccount]:

@@ -1,0 +1,162 @@
+"""What a policy could have known and done: each decision about a late request, seen with the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec.structs import replace
+
+from offload.analysis.rows import plan_label
+from offload.entities import Facts, Observation, Plan, Question, Request
+from offload.planning.columns import Columns, tabulate
+from offload.planning.price import Prices, price, price_at
+from offload.policies.protocol import Joint, Learns
+from offload.policies.table import Choice
+from offload.simulation.answering import answering, guard
+from offload.simulation.observing import Observer
+from offload.simulation.run import fresh
+from offload.simulation.world import World
+from offload.streams import Streams
+
+HOPELESS, STALE, PREFERENCE, OVERTAKEN, NOT_ASKED = MISTAKES = (
+    "hopeless", "stale knowledge", "preference", "overtaken", "not asked",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One decision, seen with the truth: what was true of the plan chosen, and of others.
+
+    Seconds are latencies from then on, predicted with the true state of every station and the request's
+    own luck, if nobody came after it; infinite where a node is down or a cell out of reach. `best` is
+    the quickest plan, and `shown` what the same policy chooses if it is shown the truth.
+    """
+
+    left_s: float
+    plan: str
+    plan_s: float
+    best: str
+    best_s: float
+    shown: str
+    shown_s: float
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the plan chosen was on time by the truth of that moment."""
+        return self.plan_s <= self.left_s
+
+
+def judge(looks: Sequence[Look]) -> str:
+    """Say why a request was late, from the decisions about it (and its stages) in their order.
+
+    - hopeless: when it was first asked about, no plan was on time by the truth;
+    - stale knowledge: the plan chosen was not on time by the truth, and the same policy would have
+      chosen one that is, had it been shown the truth;
+    - preference: a plan was on time by the truth, but not what the policy chose, nor what it would have
+      chosen had it been shown the truth;
+    - overtaken: the plan was on time by the truth of that moment; what came later made it late;
+    - not asked: it ended before anyone was asked.
+
+    Asked again (after a failure, or about a next stage), what counts is the first decision that was
+    wrong; if nothing is on time any more by then, it was overtaken.
+    """
+    for number, look in enumerate(looks):
+        if look.in_time:
+            continue
+        if look.best_s > look.left_s:
+            return OVERTAKEN if number else HOPELESS
+        return STALE if look.shown_s <= look.left_s else PREFERENCE
+    return OVERTAKEN if looks else NOT_ASKED
+
+
+class Witness:
+    """Looks on while a run is repeated: keeps what was true at decisions, and the Fates of requests.
+
+    `judged` are the requests whose decisions count, `followed` those whose Fates do. A second instance
+    of the policy is shown the truth: made afresh, with chance of its own, and without the policy's
+    `estimate`. If the policy learns, it is asked about every request and hears of every outcome, though
+    of the first one's plans; else it is asked only about those that are judged, together with those
+    about which a joint policy decides at once. So one that draws or takes turns may draw otherwise.
+    """
+
+    def __init__(
+        self, choice: Choice, streams: Streams, judged: frozenset[int], followed: frozenset[int]
+    ) -> None:
+        self.choice = choice
+        self.judged = judged
+        self.followed = followed
+        self.second = fresh(choice, streams, "shown the truth")
+        self.answer = answering(self.second, choice)
+        self.looks: dict[int, list[Look]] = {}
+        self.fates: dict[int, tuple[float, ...]] = {}
+        self.heard = 0
+        self.truth: Observer | None = None
+        self.tables: dict[tuple[Facts, Plan], Columns] = {}
+
+    def __call__(self, world: World, questions: Sequence[Question], plans: Sequence[Plan]) -> None:
+        """Look at what is asked, and answered, before anything comes of it."""
+        # An edge node that decides where a request goes on has a policy of its own.
+        mine = [each for each in zip(questions, plans, strict=True) if each[0].seen.begun is None]
+        for question, _ in mine:
+            if question.request.id in self.followed:
+                self.fates[question.request.id] = tuple(world.under_way[question.request.id].fate)
+        counts = [question.request.id in self.judged for question, _ in mine]
+        learns = isinstance(self.second, Learns)
+        if not learns and not any(counts):
+            return
+        if learns:
+            self._hear(world)
+        if not (learns or isinstance(self.second, Joint)):
+            mine = [each for each, count in zip(mine, counts, strict=True) if count]
+        true = [replace(question, seen=self._true(world, question)) for question, _ in mine]
+        shown = self.answer(true)
+        for question, (_, plan), other in zip(true, mine, shown, strict=True):
+            if question.request.id in self.judged:
+                look = self._look(question.request, question.seen, plan, other)
+                self.looks.setdefault(question.request.id, []).append(look)
+
+    def _hear(self, world: World) -> None:
+        """Tell the second instance what the first has heard."""
+        second = self.second
+        for outcome in world.outcomes[self.heard :] if isinstance(second, Learns) else ():
+            when = f"in learn(outcome) for request {outcome.request.id}"
+            guard(self.choice, when, lambda: second.learn(outcome))  # noqa: B023 - called at once
+        self.heard = len(world.outcomes)
+
+    def _true(self, world: World, question: Question) -> Observation:
+        """Return what a clairvoyant sees at the same moment."""
+        self.truth = self.truth or world.observer.all_knowing()
+        journey = world.under_way[question.request.id]
+        compute, battery_j = world.compute[journey.device.name], question.seen.battery_j
+        return self.truth.observe(
+            world.clock.now, journey.device, compute, journey.facts, journey.fate, battery_j
+        )
+
+    def _look(self, request: Request, seen: Observation, plan: Plan, other: Plan) -> Look:
+        prices = price(request, seen)
+        latency_s = prices.latency_s
+        if seen.serving is None:  # what leaves the device waits until it has a cell
+            latency_s = np.where(prices.at["device"], latency_s, np.inf)
+        best = int(latency_s.argmin())
+        return Look(
+            request.deadline_s,
+            plan_label(plan), self._latency_s(request, seen, plan, prices),
+            plan_label(prices.plans[best]), float(latency_s[best]),
+            plan_label(other), self._latency_s(request, seen, other, prices),
+        )  # fmt: skip
+
+    def _latency_s(self, request: Request, seen: Observation, plan: Plan, prices: Prices) -> float:
+        """Return the latency of any valid plan; infinite over a cell that is not in reach."""
+        cell = seen.serving
+        if plan.uplinks is not None:
+            cell = plan.uplinks[0]
+            known = seen.uplinks.get(cell)
+            if cell != seen.serving and (known is None or not known.reachable):
+                return float("inf")
+        elif plan in prices.plans:
+            return float(prices.latency_s[prices.plans.index(plan)])
+        table = self.tables.get((seen.facts, plan))
+        if table is None:
+            table = self.tables[seen.facts, plan] = tabulate(seen.facts, [plan])
+        there = replace(seen, serving=cell)
+        return float(price_at(there, table, request.input_bytes).latency_s[0])
