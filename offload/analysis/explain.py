@@ -30,7 +30,8 @@ class Explanation:
     """Why a policy's requests missed their deadlines, over replications.
 
     `causes` are shares of what missed, `tasks` the same of each task; `mistakes` are shares too, of the
-    `judged`, None without a replay. Intervals are Student's over replications in which any missed.
+    `judged`, None without a replay. `fresh` is the share that would have missed, had all reports been of
+    no age; None if nobody asked, or it was the same. Intervals are Student's over replications in which any missed.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Explanation:
     tasks: dict[str, dict[Cause, Interval | None]]
     mistakes: dict[str, Interval | None] | None
     judged: int
+    fresh: Interval | None
     worst: tuple[Late, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -115,10 +117,20 @@ def explain(
             studies[kept.label].append(each)
             advance(kept.label)
     effects = moved(found, measure, from_s, progress) if points > 1 else []
-    policies = [together(label, each, worst, replay=replay) for label, each in studies.items()]
+    order = [label for label in _compared(found[0]) if label in studies]
+    policies = [
+        together(label, studies[label], worst, replay=replay) for label in dict.fromkeys([*order, *studies])
+    ]
     told = found[0].told.get("scenario", "").removesuffix(".toml")
     known = next(iter(studies.values()))[0].known
     return Report(told, points, len(numbers), replay, known, tuple(policies), tuple(effects))
+
+
+def _compared(kept: Kept) -> list[str]:
+    """The labels of the policies that a scenario compares, in its order."""
+    scenario = json.loads(kept.told["resolved"])
+    policies = (scenario.get("compare") or {}).get("policies", [])
+    return [each.get("label", each.get("name", "")) for each in policies]
 
 
 def _study(
@@ -162,8 +174,18 @@ def together(label: str, studies: Sequence[Study], worst: int, *, replay: bool) 
         tasks={task: _shares(counts) for task, counts in by_task.items()},
         mistakes=_shares(mistakes, MISTAKES) if replay else None,
         judged=sum(sum(each.values()) for each in mistakes),
+        fresh=_fresh(studies),
         worst=tuple(late[:worst]),
     )
+
+
+def _fresh(studies: Sequence[Study]) -> Interval | None:
+    """The share that would have missed with fresh reports; where they matter to nobody, as many."""
+    if all(each.fresh is None for each in studies):
+        return None
+    some = [each for each in studies if each.requests]
+    missed = [each.missed if each.fresh is None else each.fresh for each in some]
+    return statistics.interval([n / each.requests for n, each in zip(missed, some, strict=True)])
 
 
 def _share(runs: Sequence[Study]) -> float:

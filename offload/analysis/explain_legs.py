@@ -20,6 +20,7 @@ from offload.simulation.stations import DOWN, LATE, SHED
 ORDER = (DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK)  # of LEGS: as they are gone
 NAMES = tuple(leg.removesuffix("_s") for leg in LEGS)
 WORK, LUCK, WAITING = "work", "luck", "waiting"
+RETRY, FAILED = "retry", "failed"
 LEAST_S = 1e-9  # what sums of floats differ by is no waiting
 
 Row = Mapping[str, Any]  # of analysis.rows.SCHEMA
@@ -31,7 +32,8 @@ class Cause(NamedTuple):
 
     `work`: the plan takes longer than the deadline even alone; `luck`: this run took longer than the
     mean; `waiting`: for others, or at less than the nominal rate. Of a request that was not answered it
-    is the cause in its row.
+    is the cause in its row. The leg `retry` stands for all of a request of which a first attempt
+    `failed`, and names where that plan went.
     """
 
     leg: str
@@ -156,8 +158,12 @@ def blame(root: Row, parts: Sequence[Part]) -> dict[Cause, float]:
       as that is known (without it, to waiting), and to waiting.
 
     Of what was dropped because it was late, the legs that it did not go through count for nothing. What
-    was not answered for another cause, ended in one leg, which has all of the blame.
+    was not answered for another cause, ended in one leg, which has all of the blame. So has the first
+    attempt of what was tried again: its rows do not tell where it failed, but where it went.
     """
+    again = next((part.row for part in parts if part.row["attempts"] > 1), None)
+    if again is not None:
+        return {Cause(RETRY, ", ".join(_nodes(again["first_plan"])) or "the device", FAILED): 1.0}
     if root["cause"] not in ("", LATE) or parts[-1].plan is None:
         last = parts[-1]
         leg = ended_in(last.row, last.plan)
@@ -194,6 +200,12 @@ def legs(part: Part) -> list[tuple[float, float, float]]:
         done = place < end if leg != WAN else took[leg] > 0.0
         found.append((took[leg], mean[leg] if done else 0.0, own[leg] if done else 0.0))
     return found
+
+
+def _nodes(label: str | None) -> list[str]:
+    """Return the nodes that a plan visits, as `rows.plan_label` writes it."""
+    stops = [word.partition("[")[0] for word in (label or "").split() if word.endswith("]")]
+    return [name for name in stops if name != "device"]
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from msgspec.structs import replace
@@ -29,7 +30,8 @@ class Look:
 
     Seconds are latencies from then on, predicted with the true state of every station and the request's
     own luck, if nobody came after it; infinite where a node is down or a cell out of reach. `best` is
-    the quickest plan, and `shown` what the same policy chooses if it is shown the truth.
+    the quickest plan, and `shown` what the same policy chooses if it is shown the truth; it is `swayed`
+    if it would choose another if shown what was known.
     """
 
     left_s: float
@@ -39,6 +41,7 @@ class Look:
     best_s: float
     shown: str
     shown_s: float
+    swayed: bool
 
     @property
     def in_time(self) -> bool:
@@ -51,9 +54,9 @@ def judge(looks: Sequence[Look]) -> str:
 
     - hopeless: when it was first asked about, no plan was on time by the truth;
     - stale knowledge: the plan chosen was not on time by the truth, and the same policy would have
-      chosen one that is, had it been shown the truth;
-    - preference: a plan was on time by the truth, but not what the policy chose, nor what it would have
-      chosen had it been shown the truth;
+      chosen another that was, had it been shown the truth;
+    - preference: a plan was on time by the truth, but not what the policy chose, nor what the truth
+      would have led it to;
     - overtaken: the plan was on time by the truth of that moment; what came later made it late;
     - not asked: it ended before anyone was asked.
 
@@ -65,18 +68,20 @@ def judge(looks: Sequence[Look]) -> str:
             continue
         if look.best_s > look.left_s:
             return OVERTAKEN if number else HOPELESS
-        return STALE if look.shown_s <= look.left_s else PREFERENCE
+        return STALE if look.swayed and look.shown_s <= look.left_s else PREFERENCE
     return OVERTAKEN if looks else NOT_ASKED
 
 
 class Witness:
     """Looks on while a run is repeated: keeps what was true at decisions, and the Fates of requests.
 
-    `judged` are the requests whose decisions count, `followed` those whose Fates do. A second instance
-    of the policy is shown the truth: made afresh, with chance of its own, and without the policy's
-    `estimate`. If the policy learns, it is asked about every request and hears of every outcome, though
-    of the first one's plans; else it is asked only about those that are judged, together with those
-    about which a joint policy decides at once. So one that draws or takes turns may draw otherwise.
+    `judged` are the requests whose decisions count, `followed` those whose Fates do. Two other instances
+    of the policy, made afresh and with one chance for both, are asked too: one is shown the truth, the
+    other what the policy saw. Where they choose alike (who draws at random, or takes turns), knowing
+    more would not have helped. Neither has the policy's `estimate`; where that is used, only the first
+    is asked. If the policy learns, they are asked about every request and hear of every outcome, though
+    of the policy's own plans; else only about those that are judged, together with those about which a
+    joint policy decides at once.
     """
 
     def __init__(
@@ -85,8 +90,8 @@ class Witness:
         self.choice = choice
         self.judged = judged
         self.followed = followed
-        self.second = fresh(choice, streams, "shown the truth")
-        self.answer = answering(self.second, choice)
+        self.others = [fresh(choice, streams, "second") for _ in range(1 if choice.estimate else 2)]
+        self.answers = [answering(other, choice) for other in self.others]
         self.looks: dict[int, list[Look]] = {}
         self.fates: dict[int, tuple[float, ...]] = {}
         self.heard = 0
@@ -101,26 +106,28 @@ class Witness:
             if question.request.id in self.followed:
                 self.fates[question.request.id] = tuple(world.under_way[question.request.id].fate)
         counts = [question.request.id in self.judged for question, _ in mine]
-        learns = isinstance(self.second, Learns)
+        learns = isinstance(self.others[0], Learns)
         if not learns and not any(counts):
             return
         if learns:
             self._hear(world)
-        if not (learns or isinstance(self.second, Joint)):
+        if not (learns or isinstance(self.others[0], Joint)):
             mine = [each for each, count in zip(mine, counts, strict=True) if count]
         true = [replace(question, seen=self._true(world, question)) for question, _ in mine]
-        shown = self.answer(true)
-        for question, (_, plan), other in zip(true, mine, shown, strict=True):
+        told = true, [question for question, _ in mine]
+        chosen = [answer(each) for answer, each in zip(self.answers, told, strict=False)]
+        for question, (_, plan), *others in zip(true, mine, *chosen, strict=True):
             if question.request.id in self.judged:
-                look = self._look(question.request, question.seen, plan, other)
+                look = self._look(question.request, question.seen, plan, others)
                 self.looks.setdefault(question.request.id, []).append(look)
 
     def _hear(self, world: World) -> None:
-        """Tell the second instance what the first has heard."""
-        second = self.second
-        for outcome in world.outcomes[self.heard :] if isinstance(second, Learns) else ():
+        """Tell the other instances what the policy has heard."""
+        learners = [each for each in self.others if isinstance(each, Learns)]
+        for outcome in world.outcomes[self.heard :]:
             when = f"in learn(outcome) for request {outcome.request.id}"
-            guard(self.choice, when, lambda: second.learn(outcome))  # noqa: B023 - called at once
+            for each in learners:
+                guard(self.choice, when, partial(each.learn, outcome))
         self.heard = len(world.outcomes)
 
     def _true(self, world: World, question: Question) -> Observation:
@@ -132,7 +139,9 @@ class Witness:
             world.clock.now, journey.device, compute, journey.facts, journey.fate, battery_j
         )
 
-    def _look(self, request: Request, seen: Observation, plan: Plan, other: Plan) -> Look:
+    def _look(
+        self, request: Request, seen: Observation, plan: Plan, others: Sequence[Plan]
+    ) -> Look:
         prices = price(request, seen)
         latency_s = prices.latency_s
         if seen.serving is None:  # what leaves the device waits until it has a cell
@@ -142,7 +151,8 @@ class Witness:
             request.deadline_s,
             plan_label(plan), self._latency_s(request, seen, plan, prices),
             plan_label(prices.plans[best]), float(latency_s[best]),
-            plan_label(other), self._latency_s(request, seen, other, prices),
+            plan_label(others[0]), self._latency_s(request, seen, others[0], prices),
+            others[0] != others[-1] or len(others) == 1,
         )  # fmt: skip
 
     def _latency_s(self, request: Request, seen: Observation, plan: Plan, prices: Prices) -> float:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from offload.analysis.explain_legs import (
 from offload.analysis.explain_mistakes import Look, Witness, judge
 from offload.analysis.explain_rows import ExplainError, Kept
 from offload.analysis.repeat import Recipe
+from offload.analysis.result import simulate
 from offload.analysis.rows import SCHEMA
 from offload.entities import Facts
 from offload.streams import Streams
@@ -61,7 +62,9 @@ class Study:
     Counts of all, of those late, unanswered and wrong (answered in time, but not right; None where
     nobody can say). `blamed[task][cause]` sum to the number that missed their deadlines. `never` are
     those whose task no plan could do in time in an empty world. `mistakes` count those of a sample by
-    `explain_mistakes.judge`, and are empty without a replay.
+    `explain_mistakes.judge`, and are empty without a replay. `fresh` is how many would have missed, had
+    all reports been of no age; None if nobody asked, or if no decision about a late request depended on
+    what was known.
     """
 
     replication: int
@@ -75,6 +78,7 @@ class Study:
     blamed: Mapping[str, Mapping[Cause, float]]
     worst: tuple[Late, ...]
     mistakes: Mapping[str, int] = field(default_factory=dict)
+    fresh: int | None = None
 
     @property
     def missed(self) -> int:
@@ -93,7 +97,7 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
         raise ExplainError(msg)
     told_s = recipe.scenario.file.warm_up
     from_s = warm_up_s if warm_up_s is not None else 0.0 if told_s == "auto" else float(told_s)
-    counted = recipe.frame.filter(pl.col("parent").is_null(), pl.col("born_s") >= from_s)
+    counted = _counted(recipe.frame, from_s)
     roots = list(counted.filter(~pl.col("on_time")).iter_rows(named=True))
     paths = _paths(recipe.frame, roots)
     ends = sorted(roots, key=_over_s, reverse=True)[:worst]
@@ -127,7 +131,9 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
             for root in ends
         ),
         mistakes=Counter(judge(looks[number]) for number in sample) if witness else {},
-    )
+        fresh=_fresh(recipe, from_s) if any(look.swayed for each in looks.values() for look in each)
+        and recipe.choice.knowledge == "reported" else None,
+    )  # fmt: skip
 
 
 def _paths(frame: pl.DataFrame, roots: Sequence[Row]) -> dict[int, list[Row]]:
@@ -151,6 +157,18 @@ def _replayed(
         msg = f"{kept.file}: this version or machine makes other rows of it; give --no-replay"
         raise ExplainError(msg)
     return witness
+
+
+def _counted(frame: pl.DataFrame, from_s: float) -> pl.DataFrame:
+    """Return the rows that measures count: those of roots that were born after the warm-up."""
+    return frame.filter(pl.col("parent").is_null(), pl.col("born_s") >= from_s)
+
+
+def _fresh(recipe: Recipe, from_s: float) -> int:
+    """Simulate with reports of no age, the same births and luck, and count who missed the deadline."""
+    knowing = replace(recipe.choice, knowledge="fresh", estimate=None)
+    result = simulate(recipe.scenario, knowing, recipe.seed, recipe.replication)
+    return _counted(result.rows(), from_s).filter(~pl.col("on_time")).height
 
 
 def _looks(rows: Sequence[Row], witness: Witness | None) -> tuple[Look, ...]:

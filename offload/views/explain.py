@@ -10,7 +10,7 @@ from rich.table import Table
 
 from offload.analysis.explain import Explanation, Report
 from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import LUCK, NAMES, WAITING, WORK, Cause
+from offload.analysis.explain_legs import FAILED, LUCK, NAMES, RETRY, WAITING, WORK, Cause
 from offload.analysis.explain_mistakes import HOPELESS, MISTAKES, OVERTAKEN, PREFERENCE, STALE
 from offload.analysis.explain_study import Late
 from offload.analysis.statistics import Interval
@@ -18,14 +18,17 @@ from offload.units import show_seconds
 from offload.views.table import headed, mean_and_half
 
 TOLD, SHOWN = 0.1, 0.02  # causes with less of the blame are left out: of the verdict, of the table
+OF_REPORTS = 0.5  # if as few as this would be late with fresh reports, look at these first
 MOST_TOLD, MOST_SHOWN = 3, 6
+
+HARDLY_SEEN = 0.2  # per cent
 
 WAITS = {
     "decide": "waiting for a decision about {}",
     "device": "waiting for the device itself ({})",
     "uplink": "the uplink of {}, shared or below its rate",
     "edge": "waiting for the servers of {}",
-    "wan": "queues on {}",
+    "wan": "queues or breakdowns on {}",
     "cloud": "waiting for the servers of {}",
     "downlink": "the downlink of {}, shared or below its rate",
 }
@@ -54,11 +57,13 @@ KEYS = {
     ("edge", WORK): "nodes.{}.hardware", ("cloud", WORK): "nodes.{}.hardware",
     ("device", WORK): "devices.{}.hardware or a smaller variant",
     ("device", WAITING): "devices.{}.hardware or a smaller variant",
+    ("device", LUCK): "devices.{}.hardware or a smaller variant",
     ("uplink", WAITING): "links.{}.up", ("uplink", WORK): "links.{}.up",
     ("downlink", WAITING): "links.{}.down", ("downlink", WORK): "links.{}.down",
     ("wan", WAITING): "links.{}", ("wan", WORK): "links.{}", ("wan", LUCK): "links.{}.jitter",
     ("edge", "node-down"): "nodes.{}, its faults, and retries or fallback of the task",
     ("cloud", "node-down"): "nodes.{}, its faults, and retries or fallback of the task",
+    (RETRY, FAILED): "nodes.{}, its faults, its queue, and the links to it",
     ("edge", "shed"): "nodes.{}.servers", ("cloud", "shed"): "nodes.{}.servers",
 }  # fmt: skip
 
@@ -71,6 +76,8 @@ def phrase(cause: Cause) -> str:
         return f"{WORKS[cause.leg].format(cause.place)}, too slow even alone"
     if cause.kind == LUCK:
         return f"{WORKS[cause.leg].format(cause.place)} longer than the mean"
+    if cause.kind == FAILED:
+        return f"first attempts that failed (by plans for {cause.place})"
     return ENDS.get(cause.kind, cause.kind + " at {}").format(cause.place)
 
 
@@ -78,30 +85,36 @@ def verdict(found: Explanation) -> str:
     """Say in a few sentences why a policy's requests were late."""
     if found.missed is None or found.missed.mean == 0.0:
         return f"{found.label}: every request was answered in time" + _wrong(found)
-    told = [f"{found.label}: {found.missed.mean:.1%} missed the deadline" + _wrong(found)]
+    told = [f"{found.label}: {found.missed.mean:.1%} late or unanswered" + _wrong(found)]
     causes = [(cause, share.mean) for cause, share in found.causes.items() if share is not None]
     named = [each for each in causes if each[1] >= TOLD][:MOST_TOLD] or causes[:1]
-    told.append("; ".join(f"{share:.0%} of that is {phrase(cause)}" for cause, share in named))
+    told.append("of the lateness, " + ", ".join(f"{share:.0%} is {phrase(c)}" for c, share in named))
     if found.never > 0.0:
         told.append(f"of {found.never:.0%} no plan is that fast in an empty world")
     shares = {key: share.mean for key, share in (found.mistakes or {}).items() if share is not None}
     words = {
-        HOPELESS: "were hopeless when asked about: nothing was on time even knowing the present state",
-        STALE: "the same policy would have avoided, had it known the present state",
-        PREFERENCE: "another choice would have avoided, which this policy does not make",
-        OVERTAKEN: "were to be on time when decided, and were overtaken by what came later",
+        HOPELESS: "were hopeless when asked about, even to who knew the present state",
+        STALE: "could have been avoided by the same policy, had it known the present state",
+        PREFERENCE: "could have been avoided by a plan that this policy does not choose, knowing all",
+        OVERTAKEN: "were to be on time when decided, and overtaken by what came later",
     }
     told += [f"{shares[key]:.0%} {words[key]}" for key in words if shares.get(key, 0.0) >= TOLD]
-    cause, _ = named[0]
+    if found.fresh is not None:
+        told.append(f"with reports of no age, {found.fresh.mean:.1%} would be late or unanswered")
+    told += [f"look at {' and '.join(keys)}"] if (keys := _keys_of(found, named[0][0])) else []
+    return ". ".join(each[0].upper() + each[1:] if n else each for n, each in enumerate(told)) + "."
+
+
+def _keys_of(found: Explanation, cause: Cause) -> list[str]:
+    """Return which keys of the scenario have to do with the first cause, and with what was known."""
     keys = [KEYS[cause.leg, cause.kind].format(cause.place)] if (cause.leg, cause.kind) in KEYS else []
-    if shares.get(STALE, 0.0) > max(0.0, *(share for key, share in shares.items() if key != STALE)):
+    if found.fresh and found.missed and found.fresh.mean <= OF_REPORTS * found.missed.mean:
         keys.insert(0, "reports.every of the nodes")
-    look = [f"look at {' and '.join(keys)}"] if keys and found.missed.mean else []
-    return ". ".join(each[0].upper() + each[1:] if n else each for n, each in enumerate(told + look)) + "."
+    return keys
 
 
 def _wrong(found: Explanation) -> str:
-    return f", {found.wrong:.1%} were in time but wrong" if found.wrong else ""
+    return f" (another {found.wrong:.1%} in time but wrong)" if found.wrong else ""
 
 
 def show(found: Report, worst: int) -> None:
@@ -141,10 +154,13 @@ def tables(found: Report) -> list[Table]:
     if any(len(each.tasks) > 1 for each in some):
         made.append(_tasks(some))
     if found.replayed and some:
-        mistakes = headed("what was to be done, share of the missed requests looked at", MISTAKES)
+        mistakes = headed(
+            "what knowing more would have done, share of the missed requests looked at",
+            (*MISTAKES, "missed if reports were fresh"),
+        )
         for each in some:
-            shares = each.mistakes or {}
-            mistakes.add_row(each.label, *(_percent(shares.get(key)) for key in MISTAKES))
+            shares = [(each.mistakes or {}).get(key) for key in MISTAKES]
+            mistakes.add_row(each.label, *map(_percent, shares), _percent(each.fresh))
         made.append(mistakes)
     return [*made, *(_effects(each) for each in found.effects)]
 
@@ -234,8 +250,9 @@ def worst_text(label: str, late: Late) -> str:
     ]  # fmt: skip
     for look in late.looks:
         best = f"{look.best} in {show_seconds(look.best_s)}"
-        what = f"on time would have been {best}" if look.best_s <= look.left_s else (
-            f"nothing was on time, the quickest {best}"
+        what = "to be on time, but for what came later" if look.in_time else (
+            f"on time would have been {best}" if look.best_s <= look.left_s
+            else f"nothing was on time, the quickest {best}"
         )  # fmt: skip
         chosen = show_seconds(look.plan_s) if math.isfinite(look.plan_s) else "no end"
         lines.append(f"  asked, with the truth: {look.plan} in {chosen}; {what}")
@@ -251,16 +268,17 @@ def notes(found: Report) -> str:
         "Each missed request counts for one, divided among its legs. work: its plan takes longer than the",
         "deadline even in an empty world; waiting: for others, or at less than a cell's full rate",
         "(with what bursts and batches add);" if found.replayed else "(bad luck included, without replay);",
-        "else the cause for which it was not answered.",
+        "retry: a first attempt failed; else the cause for which it was not answered.",
     ]
     if found.replayed:
         judged = sum(each.judged for each in found.policies)
         told += [
             "luck: this run took longer than the mean. hopeless: no plan was on time by the true state",
             "when it was asked about; stale knowledge: the policy, shown the truth, would have chosen one",
-            "that was; preference: it would not; overtaken: its plan was on time by the truth then.",
-            f"{judged} missed requests were looked at, by repeating the runs to the same rows; shown the",
-            "truth was a second instance of the policy, which draws chance of its own.",
+            "that was; preference: it would not; overtaken: its plan was on time by the truth then (others",
+            "came later, perhaps misled by old reports: so the last column counts for all together).",
+            f"{judged} missed requests were looked at, by repeating the runs to the same rows; it is a",
+            "second instance of the policy that was shown the truth.",
         ]
     elif found.points > 1:
         told.append("Sweeps are not replayed; explain one point's folder for the policies' mistakes.")
@@ -279,13 +297,14 @@ def keep(found: Report, out: Path) -> list[Path]:
     figure, axes = canvas(f"{found.scenario}: where requests missed their deadlines", width=7.2)
     labels = [each.label for each in policies]
     left = np.zeros(len(labels))
-    for number, leg in enumerate(NAMES):
+    colours = dict(zip(NAMES, LEG_COLOURS, strict=True)) | {RETRY: "#D55E00"}
+    for leg in colours:
         for waits in (True, False):
             shares = np.array([_of_leg(each, leg, waits=waits) for each in policies])
-            if shares.max(initial=0.0) <= 0.0:
+            if shares.max(initial=0.0) < HARDLY_SEEN:
                 continue
             name = f"{leg}: waiting, luck" if waits else f"{leg}: its work, or ended there"
-            axes.barh(labels, shares, left=left, color=LEG_COLOURS[number], label=name,
+            axes.barh(labels, shares, left=left, color=colours[leg], label=name,
                       hatch=None if waits else "///", edgecolor="white", linewidth=0.4)  # fmt: skip
             left += shares
     axes.invert_yaxis()
