@@ -31,7 +31,8 @@ class Explanation:
 
     `causes` are shares of what missed, `tasks` the same of each task; `mistakes` are shares too, of the
     `judged`, None without a replay. `fresh` is the share that would have missed, had all reports been of
-    no age; None if nobody asked, or it was the same. Intervals are Student's over replications in which any missed.
+    no age; None if nobody asked, or it was the same. Intervals are Student's, over the replications in
+    which any missed.
     """
 
     label: str
@@ -69,7 +70,8 @@ def _listed(causes: Mapping[Cause, Interval | None]) -> list[dict[str, Any]]:
 class Report:
     """All that results tell: one explanation a policy, and of a sweep the effects of its keys.
 
-    `replications` lie there, of each policy at each of the `points`; those explained may be fewer.
+    `replications` lie there, of each policy at each of the `points`; those explained may be fewer. The
+    `measure` is the one that was asked for.
     """
 
     scenario: str
@@ -77,6 +79,7 @@ class Report:
     replications: int
     replayed: bool
     known: str
+    measure: str | None
     policies: tuple[Explanation, ...]
     effects: tuple[Effects, ...]
 
@@ -116,14 +119,14 @@ def explain(
         for kept, each in zip(chosen, done, strict=True):
             studies[kept.label].append(each)
             advance(kept.label)
+    in_order = dict.fromkeys([label for label in _compared(found[0]) if label in studies])
+    order = list(in_order | dict.fromkeys(studies))
     effects = moved(found, measure, from_s, progress) if points > 1 else []
-    order = [label for label in _compared(found[0]) if label in studies]
-    policies = [
-        together(label, studies[label], worst, replay=replay) for label in dict.fromkeys([*order, *studies])
-    ]
+    effects.sort(key=lambda each: order.index(each.label))
+    policies = [together(label, studies[label], worst, replay=replay) for label in order]
     told = found[0].told.get("scenario", "").removesuffix(".toml")
     known = next(iter(studies.values()))[0].known
-    return Report(told, points, len(numbers), replay, known, tuple(policies), tuple(effects))
+    return Report(told, points, len(numbers), replay, known, measure, tuple(policies), tuple(effects))
 
 
 def _compared(kept: Kept) -> list[str]:
@@ -133,9 +136,7 @@ def _compared(kept: Kept) -> list[str]:
     return [each.get("label", each.get("name", "")) for each in policies]
 
 
-def _study(
-    kept: Kept, from_s: float | None, worst: int, replay: bool, paths: tuple[str, ...]
-) -> Study:
+def _study(kept: Kept, from_s: float | None, worst: int, replay: bool, paths: tuple[str, ...]) -> Study:
     """Study a file in whichever process this is."""
     # A process that was started earlier may not know where the user's policies lie.
     sys.path.extend(path for path in paths if path not in sys.path)
@@ -199,9 +200,13 @@ def _summed(counts: Iterable[Mapping[Any, float]]) -> Counter[Any]:
     return total
 
 
-def _shares(counts: Sequence[Mapping[Any, float]], keys: Sequence[Any] = ()) -> dict[Any, Interval | None]:
+def _shares(
+    counts: Sequence[Mapping[Any, float]], keys: Sequence[Any] = ()
+) -> dict[Any, Interval | None]:
     """Return the mean share of each key over replications that have any; they sum to 1."""
     some = [(each, total) for each in counts if (total := sum(each.values()))]
+    if not some:
+        return {}
     found = {
         key: statistics.interval([each.get(key, 0.0) / total for each, total in some])
         for key in keys or dict.fromkeys(key for each, _ in some for key in each)

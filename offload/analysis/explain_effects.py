@@ -1,11 +1,11 @@
 """Which key of a scenario moves a result most, across the points of a sweep.
 
 Where every value of every key was met with every value of the others, a key's main effect is the
-difference between the best and the worst mean over the points that share a value of it (Saltelli et al.,
-Global Sensitivity Analysis, 2008, for it and what follows). Where numbers vary all at once, as in a Latin
-hypercube, it is the standardised coefficient of the key's ranks in a linear regression of the ranks of
-the results (SRRC): what one standard deviation of the key's ranks does to those of the result, all else
-being equal.
+difference between the best and the worst mean over the points that share a value of it (Saltelli et
+al., Global Sensitivity Analysis, 2008, for it and what follows). Where numbers vary all at once, as in
+a Latin hypercube, it is the standardised coefficient of the key's ranks in a linear regression of the
+ranks of the results (SRRC): what one standard deviation of the key's ranks does to those of the
+result, all else being equal.
 """
 
 import json
@@ -49,9 +49,9 @@ class Effect:
     """How much a factor moves a measure: a difference of means in its unit, or an SRRC.
 
     Of a main effect, `best` and `worst` are the values with the largest and the smallest mean; its
-    interval is Student's over replications, on the same births and luck, for these two values, chosen by
-    the results themselves: of more than two values the effect is on the large side. That of an SRRC holds
-    95 % of what points drawn again from these points give.
+    interval is Student's over replications, on the same births and luck, for these two values, chosen
+    by the results themselves: of more than two values the effect is on the large side. That of an SRRC
+    holds 95 % of what points drawn again from these points give.
     """
 
     keys: tuple[str, ...]
@@ -126,9 +126,7 @@ def _main(factor: Factor, results: Floats) -> Effect:
     best, worst = int(order.argmax()), int(order.argmin())
     spread = statistics.interval((means[best] - means[worst]).tolist())
     effect = spread or Interval(np.nan, float(order[best] - order[worst]), np.nan)
-    return Effect(
-        factor.keys, len(factor.values), effect, factor.values[best], factor.values[worst]
-    )
+    return Effect(factor.keys, len(factor.values), effect, factor.values[best], factor.values[worst])
 
 
 def _regression(found: Sequence[Factor], results: Floats, seed: int) -> tuple[list[Effect], float]:
@@ -155,7 +153,7 @@ def _regression(found: Sequence[Factor], results: Floats, seed: int) -> tuple[li
 def _srrc(inputs: Floats, results: Floats) -> tuple[Floats, float]:
     """Return the coefficients of standardised ranks (one a column), and the R squared."""
     x, y = _standard(rankdata(inputs, axis=0)), _standard(rankdata(results))
-    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
     rest = float(((y - x @ coefficients) ** 2).sum())
     return coefficients, 1.0 - rest / (float((y**2).sum()) or 1.0)
 
@@ -163,4 +161,5 @@ def _srrc(inputs: Floats, results: Floats) -> tuple[Floats, float]:
 def _standard(ranks: Floats) -> Floats:
     centred = ranks - ranks.mean(axis=0)
     spread = centred.std(axis=0)
-    return centred / np.where(spread > 0.0, spread, 1.0)
+    found: Floats = centred / np.where(spread > 0.0, spread, 1.0)
+    return found

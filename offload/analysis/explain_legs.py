@@ -1,6 +1,6 @@
 """What a request's legs take if nobody else is there, and which of them made it late."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ class Cause(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A request of its own, or a stage of a frame: its row, its facts and its plan; its luck if known."""
+    """A request of its own, or a stage of a frame: its row, its facts, its plan; its luck if known."""
 
     row: Row
     facts: Facts
@@ -87,7 +87,9 @@ def alone_s(facts: Facts, plan: Plan, input_bytes: float, luck: Luck | None = No
             took[leg] += facts.nodes[name].batch_wait_s
     seen = Observation(0.0, 0.0, None, {}, {}, facts, None, luck)
     for here, there, payload, back in _crossings(plan, cell.node, (up_bytes, mid_bytes, result_bytes)):
-        took[WAN] += float(over(facts, here, there, np.zeros(1), np.array([payload]), seen, back=back)[0])
+        took[WAN] += float(
+            over(facts, here, there, np.zeros(1), np.array([payload]), seen, back=back)[0]
+        )
     return tuple(took)
 
 
@@ -168,7 +170,7 @@ def blame(root: Row, parts: Sequence[Part]) -> dict[Cause, float]:
         last = parts[-1]
         leg = ended_in(last.row, last.plan)
         return {Cause(NAMES[leg], places(last.facts, last.plan)[leg], root["cause"] or LATE): 1.0}
-    work, excess = Counter[Cause](), Counter[Cause]()
+    work, excess = defaultdict[Cause, float](float), defaultdict[Cause, float](float)
     for part in parts:
         for leg, (took_s, mean_s, own_s) in zip(ORDER, legs(part), strict=True):
             name, place = NAMES[leg], places(part.facts, part.plan)[leg]
@@ -222,6 +224,6 @@ def _beyond(took_s: float, usual_s: float) -> float:
     return took_s - usual_s if took_s - usual_s > LEAST_S else 0.0
 
 
-def _in_proportion(seconds: Counter[Cause]) -> dict[Cause, float]:
+def _in_proportion(seconds: Mapping[Cause, float]) -> dict[Cause, float]:
     total = sum(seconds.values())
     return {cause: each / total for cause, each in seconds.items()} if total > 0.0 else {}

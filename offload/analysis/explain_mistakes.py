@@ -139,9 +139,7 @@ class Witness:
             world.clock.now, journey.device, compute, journey.facts, journey.fate, battery_j
         )
 
-    def _look(
-        self, request: Request, seen: Observation, plan: Plan, others: Sequence[Plan]
-    ) -> Look:
+    def _look(self, request: Request, seen: Observation, plan: Plan, others: Sequence[Plan]) -> Look:
         prices = price(request, seen)
         latency_s = prices.latency_s
         if seen.serving is None:  # what leaves the device waits until it has a cell

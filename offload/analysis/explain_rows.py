@@ -11,7 +11,16 @@ from offload.analysis.rows import FORMAT
 from offload.entities import OffloadError
 
 MOST_FILES = 100_000
-NEEDED = ("format", "resolved", "scenario_file", "policy_table", "label", "seed", "replication", "digest")
+NEEDED = (
+    "format",
+    "resolved",
+    "scenario_file",
+    "policy_table",
+    "label",
+    "seed",
+    "replication",
+    "digest",
+)
 
 
 class ExplainError(OffloadError):
@@ -92,7 +101,7 @@ def _kept(file: Path) -> Kept:
         tables = json.loads(told["resolved"]), json.loads(told["policy_table"])
         numbers = int(told["seed"]), int(told["replication"])
     except (ValueError, RecursionError) as error:
-        msg = f"{file}: its metadata cannot be read ({error:.60}); it was not written by offload"
+        msg = f"{file}: its metadata cannot be read ({error!s:.60}); it was not written by offload"
         raise ExplainError(msg) from error
     if not all(isinstance(table, dict) for table in tables) or min(numbers) < 0:
         msg = f"{file}: its metadata hold no scenario and policy; it was not written by offload"

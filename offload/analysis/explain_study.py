@@ -9,7 +9,17 @@ import polars as pl
 
 from offload.analysis import repeat
 from offload.analysis.explain_legs import (
-    NAMES, ORDER, Cause, Part, Row, blame, legs, luck_of, places, plan_of, quickest_alone_s,
+    NAMES,
+    ORDER,
+    Cause,
+    Part,
+    Row,
+    blame,
+    legs,
+    luck_of,
+    places,
+    plan_of,
+    quickest_alone_s,
 )  # fmt: skip
 from offload.analysis.explain_mistakes import Look, Witness, judge
 from offload.analysis.explain_rows import ExplainError, Kept

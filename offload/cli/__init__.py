@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from offload.cli import bound, codecs, compress, explain, export, networks, policies, runs, split, sweep, traffic
+from offload.cli import (
+    bound,
+    codecs,
+    compress,
+    explain,
+    export,
+    networks,
+    policies,
+    runs,
+    split,
+    sweep,
+    traffic,
+)
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -17,10 +17,12 @@ Labels = Annotated[
     list[str] | None, typer.Option("--policy", help="A policy's label among the results; repeatable.")
 ]
 Worst = Annotated[
-    int | None, typer.Option(min=0, max=1000, help="Late requests to show of each policy (5, or 1 of many).")
+    int | None,
+    typer.Option(min=0, max=1000, help="Late requests to show of each policy (5, or 1 of many)."),
 ]
 Some = Annotated[
-    int | None, typer.Option("--replications", min=1, help="How many to explain (3; all without replay).")
+    int | None,
+    typer.Option("--replications", min=1, help="How many to explain (3; all without replay)."),
 ]
 Measure = Annotated[
     str | None, typer.Option(help="Of a sweep: what its keys move, like on_time or latency_p95_s.")
