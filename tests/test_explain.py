@@ -289,6 +289,26 @@ def test_a_sweep_tells_which_key_moves_the_result(swept: Path) -> None:
     assert "edge: latency_mean_s is not defined at every point" in " ".join(out.split())
 
 
+def test_options_of_a_policy_are_keys_of_a_sweep(tmp_path: Path) -> None:
+    scenario = load(SMALL, [*CARS[:1], 'duration="3 s"', "devices.car.count=10"])
+    for margin in ("1 ms", "60 ms"):
+        chosen = [choose({"name": "thrifty", "margin": margin})]
+        compare(scenario, chosen, 2, out=tmp_path / margin[:2], second_opinion=False)
+    found = explain(tmp_path)
+    assert (found.points, found.policies[0].mistakes) == (2, None)
+    assert [each.keys for each in found.effects[0].effects] == [("option.margin",)]
+
+
+def test_the_warm_up_that_a_comparison_chose_counts(tmp_path: Path) -> None:
+    scenario = load(SMALL, [*CARS[:1], 'warm_up="auto"', 'duration="4 s"', "devices.car.count=10"])
+    compare(scenario, [choose({"name": "edge"})], 1, out=tmp_path, second_opinion=False)
+    born = pl.read_parquet(tmp_path / "edge" / "0" / "requests.parquet")["born_s"]
+    for warm_up_s in (0.0, 2.0):
+        (tmp_path / "summary.json").write_text(json.dumps({"warm_up_s": warm_up_s}))
+        found = explain(tmp_path, replay=False)
+        assert found.policies[0].requests == (born >= warm_up_s).sum()
+
+
 # What is refused
 
 
@@ -320,6 +340,10 @@ def test_bad_input(herd: Path, tmp_path: Path) -> None:
     assert f"{again}: rows of format 99; this version reads 1; use the one that wrote them" in err
     shutil.rmtree(other.parents[1])
 
+    frame.write_parquet(again, metadata={**told, "scenario": "another"})
+    shutil.copytree(file.parent, tmp_path / "a" / "0")
+    assert "holds results of another, small; give the folder of one of them" in refused(tmp_path)
+    shutil.rmtree(tmp_path / "a")
     frame.write_parquet(again, metadata={**told, "resolved": "{"})
     assert "its metadata cannot be read" in refused(tmp_path)
     frame.write_parquet(again, metadata={**told, "resolved": "[]"})

@@ -106,7 +106,7 @@ def explain(
         msg = f"--policy {', '.join(unknown)}: not among the results; there is {', '.join(there)}"
         raise ExplainError(msg)
     found = [each for each in found if not labels or each.label in labels]
-    points = len({each.point for each in found})
+    points = max(len({each.point for each in found if each.label == label}) for label in there)
     replay = replay and points == 1
     numbers = sorted({each.replication for each in found})
     most = replications or (REPLAYS if replay else len(numbers))
@@ -124,7 +124,7 @@ def explain(
     effects = moved(found, measure, from_s, progress) if points > 1 else []
     effects.sort(key=lambda each: order.index(each.label))
     policies = [together(label, studies[label], worst, replay=replay) for label in order]
-    told = found[0].told.get("scenario", "").removesuffix(".toml")
+    told = found[0].told["scenario"]
     known = next(iter(studies.values()))[0].known
     return Report(told, points, len(numbers), replay, known, measure, tuple(policies), tuple(effects))
 
@@ -224,19 +224,17 @@ def moved(
     The measure is by default useful, or on_time where somebody's answers cannot be judged. Policies
     without two points, or whose points have no replication in common, are left out.
     """
-    values: dict[str, dict[str, dict[tuple[int, int], dict[str, float]]]] = defaultdict(dict)
+    values: dict[str, dict[tuple[str, str], dict[tuple[int, int], dict[str, float]]]] = defaultdict(dict)
     with progress("measuring", len(found)) as advance:
         for kept in sorted(found, key=lambda each: each.point):
-            point = json.dumps([kept.told["digest"], kept.told["policy_table"]])
             numbers = int(kept.told["seed"]), kept.replication
-            values[kept.label].setdefault(point, {})[numbers] = _measured(kept, from_s)
+            values[kept.label].setdefault(kept.point, {})[numbers] = _measured(kept, from_s)
             advance(kept.label)
     tables = {}
     for kept in found:
         options = {key: value for key, value in json.loads(kept.told["policy_table"]).items()
                    if key not in ("name", "label")}  # fmt: skip
-        point = json.dumps([kept.told["digest"], kept.told["policy_table"]])
-        tables[point] = json.loads(kept.told["resolved"]) | {"option": options}
+        tables[kept.point] = json.loads(kept.told["resolved"]) | {"option": options}
     results = []
     for label, points in values.items():
         common = sorted(set.intersection(*(set(each) for each in points.values())))
@@ -253,7 +251,7 @@ def moved(
 def _measured(kept: Kept, from_s: float | None) -> dict[str, float]:
     recipe = repeat.read(kept.file)
     file = recipe.scenario.file
-    warm_up_s = from_s if from_s is not None else 0.0 if file.warm_up == "auto" else float(file.warm_up)
+    warm_up_s = (from_s or 0.0) if file.warm_up == "auto" else float(file.warm_up)
     return summarise(recipe.frame, warm_up_s, file.duration, judged=recipe.scenario.judged).values
 
 
@@ -263,7 +261,7 @@ def _defined(points: Iterable[Mapping[tuple[int, int], Mapping[str, float]]]) ->
 
 
 def warm_up_s(folder: Path) -> float | None:
-    """Return the warm-up that a comparison chose for its results; None if it does not say."""
+    """Return the warm-up that a comparison chose for results that have none; None if it does not say."""
     try:
         told = json.loads((folder / "summary.json").read_text())["warm_up_s"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -12,15 +12,9 @@ from offload.entities import OffloadError
 
 MOST_FILES = 100_000
 NEEDED = (
-    "format",
-    "resolved",
-    "scenario_file",
-    "policy_table",
-    "label",
-    "seed",
+    "format", "resolved", "scenario_file", "scenario", "digest", "policy_table", "label", "seed",
     "replication",
-    "digest",
-)
+)  # fmt: skip
 
 
 class ExplainError(OffloadError):
@@ -29,7 +23,7 @@ class ExplainError(OffloadError):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file of rows: of one policy in one replication of a scenario, which is told by its digest."""
+    """A file of rows: of one policy in one replication of a scenario."""
 
     file: Path
     told: Mapping[str, str]
@@ -46,8 +40,8 @@ class Kept:
 
     @property
     def point(self) -> tuple[str, str]:
-        """What its scenario and seed are: the same for all policies that were compared."""
-        return self.told["digest"], self.told["seed"]
+        """What its scenario and its policy's options are: a policy has one in a comparison."""
+        return self.told["digest"], self.told["policy_table"]
 
 
 def find(where: Path) -> list[Kept]:
@@ -80,6 +74,10 @@ def find(where: Path) -> list[Kept]:
             faults.append(str(error))
     if faults:
         raise ExplainError("\n".join(faults))
+    names = sorted({each.told["scenario"] for each in found})
+    if len(names) > 1:
+        msg = f"{where}: holds results of {', '.join(names):.200}; give the folder of one of them"
+        raise ExplainError(msg)
     return found
 
 

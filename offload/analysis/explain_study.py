@@ -99,14 +99,15 @@ class Study:
 def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> Study:
     """Study one file of rows; with a `replay`, simulate it again and look on.
 
-    The warm-up is by default the scenario's. Raises ScenarioError or ExplainError.
+    The warm-up given is that of a scenario with "auto"; without one, all requests count. Raises
+    ScenarioError or ExplainError.
     """
     recipe = repeat.read(kept.file)
     if dict(recipe.frame.schema) != dict(SCHEMA):
         msg = f"{kept.file}: its columns are not those of rows; it was not written by offload"
         raise ExplainError(msg)
     told_s = recipe.scenario.file.warm_up
-    from_s = warm_up_s if warm_up_s is not None else 0.0 if told_s == "auto" else float(told_s)
+    from_s = (warm_up_s or 0.0) if told_s == "auto" else float(told_s)
     counted = _counted(recipe.frame, from_s)
     roots = list(counted.filter(~pl.col("on_time")).iter_rows(named=True))
     paths = _paths(recipe.frame, roots)

@@ -87,7 +87,7 @@ def verdict(found: Explanation) -> str:
     words = {
         HOPELESS: "were hopeless when asked about, even to who knew the present state",
         STALE: "could have been avoided by the same policy, had it known the present state",
-        PREFERENCE: "could have been avoided by a plan that this policy does not choose, even knowing all",
+        PREFERENCE: "could have been avoided by a plan that this policy would not choose knowing it",
         OVERTAKEN: "were to be on time when decided, and overtaken by what came later",
     }
     told += [f"{shares[key]:.0%} {words[key]}" for key in words if shares.get(key, 0.0) >= TOLD]
