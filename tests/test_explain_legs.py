@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from offload.analysis.explain_legs import (
     FAILED,
+    LOADING,
     LUCK,
     RETRY,
     WAITING,
@@ -85,7 +86,7 @@ def row(plan=AWAY, deadline_s=0.1, cause="", attempts=1, first_plan=None, **spen
         "edge_cut": plan.edge_cut, "edge": plan.edge, "cloud": plan.cloud, "exit": None, "codec": None,
         "uplink": plan.uplinks and plan.uplinks[0], "attempts": attempts, "first_plan": first_plan,
         "up_bytes": 8000.0 if took["edge_s"] else 0.0, "down_bytes": 0.0 if cause else 10.0,
-        "edge_j": 0.0,
+        "edge_j": 0.0, "load_s": 0.0,
     }  # fmt: skip
 
 
@@ -100,6 +101,13 @@ def test_waiting_is_to_blame_in_proportion() -> None:
     found = blamed(told)
     assert found == pytest.approx({
         Cause("uplink", "cell", WAITING): 0.25, Cause("edge", "edge", WAITING): 0.75,
+    })  # fmt: skip
+
+
+def test_loading_weights_is_told_from_waiting() -> None:
+    told = row(**ALONE | {"edge_s": 0.13}) | {"load_s": 0.09}
+    assert blamed(told) == pytest.approx({
+        Cause("edge", "edge", LOADING): 0.75, Cause("edge", "edge", WAITING): 0.25,
     })  # fmt: skip
 
 

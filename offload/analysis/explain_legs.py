@@ -19,7 +19,7 @@ from offload.simulation.stations import DOWN, LATE, SHED
 
 ORDER = (DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK)  # of LEGS: as they are gone
 NAMES = tuple(leg.removesuffix("_s") for leg in LEGS)
-WORK, LUCK, WAITING = "work", "luck", "waiting"
+WORK, LUCK, WAITING, LOADING = "work", "luck", "waiting", "loading"
 RETRY, FAILED = "retry", "failed"
 LEAST_S = 1e-9  # what sums of floats differ by is no waiting
 
@@ -31,7 +31,7 @@ class Cause(NamedTuple):
     """What made a request late: a leg, where that was, and what it was there.
 
     `work`: the plan takes longer than the deadline even alone; `luck`: this run took longer than the
-    mean; `waiting`: for others, or at less than the nominal rate. Of a request that was not answered it
+    mean; `waiting`: for others, or at less than the nominal rate; `loading`: for its own weights. Of a request that was not answered it
     is the cause in its row. The leg `retry` stands for all of a request of which a first attempt
     `failed`, and names where that plan went.
     """
@@ -176,7 +176,10 @@ def blame(root: Row, parts: Sequence[Part]) -> dict[Cause, float]:
             name, place = NAMES[leg], places(part.facts, part.plan)[leg]
             work[Cause(name, place, WORK)] += mean_s
             excess[Cause(name, place, LUCK)] += _beyond(min(own_s, took_s), mean_s)
-            excess[Cause(name, place, WAITING)] += _beyond(took_s, own_s)
+            waited_s = _beyond(took_s, own_s)
+            loaded_s = min(waited_s, part.row["load_s"]) if leg in (AT_EDGE, IN_CLOUD) else 0.0
+            excess[Cause(name, place, LOADING)] += loaded_s
+            excess[Cause(name, place, WAITING)] += waited_s - loaded_s
     late_s = root["ended_s"] - root["born_s"] - root["deadline_s"]
     too_much_s = sum(work.values()) - root["deadline_s"]
     share = min(1.0, max(0.0, too_much_s) / late_s) if late_s > 0.0 else float(too_much_s > 0.0)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from offload.analysis.explain import Explanation, Report
 from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import LUCK, NAMES, RETRY, WAITING
+from offload.analysis.explain_legs import LOADING, LUCK, NAMES, RETRY, WAITING
 from offload.analysis.explain_mistakes import MISTAKES
 from offload.analysis.statistics import Interval
 from offload.views.explain_words import (
@@ -165,5 +165,5 @@ def _of_leg(found: Explanation, leg: str, *, waits: bool) -> float:
     return 100 * missed * sum(
         share.mean
         for cause, share in found.causes.items()
-        if share and cause.leg == leg and (cause.kind in (WAITING, LUCK)) == waits
+        if share and cause.leg == leg and (cause.kind in (WAITING, LOADING, LUCK)) == waits
     )  # fmt: skip

@@ -4,7 +4,7 @@ import math
 
 from offload.analysis.explain import Explanation, Report
 from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import FAILED, LUCK, RETRY, WAITING, WORK, Cause
+from offload.analysis.explain_legs import FAILED, LOADING, LUCK, RETRY, WAITING, WORK, Cause
 from offload.analysis.explain_mistakes import HOPELESS, OVERTAKEN, PREFERENCE, STALE
 from offload.analysis.explain_study import Late, Leg
 from offload.analysis.statistics import Interval
@@ -56,6 +56,7 @@ KEYS = {
     ("edge", "node-down"): "nodes.{}, its faults, and retries or fallback of the task",
     ("cloud", "node-down"): "nodes.{}, its faults, and retries or fallback of the task",
     (RETRY, FAILED): "nodes.{}, its faults, its queue, and the links to it",
+    ("edge", LOADING): "nodes.{}.memory", ("cloud", LOADING): "nodes.{}.memory",
     ("edge", "shed"): "nodes.{}.servers", ("cloud", "shed"): "nodes.{}.servers",
 }  # fmt: skip
 
@@ -68,6 +69,8 @@ def phrase(cause: Cause) -> str:
         return f"{WORKS[cause.leg].format(cause.place)}, too slow even alone"
     if cause.kind == LUCK:
         return f"{WORKS[cause.leg].format(cause.place)} longer than the mean"
+    if cause.kind == LOADING:
+        return f"loading weights at {cause.place}"
     if cause.kind == FAILED:
         return f"first attempts that failed (by plans for {cause.place})"
     return ENDS.get(cause.kind, cause.kind + " at {}").format(cause.place)
@@ -93,16 +96,21 @@ def verdict(found: Explanation) -> str:
     told += [f"{shares[key]:.0%} {words[key]}" for key in words if shares.get(key, 0.0) >= TOLD]
     if found.fresh is not None:
         told.append(f"with reports of no age, {found.fresh.mean:.1%} would be late or unanswered")
-    told += [f"look at {' and '.join(keys)}"] if (keys := _keys_of(found, named[0][0])) else []
+    told += (
+        [f"look at {' and '.join(keys)}"]
+        if (keys := _keys_of(found, [cause for cause, _ in named[:2]]))
+        else []
+    )
     return ". ".join(each[0].upper() + each[1:] if n else each for n, each in enumerate(told)) + "."
 
 
-def _keys_of(found: Explanation, cause: Cause) -> list[str]:
-    """Return which keys of the scenario have to do with the first cause, and with what was known."""
-    keys = [KEYS[cause.leg, cause.kind].format(cause.place)] if (cause.leg, cause.kind) in KEYS else []
+def _keys_of(found: Explanation, causes: list[Cause]) -> list[str]:
+    """Return which keys of the scenario have to do with what was known, and with these causes."""
+    keys = []
     if found.fresh and found.missed and found.fresh.mean <= OF_REPORTS * found.missed.mean:
-        keys.insert(0, "reports.every of the nodes")
-    return keys
+        keys.append("reports.every of the nodes")
+    keys += [KEYS[c.leg, c.kind].format(c.place) for c in causes if (c.leg, c.kind) in KEYS]
+    return list(dict.fromkeys(keys))
 
 
 def _wrong(found: Explanation) -> str:
@@ -172,7 +180,8 @@ def notes(found: Report) -> str:
     told.append(
         "Each missed request counts for one, divided among its legs. work: its plan takes longer than"
         " the deadline even in an empty world; waiting: for others, or at less than a cell's full rate"
-        f" {luck}; retry: a first attempt failed; else the cause for which it was not answered."
+        f" {luck}; loading: for its own weights; retry: a first attempt failed; else the cause for which"
+        " it was not answered."
     )
     if found.replayed:
         judged = sum(each.judged for each in found.policies)
