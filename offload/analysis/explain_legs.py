@@ -31,9 +31,9 @@ class Cause(NamedTuple):
     """What made a request late: a leg, where that was, and what it was there.
 
     `work`: the plan takes longer than the deadline even alone; `luck`: this run took longer than the
-    mean; `waiting`: for others, or at less than the nominal rate; `loading`: for its own weights. Of a request that was not answered it
-    is the cause in its row. The leg `retry` stands for all of a request of which a first attempt
-    `failed`, and names where that plan went.
+    mean; `waiting`: for others, or at less than the nominal rate; `loading`: for its own weights. Of a
+    request that was not answered it is the cause in its row. The leg `retry` stands for all of a
+    request of which a first attempt `failed`, and names where that plan went.
     """
 
     leg: str
