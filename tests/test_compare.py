@@ -121,7 +121,7 @@ def test_what_neither_opinion_touches_is_the_same(kept):
 
 def test_it_goes_on_from_what_is_there(kept, rivals, monkeypatch):
     found, out = kept
-    monkeypatch.setattr(replication, "simulate", lambda *_: pytest.fail("simulated again"))
+    monkeypatch.setattr(replication, "simulate_in_chunks", lambda *_: pytest.fail("simulated again"))
     assert comparing.compare(scenario(), rivals, 3, out=out) == found
 
 

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace as Namespace
 
 import polars as pl
 import pytest
@@ -12,11 +14,14 @@ from typer.testing import CliRunner
 from offload.analysis.compare import compare
 from offload.analysis.explain import Explanation, Report, explain
 from offload.analysis.explain_legs import FAILED, RETRY, WAITING, WORK, Cause
-from offload.analysis.explain_mistakes import HOPELESS, MISTAKES, OVERTAKEN, PREFERENCE, STALE
+from offload.analysis.explain_mistakes import HOPELESS, MISTAKES, OVERTAKEN, PREFERENCE, STALE, Witness
 from offload.analysis.explain_study import path
+from offload.analysis.result import simulate_in_chunks
 from offload.cli import app
+from offload.policies import table
 from offload.policies.table import choose
 from offload.scenario.load import load
+from offload.streams import Streams
 from offload.views.explain import tables
 from offload.views.explain_words import effects_verdict, verdict
 from tests.hand_made import ROOT
@@ -229,6 +234,16 @@ def test_a_policy_that_learns_is_asked_and_told_again(tmp_path: Path, monkeypatc
     )  # what it does depends on what it heard, not on what it sees
 
 
+def test_other_instances_hear_what_the_policy_hears(monkeypatch) -> None:
+    scenario = load(SMALL, [*CARS, 'warm_up="0 s"'])
+    monkeypatch.setitem(table.NAMED, "learner", f"{__name__}:Learner")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or Namespace(Learner=Learner))
+    choice = choose({"name": "learner"})
+    witness = Witness(choice, Streams(3, 0), frozenset(), frozenset())
+    simulate_in_chunks(scenario, choice, 3, 0, lambda _: None, witness)
+    assert [other.home for other in witness.others] == [True, True]
+
+
 def test_frames_are_blamed_along_their_critical_path() -> None:
     base = {"cause": "", "born_s": 1.0, "ended_s": 4.0}
     root = base | {"request": 0}
@@ -350,6 +365,10 @@ def test_bad_input(herd: Path, tmp_path: Path) -> None:
     assert "its metadata hold no scenario and policy" in refused(tmp_path)
     frame.write_parquet(again)
     assert "its metadata lacks format, resolved, scenario_file" in refused(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[100:2000] = bytes(1900)
+    again.write_bytes(content)
+    assert "its rows cannot be read" in refused(tmp_path, "--jobs", 1)
     frame.drop("plan").write_parquet(again, metadata=told)
     assert "its columns are not those of rows" in refused(tmp_path, "--jobs", 1)
     gone = json.loads(told["resolved"]) | {"profiles": "profiles"}

@@ -2,6 +2,7 @@
 
 from math import inf
 
+import polars as pl
 import pytest
 from msgspec.structs import replace
 
@@ -21,11 +22,12 @@ from offload.analysis.explain_legs import (
     plan_of,
     quickest_alone_s,
 )  # fmt: skip
-from offload.analysis.result import simulate
+from offload.analysis.result import simulate_in_chunks
 from offload.analysis.rows import LEGS, plan_label
 from offload.entities import Plan
 from offload.planning.columns import columns
 from offload.planning.price import unloaded
+from offload.policies.table import choose
 from offload.scenario.load import load
 from offload.simulation.journey import AT_EDGE, DECIDE, IN_CLOUD, ON_DEVICE, UPLINK
 from tests import hand_made
@@ -55,9 +57,14 @@ def test_who_is_alone_takes_what_its_luck_says() -> None:
     def watch(world, questions, plans) -> None:
         fates.update({q.request.id: tuple(world.under_way[q.request.id].fate) for q in questions})
 
+    def watched(scenario, policy) -> pl.DataFrame:
+        frames: list[pl.DataFrame] = []
+        simulate_in_chunks(scenario, choose({"name": policy}), 3, 0, frames.append, watch)
+        return pl.concat(frames)
+
     (facts,) = scenario.setting(0.0).facts
     for policy in ("local", "random"):
-        for row in simulate(scenario, policy, watch=watch).rows().iter_rows(named=True):
+        for row in watched(scenario, policy).iter_rows(named=True):
             plan = plan_of(row, facts)
             assert plan_label(plan) == row["plan"]
             own = alone_s(facts, plan, row["input_bytes"], luck_of(fates[row["request"]], facts))

@@ -156,8 +156,8 @@ def _again(
 ) -> list[Summary]:
     """Measure the rows of one policy again, with another warm-up."""
     duration_s, judged = scenario.file.duration, scenario.judged
-    frames = [pl.read_parquet(rows_path(out, label, r)) for r in range(replications)]
-    return [summarise(frame, warm_up_s, duration_s, judged=judged) for frame in frames]
+    files = [pl.scan_parquet(rows_path(out, label, r)) for r in range(replications)]
+    return [summarise(rows, warm_up_s, duration_s, judged=judged) for rows in files]
 
 
 def _result(choice: Choice, runs: Sequence[Summary], first_bin: int) -> PolicyResult:

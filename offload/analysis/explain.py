@@ -11,15 +11,16 @@ from typing import Any
 
 import joblib
 import numpy as np
+import polars as pl
 
-from offload.analysis import explain_effects, repeat, statistics
+from offload.analysis import explain_effects, repeat, rows, statistics
 from offload.analysis.compare import Progress, silent
 from offload.analysis.explain_effects import Effects
 from offload.analysis.explain_legs import Cause
 from offload.analysis.explain_mistakes import MISTAKES
 from offload.analysis.explain_rows import ExplainError, Kept, find
 from offload.analysis.explain_study import Late, Study, study
-from offload.analysis.measures import summarise
+from offload.analysis.measures import COLUMNS, Tally
 from offload.analysis.statistics import Interval
 
 REPLAYS = 3  # replications of a policy that are simulated again, unless told otherwise
@@ -140,7 +141,11 @@ def _study(kept: Kept, from_s: float | None, worst: int, replay: bool, paths: tu
     """Study a file in whichever process this is."""
     # A process that was started earlier may not know where the user's policies lie.
     sys.path.extend(path for path in paths if path not in sys.path)
-    return study(kept, from_s, worst, replay=replay)
+    try:
+        return study(kept, from_s, worst, replay=replay)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = f"{kept.file}: its rows cannot be read ({error!s:.200}); delete it and simulate again"
+        raise ExplainError(msg) from error
 
 
 def together(label: str, studies: Sequence[Study], worst: int, *, replay: bool) -> Explanation:
@@ -252,7 +257,10 @@ def _measured(kept: Kept, from_s: float | None) -> dict[str, float]:
     recipe = repeat.read(kept.file)
     file = recipe.scenario.file
     warm_up_s = (from_s or 0.0) if file.warm_up == "auto" else float(file.warm_up)
-    return summarise(recipe.frame, warm_up_s, file.duration, judged=recipe.scenario.judged).values
+    tally = Tally(warm_up_s, file.duration, judged=recipe.scenario.judged)
+    for frame in rows.chunks(pl.scan_parquet(kept.file), *COLUMNS):
+        tally.add(frame)
+    return tally.summary().values
 
 
 def _defined(points: Iterable[Mapping[tuple[int, int], Mapping[str, float]]]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from offload.analysis.rows import plan_label
-from offload.entities import Facts, Observation, Plan, Question, Request
+from offload.entities import Facts, Observation, Outcome, Plan, Question, Request
 from offload.planning.columns import Columns, tabulate
 from offload.planning.price import Prices, price, price_at
 from offload.policies.protocol import Joint, Learns
@@ -94,7 +94,6 @@ class Witness:
         self.answers = [answering(other, choice) for other in self.others]
         self.looks: dict[int, list[Look]] = {}
         self.fates: dict[int, tuple[float, ...]] = {}
-        self.heard = 0
         self.truth: Observer | None = None
         self.tables: dict[tuple[Facts, Plan], Columns] = {}
 
@@ -109,8 +108,8 @@ class Witness:
         learns = isinstance(self.others[0], Learns)
         if not learns and not any(counts):
             return
-        if learns:
-            self._hear(world)
+        if learns and self.truth is None:
+            self._listen(world)
         if not (learns or isinstance(self.others[0], Joint)):
             mine = [each for each, count in zip(mine, counts, strict=True) if count]
         true = [replace(question, seen=self._true(world, question)) for question, _ in mine]
@@ -121,14 +120,18 @@ class Witness:
                 look = self._look(question.request, question.seen, plan, others)
                 self.looks.setdefault(question.request.id, []).append(look)
 
-    def _hear(self, world: World) -> None:
-        """Tell the other instances what the policy has heard."""
-        learners = [each for each in self.others if isinstance(each, Learns)]
-        for outcome in world.outcomes[self.heard :]:
+    def _listen(self, world: World) -> None:
+        """Let the other instances hear what the policy hears, right after it."""
+        first, learners = world.learn, [each for each in self.others if isinstance(each, Learns)]
+
+        def learn(outcome: Outcome) -> None:
+            if first is not None:
+                first(outcome)
             when = f"in learn(outcome) for request {outcome.request.id}"
             for each in learners:
                 guard(self.choice, when, partial(each.learn, outcome))
-        self.heard = len(world.outcomes)
+
+        world.learn = learn
 
     def _true(self, world: World, question: Question) -> Observation:
         """Return what a clairvoyant sees at the same moment."""

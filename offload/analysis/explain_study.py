@@ -24,7 +24,7 @@ from offload.analysis.explain_legs import (
 from offload.analysis.explain_mistakes import Look, Witness, judge
 from offload.analysis.explain_rows import ExplainError, Kept
 from offload.analysis.repeat import Recipe
-from offload.analysis.result import simulate
+from offload.analysis.result import simulate_in_chunks
 from offload.analysis.rows import SCHEMA
 from offload.entities import Facts
 from offload.streams import Streams
@@ -103,14 +103,16 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
     ScenarioError or ExplainError.
     """
     recipe = repeat.read(kept.file)
-    if dict(recipe.frame.schema) != dict(SCHEMA):
+    every = pl.scan_parquet(kept.file)
+    if dict(every.collect_schema()) != dict(SCHEMA):
         msg = f"{kept.file}: its columns are not those of rows; it was not written by offload"
         raise ExplainError(msg)
     told_s = recipe.scenario.file.warm_up
     from_s = (warm_up_s or 0.0) if told_s == "auto" else float(told_s)
-    counted = _counted(recipe.frame, from_s)
-    roots = list(counted.filter(~pl.col("on_time")).iter_rows(named=True))
-    paths = _paths(recipe.frame, roots)
+    counted = every.filter(_counts(from_s))
+    requests = counted.select(pl.len()).collect().item()
+    roots = list(counted.filter(~pl.col("on_time")).collect().iter_rows(named=True))
+    paths = _paths(every, roots)
     ends = sorted(roots, key=_over_s, reverse=True)[:worst]
     sample = [root["request"] for root in roots[:: max(1, math.ceil(len(roots) / JUDGED))]]
     witness = None
@@ -131,7 +133,7 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
         replication=kept.replication,
         knowledge=recipe.choice.knowledge,
         known=recipe.scenario.known,
-        requests=counted.height,
+        requests=requests,
         late=len(roots) - unanswered,
         unanswered=unanswered,
         wrong=_wrong(counted) if recipe.scenario.judged else None,
@@ -147,11 +149,11 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
     )  # fmt: skip
 
 
-def _paths(frame: pl.DataFrame, roots: Sequence[Row]) -> dict[int, list[Row]]:
+def _paths(frame: pl.LazyFrame, roots: Sequence[Row]) -> dict[int, list[Row]]:
     """Return the critical path of each request, by its id."""
     ids = [root["request"] for root in roots]
     stages: dict[int, list[Row]] = defaultdict(list)
-    for row in frame.filter(pl.col("parent").is_in(ids)).iter_rows(named=True):
+    for row in frame.filter(pl.col("parent").is_in(ids)).collect().iter_rows(named=True):
         stages[row["parent"]].append(row)
     return {root["request"]: path(root, stages[root["request"]]) for root in roots}
 
@@ -164,22 +166,27 @@ def _replayed(
     wanted = frozenset(part for part, number in every.items() if number in judged)
     streams = Streams(recipe.seed, recipe.replication)
     witness = Witness(recipe.choice, streams, wanted, frozenset(every))
-    if not recipe.repeat(witness)[1]:
+    if not recipe.repeat(watch=witness)[1]:
         msg = f"{kept.file}: this version or machine makes other rows of it; give --no-replay"
         raise ExplainError(msg)
     return witness
 
 
-def _counted(frame: pl.DataFrame, from_s: float) -> pl.DataFrame:
-    """Return the rows that measures count: those of roots that were born after the warm-up."""
-    return frame.filter(pl.col("parent").is_null(), pl.col("born_s") >= from_s)
+def _counts(from_s: float) -> pl.Expr:
+    """Tell the rows that measures count: those of roots that were born after the warm-up."""
+    return pl.col("parent").is_null() & (pl.col("born_s") >= from_s)
 
 
 def _fresh(recipe: Recipe, from_s: float) -> int:
     """Simulate with reports of no age, the same births and luck, and count who missed the deadline."""
-    knowing = replace(recipe.choice, knowledge="fresh", estimate=None)
-    result = simulate(recipe.scenario, knowing, recipe.seed, recipe.replication)
-    return _counted(result.rows(), from_s).filter(~pl.col("on_time")).height
+    knowing, missed = replace(recipe.choice, knowledge="fresh", estimate=None), 0
+
+    def add(frame: pl.DataFrame) -> None:
+        nonlocal missed
+        missed += frame.filter(_counts(from_s), ~pl.col("on_time")).height
+
+    simulate_in_chunks(recipe.scenario, knowing, recipe.seed, recipe.replication, add)
+    return missed
 
 
 def _looks(rows: Sequence[Row], witness: Witness | None) -> tuple[Look, ...]:
@@ -188,11 +195,14 @@ def _looks(rows: Sequence[Row], witness: Witness | None) -> tuple[Look, ...]:
     return tuple(look for row in rows for look in witness.looks.get(row["request"], ()))
 
 
-def _wrong(counted: pl.DataFrame) -> int | None:
+def _wrong(counted: pl.LazyFrame) -> int | None:
+    """Count who was answered in time, but not rightly; None where nobody can say of someone."""
     answered = counted.filter(pl.col("cause") == "")
-    if answered["correct"].null_count():
-        return None
-    return answered.filter(pl.col("on_time"), ~pl.col("correct")).height
+    wrong = (pl.col("on_time") & ~pl.col("correct")).sum()
+    unknown, number = (
+        answered.select(pl.col("correct").null_count(), wrong.alias("wrong")).collect().row(0)
+    )
+    return None if unknown else int(number)
 
 
 def path(root: Row, stages: Sequence[Row]) -> list[Row]:

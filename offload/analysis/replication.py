@@ -1,6 +1,7 @@
 """One policy in one replication of a scenario: simulated, or read where its rows lie already."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from offload.analysis import rows
-from offload.analysis.measures import Summary, summarise
-from offload.analysis.result import simulate
+from offload.analysis.growing import Growing
+from offload.analysis.measures import COLUMNS, Summary, Tally
+from offload.analysis.result import simulate_in_chunks
 from offload.policies.table import Choice, folder_name
 from offload.scenario.load import Scenario, check
+from offload.simulation.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +43,33 @@ class Replication:
         file = scenario.file
         kept, warm_up_s = self.rows_path, 0.0 if file.warm_up == "auto" else float(file.warm_up)
         wanted = rows.identity(scenario, self.choice, self.seed, self.number)
-        if kept is not None and rows.is_there(kept, wanted):
-            frame = pl.read_parquet(kept)
+        tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
+        if kept is None:
+            self._simulate(scenario, tally.add)
+        elif rows.is_there(kept, wanted):
+            for frame in rows.chunks(pl.scan_parquet(kept), *COLUMNS):
+                tally.add(frame)
         else:
-            result = simulate(scenario, self.choice, self.seed, self.number)
-            frame = result.rows()
-            if kept is not None:
-                rows.write(frame, kept, result.metadata)
-                # Its type cannot be told from devices without a battery.
-                devices = pl.DataFrame(result.devices, schema_overrides={"battery_j": pl.Float64})
-                rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
-        return summarise(frame, warm_up_s, file.duration, judged=scenario.judged)
+            self._write(scenario, kept, tally)
+        return tally.summary()
+
+    def _simulate(self, scenario: Scenario, add: Callable[[pl.DataFrame], None]) -> Run:
+        return simulate_in_chunks(scenario, self.choice, self.seed, self.number, add)
+
+    def _write(self, scenario: Scenario, path: Path, tally: Tally) -> None:
+        """Simulate, and write the rows as they come; their file has its name last of all."""
+
+        def add(frame: pl.DataFrame) -> None:
+            tally.add(frame)
+            file.add(frame)
+
+        with Growing(path) as file:
+            done = self._simulate(scenario, add)
+            told = rows.metadata(done)
+            # Its type cannot be told from devices without a battery.
+            devices = pl.DataFrame(done.devices, schema_overrides={"battery_j": pl.Float64})
+            rows.write(devices, path.with_name("devices.parquet"), told)
+            file.finish(told)
 
 
 def replications(

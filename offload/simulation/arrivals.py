@@ -40,6 +40,7 @@ class Arrivals(Struct):
     parts: Sequence[Part]
     ask: Callable[[Journey], None]
     under_way: dict[int, Journey]
+    frames: dict[int, Frame]
     fail: Fail
     births: Iterator[float]
     chance: np.random.Generator
@@ -112,7 +113,8 @@ class Arrivals(Struct):
         root = Request(
             number, device.name, device.group, facts.task, now, facts.deadline_s, total, facts.priority
         )
-        Frame(root, self.parts, crops, self._ask_about).go_on()
+        frame = self.frames[number] = Frame(root, self.parts, crops, self._ask_about)
+        frame.go_on()
         self.expect()
 
     def _in_view(self, view: View | None) -> int:
