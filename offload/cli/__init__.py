@@ -34,7 +34,8 @@ def _offload() -> None:
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
-    runs.run, runs.compare, bound.bound, sweep.sweep, explain.explain, traffic.traffic,
+    runs.run, runs.compare, bound.bound, sweep.sweep, sweep.merge,
+    explain.explain, traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
 

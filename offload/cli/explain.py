@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from offload.cli.common import BadInputError, Json, clear_errors, writable
-from offload.cli.runs import Jobs
+from offload.cli.common import BadInputError, Jobs, Json, clear_errors, writable
 
 Results = Annotated[
     Path, typer.Argument(help="A folder that run, compare or sweep wrote, or one requests.parquet.")

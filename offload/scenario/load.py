@@ -48,6 +48,7 @@ class Scenario:
     births: BirthTraces
     policy: Choice | None
     compared: tuple[Choice, ...]
+    swept: tuple[Choice, ...]
     forwarders: Mapping[str, Choice]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
@@ -58,7 +59,7 @@ class Scenario:
     @cached_property
     def digest(self) -> str:
         """A hash of all that decides the rows but seed, replication and policy."""
-        decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
+        decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "sweep", "seed")}
         text = json.dumps(decides, sort_keys=True, default=str)
         digest = hashlib.blake2b(digest_size=12)
         for group in sorted(self.tracks):
@@ -167,25 +168,51 @@ def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = Non
     comes of it is checked like the file.
     Files that it names are looked for beside it, or in `base`.
     """
+    return read(path, base).check(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A scenario file that was read but not checked."""
+
+    path: Path
+    base: Path
+    text: str
+    lines: Mapping[Key, int]
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What the file says, anew for everyone who asks."""
+        return tomllib.loads(self.text)
+
+    def check(self, settings: Iterable[str] = (), leave_out: Iterable[str] = ()) -> Scenario:
+        """Leave out tables, replace keys, and check. Raises ScenarioError with every fault."""
+        raw, where = self.raw, Where(self.path, dict(self.lines))
+        for table in leave_out:
+            raw.pop(table, None)
+        wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
+        try:
+            scenario = check(self.path, raw, where.locate, self.base)
+        except ScenarioError as error:
+            raise ScenarioError([*wrong, *error.faults]) from error
+        if wrong:
+            raise ScenarioError(wrong)
+        return scenario
+
+
+def read(path: str | Path, base: Path | None = None) -> Draft:
+    """Read a scenario file, without a check. Raises ScenarioError where it is no TOML."""
     path = Path(path)
     text = _read(path)
     try:
-        raw = tomllib.loads(text)
+        tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([f"{path}: not TOML: {error}"]) from error
     except ValueError as error:  # Python's own limit on the digits of a whole number
         raise ScenarioError([f"{path}: a number has too many digits"]) from error
     except RecursionError as error:
         raise ScenarioError([f"{path}: nested too deeply to be a scenario"]) from error
-    where = Where(path, lines.find_lines(text))
-    wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
-    try:
-        scenario = check(path, raw, where.locate, base or path.parent)
-    except ScenarioError as error:
-        raise ScenarioError([*wrong, *error.faults]) from error
-    if wrong:
-        raise ScenarioError(wrong)
-    return scenario
+    return Draft(path, base or path.parent, text, lines.find_lines(text))
 
 
 def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base: Path) -> Scenario:
@@ -208,15 +235,8 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     bandwidths = read_bandwidths(file, base, faults)
     births = read_births(file, base, tracks, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
-    compared: list[Choice] = []
-    for number, table in enumerate(file.compare.policies if file.compare else ()):
-        choice = _choose(table, ("compare", "policies", number), faults)
-        if choice is None:
-            continue
-        if folder_name(choice.label) in [folder_name(other.label) for other in compared]:
-            key = ("compare", "policies", number)
-            faults.append((key, f'label "{choice.label}" is taken; add another label'))
-        compared.append(choice)
+    compared = _choices(file.compare.policies if file.compare else (), "compare", faults)
+    swept = _choices(file.sweep.policies if file.sweep else (), "sweep", faults)
     forwarders = _forwarders(file, faults)
     if not faults:
         scenario = Scenario(
@@ -229,7 +249,8 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             bandwidths,
             births,
             policy,
-            tuple(compared),
+            compared,
+            swept,
             forwarders,
         )
         try:
@@ -316,6 +337,20 @@ def _choose(table: Mapping[str, Any], key: Key, faults: list[Fault]) -> Choice |
     except policies.PolicyTableError as error:
         faults += [((*key, name) if name else key, what) for name, what in error.faults]
         return None
+
+
+def _choices(tables: Iterable[Mapping[str, Any]], of: str, faults: list[Fault]) -> tuple[Choice, ...]:
+    """The policies of [compare] or [sweep], whose rows must go to different folders."""
+    found: list[Choice] = []
+    for number, table in enumerate(tables):
+        key: Key = (of, "policies", number)
+        choice = _choose(table, key, faults)
+        if choice is None:
+            continue
+        if folder_name(choice.label) in [folder_name(other.label) for other in found]:
+            faults.append((key, f'label "{choice.label}" is taken; add another label'))
+        found.append(choice)
+    return tuple(found)
 
 
 def _forwarders(file: ScenarioFile, faults: list[Fault]) -> dict[str, Choice]:

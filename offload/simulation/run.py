@@ -1,7 +1,9 @@
 """One policy in one world, once: the policy decides, the world enacts."""
 
 import gc
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
 
 Nodes = Mapping[str, tuple[Policy, Choice]]  # the policies of nodes that have their own
+
+COLLECT_EVERY_S = 0.5
 
 # Looks on when questions have been answered and nothing has come of it yet; it must change nothing.
 Watch = Callable[[World, Sequence[Question], Sequence[Plan]], None]
@@ -99,6 +103,12 @@ def run(
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world, flow))
 
 
+class _Collected:
+    """When the collector last looked at all there is, in seconds of this process's work."""
+
+    at_s = -math.inf
+
+
 @contextmanager
 def calm_collector() -> Iterator[None]:
     """Keep the cyclic garbage collector from walking the growing rows again and again.
@@ -106,8 +116,12 @@ def calm_collector() -> Iterator[None]:
     What is there stays out of its sight, and it looks for cycles (a policy's, perhaps) much less often.
     """
     usual = gc.get_threshold()
-    gc.collect()
+    # To look at all that there is takes 30 ms, ten times a short run: now and then is enough.
+    full = time.process_time() - _Collected.at_s > COLLECT_EVERY_S
+    gc.collect(2 if full else 1)
     gc.freeze()
+    if full:
+        _Collected.at_s = time.process_time()
     gc.set_threshold(200_000, 50, 100)
     try:
         yield
