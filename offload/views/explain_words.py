@@ -125,7 +125,8 @@ def effects_verdict(found: Effects) -> str:
     sure = "" if math.isnan(first.effect.low) or first.effect.low * first.effect.high > 0 else (
         ", though not told apart from nothing"
     )  # fmt: skip
-    by = f"{span(first.effect)} from {bare(first.worst)} to {bare(first.best)}"
+    what = "" if found.fit is None else "SRRC "
+    by = f"{what}{span(first.effect)} from {bare(first.worst)} to {bare(first.best)}"
     return f"{found.label}: {keys_told(first.keys)} moves {found.measure} most: {by}{sure}"
 
 
