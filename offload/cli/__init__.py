@@ -8,6 +8,7 @@ from offload.cli import (
     bound,
     codecs,
     compress,
+    explain,
     export,
     networks,
     policies,
@@ -34,7 +35,8 @@ def _offload() -> None:
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
-    runs.run, runs.compare, bound.bound, sweep.sweep, sweep.merge, size.size, traffic.traffic,
+    runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
+    traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
 

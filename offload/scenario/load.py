@@ -159,18 +159,20 @@ def _deciding(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _told(facts: Facts) -> str:
     """All that decides rows and stands in files of the package or of users: costs, answers, powers."""
-    text = f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
+    # Put together once: measured answers are megabytes.
+    told = [f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"]
     for place, known in facts.profiles.items():
         for variant, profile in known.items():
-            text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
-            text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
-            text += f"{variant.weight_bytes}"
+            told += [
+                f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}",
+                f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}",
+                f"{variant.weight_bytes}",
+            ]
     for variant in facts.variants:
         if variant.answers:  # measured
-            text += f"{variant.exits}{variant.codecs}"
-            for coded, each in variant.answers.items():
-                text += f"{coded}{each.data}{each.right}{each.confidence}"
-    return text
+            told.append(f"{variant.exits}{variant.codecs}")
+            told += [f"{coded}{a.data}{a.right}{a.confidence}" for coded, a in variant.answers.items()]
+    return "".join(told)
 
 
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
@@ -124,6 +125,12 @@ class Observer:
             if not c.shared
         }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def all_knowing(self) -> "Observer":
+        """Return one that sees the same stations as they truly are; to ask it changes nothing."""
+        other = copy(self)
+        other.knowledge = "clairvoyant"
+        return other
 
     def observe(
         self,
