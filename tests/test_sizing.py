@@ -13,11 +13,15 @@ from typer.testing import CliRunner
 
 from offload.analysis import sizing, sizing_target, vary
 from offload.analysis.compare import silent
-from offload.analysis.sizing import Sizing
+from offload.analysis.measures import Summary
+from offload.analysis.sizing import Axis, Case, Sizing
 from offload.cli import app
+from offload.cli.size import _folder
+from offload.policies.table import choose
+from offload.scenario.load import load
 
 HERE = Path(__file__).parent
-SOME = ["--replications", "20"]
+SOME, FEW = ["--replications", "20"], ["--replications", "5"]
 QUEUE, HERD, SMALL = (HERE / f"{name}.toml" for name in ("queue", "herd", "small"))
 
 
@@ -176,6 +180,42 @@ def test_never_met(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "size.json").read_text())["chosen"] is None
 
 
+def test_what_is_open_is_not_called_never_met(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 97.6%", "--vary", "nodes.station.servers=7..8", *FEW]
+    code, told, _ = call(QUEUE, *args, "--out", str(tmp_path))
+    assert code == 1
+    assert "not shown to be met: the nearest is" in told
+    assert "never met" not in told
+
+
+def test_a_step_that_nothing_has_a_price_for_buys_nothing_by_the_unit(tmp_path: Path) -> None:
+    """What a faster cell costs in power of work is no price of the cell."""
+    args = ["--target", "on_time >= 80%", "--vary", "links.cell.up=20 Mbit/s, 40 Mbit/s"]
+    told = answer(SMALL, tmp_path, *args, "--policy", "edge", "--replications", "5")
+    assert [(step["what"][:13], step["per_unit"]) for step in told["steps"]] == [("links.cell.up", None)]
+
+
+def test_right_answers_are_counted_among_answers() -> None:
+    run = Summary(10, 4, {"accuracy": 0.5, "on_time": 0.2}, 0.0, 0.0, (), (), ())
+    told = [sizing_target.read(f"{measure} >= 9%").counted(run) for measure in ("accuracy", "on_time")]
+    assert told == [6, 10]
+
+
+def test_the_same_target_in_other_words_is_one(tmp_path: Path) -> None:
+    args = ["--target", "on_time>=75%", "--target", "on_time >= 0.75", *SERVERS, "--replications", "2"]
+    code, told, _ = call(QUEUE, *args, "--out", str(tmp_path))
+    assert code == 1
+    assert "queue: on_time >= 75%; costs" in told
+
+
+def test_other_settings_have_another_folder_however_long_its_name_is() -> None:
+    axes = [Axis(f"nodes.{'station' * 9}.{n}", ("1",), monotone=True) for n in range(3)]
+    edge = choose({"name": "edge"})
+    cases = [Case((), load(QUEUE, [f"links.hop.up={n} Mbit/s"]), edge) for n in (1, 2)]
+    one, two = (_folder("queue", axes, [case], ["x"]) for case in cases)
+    assert one != two
+
+
 def test_what_is_free_is_said(tmp_path: Path) -> None:
     args = ["--target", "on_time >= 80%", "--vary", "links.cell.up=10 Mbit/s, 20 Mbit/s"]
     code, told, _ = call(SMALL, *args, "--policy", "edge", "--replications", "5", "--out", str(tmp_path))
@@ -200,6 +240,8 @@ TARGET = ["--target", "on_time >= 99%"]
         ([*SERVERS, "--target", "speed >= 9"], "no measure speed; it must be one of useful, on_time"),
         ([*SERVERS, "--target", "on_time 99%"], "write MEASURE >= VALUE"),
         ([*SERVERS, "--target", "on_time >= 990"], "a share lies between 0% and 100%"),
+        ([*SERVERS, "--target", "on_time >= 100%"], "name a share like 99.9%"),
+        ([*TARGET, "--vary", "nodes.station.servers=1..3, 2"], "servers: 2 is there twice"),
         ([*SERVERS, "--target", "on_time >= many"], "not a number nor a share like 99%"),
         ([*SERVERS, "--target", "latency_p95_s <= 80"], "the unit is missing"),
         ([*SERVERS, "--target", "useful >= 50%"], "nobody can say what is right"),

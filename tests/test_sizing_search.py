@@ -23,7 +23,7 @@ def found(
 
     def draw(wanted: Mapping[int, range]) -> dict[int, list[Sample]]:
         return {
-            i: [Sample(tuple(several[i, n]), used[i], requests) for n in numbers]
+            i: [Sample(tuple(several[i, n]), used[i], (requests,) * several.shape[2]) for n in numbers]
             for i, numbers in wanted.items()
         }
 
@@ -109,6 +109,34 @@ def test_use_counts_for_the_cost() -> None:
     search = found(candidates, noisy(means, 0.01, np.random.default_rng(5)), use=[2.0, 0.1, 0.3])
     assert search.best == 1
     assert search.cost(1) == pytest.approx(1.6)
+
+
+def test_of_those_that_cost_the_same_before_they_are_used_that_which_uses_least() -> None:
+    """A smaller one may serve less, and so use less: what was skipped may be cheaper."""
+    candidates = [Candidate("all", (n,), 1.0) for n in range(6)]
+    means = np.array([-0.3, 0.1, 0.1, 0.1, 0.1, 0.1])
+    search = found(
+        candidates, noisy(means, 0.01, np.random.default_rng(5)), use=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    )
+    assert search.best == 1
+    assert search.just_cheaper() == 0
+
+
+def test_what_is_used_is_compared_in_the_same_replications() -> None:
+    """Both use the same, by chance more in the first replications: neither is cheaper."""
+    margins = np.array([[-0.1, 0.1], [0.09, 0.11]])[:, np.arange(LOOKS[-1]) % 2]
+    use = np.linspace(2.0, 1.0, LOOKS[-1])
+
+    def draw(wanted: Mapping[int, range]) -> dict[int, list[Sample]]:
+        return {i: [Sample((margins[i, n],), use[n], (0,)) for n in ns] for i, ns in wanted.items()}
+
+    search = Search([Candidate(n, (), 1.0) for n in range(2)], draw, LOOKS, [None])
+    search.sample({0: LOOKS[-1]})
+    search.run()
+    assert search.best == 1
+    assert len(search.trials[1].samples) == LOOKS[0]
+    assert search.saving(0) == pytest.approx(0.0)
+    assert search.just_cheaper() is None
 
 
 def test_every_target_must_be_met() -> None:

@@ -64,7 +64,7 @@ def grid(
     path: Path, varied: Sequence[Vary], settings: Sequence[str], progress: Progress
 ) -> tuple[list[Axis], list[tuple[tuple[str, ...], Scenario]]]:
     """Read the scenario at all combinations of values. Raises ScenarioError, VaryError."""
-    axes = [axis(vary) for vary in varied]
+    axes = [axis(vary.distinct()) for vary in varied]
     if len({each.key for each in axes}) < len(axes):
         msg = "--vary: the same key twice; give all its values at once, like KEY=1, 2, 4..8"
         raise VaryError(msg)
@@ -201,7 +201,7 @@ class Sizing:
         return Sample(
             tuple(target.margin(summary) for target in self.targets),
             costs.total(costs.running(scenario, use)),
-            summary.requests,
+            tuple(target.counted(summary) for target in self.targets),
         )
 
     def _candidate(self, i: int) -> Candidate:

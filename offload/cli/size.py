@@ -54,7 +54,7 @@ def size(
             missing = "--vary 'nodes.cabinet.servers=1..8'" if target else "--target 'on_time >= 99%'"
             msg = f"nothing to {'vary' if target else 'reach'}; give {missing}"
             raise BadInputError(msg)
-        targets = [sizing_target.read(each) for each in dict.fromkeys(target)]
+        targets = list(dict.fromkeys(map(sizing_target.read, target)))
         axes, scenarios = sizing.grid(
             file, [varying.read(each) for each in vary], settings or (), progress
         )
@@ -95,9 +95,8 @@ def _folder(
     from offload.analysis.vary import folder
 
     parts = [name, "size", *(folder(axis.key.replace("*", "all")) for axis in axes)]
-    if settings:
-        parts.append(cases[0].scenario.digest[:6])
-    return Path("results") / "-".join(parts)[:120]
+    digest = f"-{cases[0].scenario.digest[:6]}" if settings else ""
+    return Path("results") / f"{'-'.join(parts)[:110]}{digest}"
 
 
 def _same_scenario(out: Path, name: str) -> None:

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from offload.analysis.compare import to_json
 from offload.analysis.sizing_result import Configuration, Sized
-from offload.analysis.sizing_search import LEAST_SAVING
 from offload.analysis.sizing_target import Target
 from offload.views.figures import MARKERS, canvas, colour, legend, save
 from offload.views.sweep import SHOWN
@@ -57,7 +56,7 @@ def configurations(found: Sized) -> Table:
     shown.columns[0].header = ", ".join((*_keys(found), "policy"))
     for n in _around(found):
         each = found.configurations[n]
-        style = "bold" if n == found.chosen else "dim" if each.verdict == "open" else None
+        style = "bold" if n == found.chosen else None if each.tested else "dim"
         shown.add_row(
             name(each), *(_reached(each, target) for target in found.targets), _claimed(each, found),
             f"{each.cost.mean:.2f}", str(each.replications), _verdict(found, n), style=style,
@@ -70,7 +69,9 @@ def answer(found: Sized) -> list[str]:
     if found.chosen is None:
         best = found.configurations[found.reached]
         reached = ", ".join(f"{t.measure} {_reached(best, t)}" for t in found.targets)
-        return [f"[bold]never met[/]: the nearest is {_told(found, best)} with {reached}"]
+        open_ = any(each.verdict == "undecided" for each in found.configurations)
+        missed = "not shown to be met" if open_ else "never met"
+        return [f"[bold]{missed}[/]: the nearest is {_told(found, best)} with {reached}"]
     best = found.configurations[found.chosen]
     paid = f"{best.cost.mean:.2f} {found.currency} a month"
     lines = [f"[bold]cheapest[/]: {_told(found, best)}: {paid}; {_sentence(best, found)}"]
@@ -107,11 +108,12 @@ def steps(found: Sized) -> Table:
     )
     shown.columns[0].header = "step"
     for step in found.steps:
-        gain = "-"
+        gain, per = "-", "-" if step.cost <= 0 else "not priced"
         if step.gain is not None:
             half = (step.gain.high - step.gain.low) / 2
             gain = f"{_scaled(target, step.gain.mean):+.3g} ±{_scaled(target, half):.2g}"
-        per = "-" if step.per_unit is None else f"{_scaled(target, step.per_unit):+.3g}"
+        if step.per_unit is not None:
+            per = f"{_scaled(target, step.per_unit):+.3g}"
         shown.add_row(step.what, f"{step.cost:+.2f}", gain, per)
     return shown
 
@@ -136,7 +138,7 @@ def draw(found: Sized) -> Figure:
         at = each.measures[target.measure]
         if at is None:
             continue
-        ruled_out = each.verdict == "open" and not each.front  # by few replications: wide intervals
+        ruled_out = not each.tested and not each.front  # by few replications: wide intervals
         across = _ends(each.cost.low, each.cost.mean, each.cost.high, 1.0)
         along = _ends(at.low, at.mean, at.high, _scaled(target, 1.0))
         axes.errorbar(
@@ -150,7 +152,7 @@ def draw(found: Sized) -> Figure:
         if each.front:
             drawn.add(each.policy)
     _front(found, axes)
-    if any(each.verdict == "open" and not each.front for each in found.configurations):
+    if any(not each.tested and not each.front for each in found.configurations):
         axes.plot([], [], "o", markersize=4.5, color="#999999", markerfacecolor="white",
                   label="not tested: ruled out, or no cheaper")  # fmt: skip
     axes.axhline(_scaled(target, target.limit), color="#555555", linestyle=":", linewidth=1)
@@ -239,7 +241,7 @@ def _claimed(each: Configuration, found: Sized) -> str:
     told = []
     for target in found.targets:
         bound = each.bounds.get(str(target))
-        if bound is not None and each.verdict != "open":
+        if bound is not None and each.tested:
             at_least = (each.verdict == "fails") == (target.sign < 0)
             end = bound.low if at_least else bound.high
             told.append(f"{'>=' if at_least else '<='} {target.show(end)}")
@@ -253,14 +255,7 @@ def _sentence(each: Configuration, found: Sized) -> str:
 
 
 def _verdict(found: Sized, n: int) -> str:
-    each = found.configurations[n]
-    if n == found.chosen:
-        return "cheapest"
-    if each.verdict != "open":
-        return each.verdict
-    best = None if found.chosen is None else found.configurations[found.chosen].cost.mean
-    no_cheaper = best is not None and each.cost.mean >= best * (1 - LEAST_SAVING)
-    return "no cheaper" if no_cheaper else "ruled out"
+    return "cheapest" if n == found.chosen else found.configurations[n].verdict
 
 
 def _around(found: Sized) -> list[int]:
@@ -272,7 +267,7 @@ def _around(found: Sized) -> list[int]:
     by_distance = sorted(
         shown,
         key=lambda n: (
-            found.configurations[n].verdict == "open" and not found.configurations[n].front,
+            not (found.configurations[n].tested or found.configurations[n].front),
             abs(found.configurations[n].cost.mean - middle),
         ),
     )
