@@ -21,7 +21,7 @@ from offload.policies.table import choose
 from offload.scenario.load import load
 
 HERE = Path(__file__).parent
-SOME, FEW = ["--replications", "20"], ["--replications", "5"]
+SOME, FEW = ["--replications", "40"], ["--replications", "5"]
 QUEUE, HERD, SMALL = (HERE / f"{name}.toml" for name in ("queue", "herd", "small"))
 
 
@@ -39,7 +39,7 @@ def answer(file: Path, out: Path, *args: str) -> dict[str, Any]:
 def over(file: Path, target: str, out: Path, *varied: str, settings: Sequence[str] = ()) -> Sizing:
     axes, scenarios = sizing.grid(file, [vary.read(each) for each in varied], settings, silent)
     cases = [sizing.Case(values, each, each.policy) for values, each in scenarios if each.policy]
-    return Sizing(axes, cases, [sizing_target.read(target)], 20, 4, out, silent)
+    return Sizing(axes, cases, [sizing_target.read(target)], 40, 4, out, silent)
 
 
 def brute_force(found: Sizing, replications: int = 6) -> tuple[list[float], int]:
@@ -126,7 +126,7 @@ def test_more_that_hurts_is_found_out(tmp_path: Path) -> None:
     assert [mean >= 0.99 for mean in means] == [False, True, False, False, False, True]
     assert best == optimum == 1
     assert found.search.broken
-    assert drawn < 6 * 20 / 2
+    assert drawn < 6 * 40 / 2
 
 
 def test_the_optimum_of_all_tried(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_optimum_of_all_tried(tmp_path: Path) -> None:
     means, optimum = brute_force(found)
     assert best == optimum
     assert 1 < sum(mean >= 0.75 for mean in means) < 8
-    assert drawn < 9 * 20 / 2
+    assert drawn < 9 * 40 / 2
 
 
 def test_several_policies_are_one_more_choice(tmp_path: Path) -> None:

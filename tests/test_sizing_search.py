@@ -5,9 +5,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.special import betaincinv
 
-from offload.analysis.sizing_search import ERROR, Candidate, Sample, Search, bounds
+from offload.analysis.sizing_search import ERROR, Candidate, Sample, Search
 
 LOOKS = (10, 20, 40)
 Make = Callable[[np.random.Generator, int], np.ndarray]
@@ -163,26 +162,6 @@ def test_never_answered_fails() -> None:
     values = np.full((2, LOOKS[-1]), 0.1)
     values[0, 3] = -np.inf
     assert [trial.verdict for trial in found(chain(2), values).trials] == ["fails", "meets"]
-
-
-def test_agreeing_shares_are_as_sure_as_their_requests_allow() -> None:
-    """All of n requests on time: the share is above 1 - p with confidence 1 - (1 - p)^n."""
-    assert bounds([0.01] * 10, 0.05, 0.99, 200).low == pytest.approx(0.05 ** (1 / 200) - 0.99)
-    assert bounds([0.01] * 10, 0.05, 0.99, 200).low < 0 < bounds([0.01] * 10, 0.05, 0.99, 2000).low
-    assert bounds([0.01] * 10, 0.05).low == 0.01
-
-
-def test_bounds_of_shares_are_students_where_shares_are_normal() -> None:
-    margins = np.random.default_rng(1).normal(0.02, 0.01, 30).tolist()
-    students, shares = bounds(margins, 0.01), bounds(margins, 0.01, 0.5, 30 * 10_000)
-    assert shares.low == pytest.approx(students.low, abs=2e-4)
-    assert shares.high == pytest.approx(students.high, abs=2e-4)
-
-
-def test_bounds_of_shares_are_those_of_as_many_requests_as_there_were_at_most() -> None:
-    """Replications that differ less than chance would have them: Clopper and Pearson's, of all."""
-    margins = [0.0, 1e-6] * 5
-    assert bounds(margins, 0.05, 0.9, 100).low == pytest.approx(betaincinv(90, 11, 0.05) - 0.9, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", ["just below, apart", "just below, one chain", "above and below"])

@@ -23,7 +23,7 @@ from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Scenario, read
 
 MOST_CONFIGURATIONS = 1000
-FEWEST = 5  # replications of the first look
+FEWEST = 10  # replications of the first look: of fewer no skewness can be told
 
 # Of these more is expected not to hurt, and the search verifies it on its way.
 _CAPACITIES = re.compile(r"nodes\..+\.(servers|scale\.max)|links\..+\.(up|down|rate|bandwidth)")

@@ -2,7 +2,8 @@
 
 Every configuration has a test of its own, at the error ERROR / number of configurations, shared among
 the looks at it (Bonferroni): whichever are looked at, in whatever order and however often, all that is
-claimed of them holds at once with 95 %. What the search skips it makes no claim of.
+claimed of them holds at once with 95 %, as far as the bounds of each do (sizing_bounds says where they do
+not). What the search skips it makes no claim of.
 """
 
 import math
@@ -11,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy.special import betaincinv, stdtrit
 
+from offload.analysis.sizing_bounds import bounds
 from offload.analysis.statistics import Interval
 
 ERROR = 0.05  # that anything at all is claimed wrongly
@@ -57,36 +58,6 @@ class Trial:
     samples: list[Sample] = field(default_factory=list)
     verdict: Verdict = "open"
     bounds: tuple[Interval, ...] = ()
-
-
-def bounds(
-    margins: Sequence[float], error: float, zero: float | None = None, requests: int = 0
-) -> Interval:
-    """Return a mean and its one-sided bounds, each wrong with probability `error`.
-
-    Student's, over replications. Where margins are those of a share (`zero` is the share at margin 0,
-    `requests` how many were counted in all) those of Clopper and Pearson for as many requests as have
-    the spread that the replications have, but no more than there were (Korn and Graubard 1998): near 0
-    and 1 shares are far from normal, and replications that agree do not tell all.
-    """
-    n = len(margins)
-    if not all(map(math.isfinite, margins)):
-        return Interval(-math.inf, -math.inf, -math.inf)
-    agree = max(margins) == min(margins)
-    mean = margins[0] if agree else float(np.mean(margins))
-    variance = 0.0 if agree else float(np.var(margins, ddof=1)) / n
-    t = float(stdtrit(n - 1, 1 - error))
-    if zero is None:
-        half = t * math.sqrt(variance) if variance else 0.0
-        return Interval(mean - half, mean, mean + half)
-    share, count = min(1.0, max(0.0, mean + zero)), float(requests)
-    if variance:
-        spread = share * (1 - share) / variance
-        count = min(count, spread * (float(stdtrit(requests - 1, 1 - error)) / t) ** 2)
-    hits = share * count
-    low = float(betaincinv(hits, count - hits + 1, error)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, count - hits, 1 - error)) if hits < count else 1.0
-    return Interval(low - zero, mean, high - zero)
 
 
 class Search:

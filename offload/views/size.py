@@ -74,7 +74,11 @@ def answer(found: Sized) -> list[str]:
         return [f"[bold]{missed}[/]: the nearest is {_told(found, best)} with {reached}"]
     best = found.configurations[found.chosen]
     paid = f"{best.cost.mean:.2f} {found.currency} a month"
-    lines = [f"[bold]cheapest[/]: {_told(found, best)}: {paid}; {_sentence(best, found)}"]
+    unsure = any(
+        each.verdict == "undecided" and each.cost.mean < best.cost.mean for each in found.configurations
+    )
+    what = "cheapest of those that are sure to do" if unsure else "cheapest"
+    lines = [f"[bold]{what}[/]: {_told(found, best)}: {paid}; {_sentence(best, found)}"]
     if found.just_cheaper is not None:
         other = found.configurations[found.just_cheaper]
         lines.append(
@@ -278,7 +282,8 @@ def _method(found: Sized) -> str:
     return (
         "± is half of the 95% interval of each alone. What is claimed (meets, fails) holds for all"
         f" {found.possible} configurations at once with {found.level:.0%}: each has a test of its own at"
-        f" {1 - found.level:.2g}/{found.possible}, shared among its looks (Bonferroni). Simulated"
+        f" {1 - found.level:.2g}/{found.possible}, shared among its looks (Bonferroni); what none of the"
+        " replications showed, like a rare failure, it knows nothing of. Simulated"
         f" {len(found.configurations)} of {found.possible} configurations, {found.replications}"
         f" replications where all would take {found.exhaustive}. Costs are as if the simulated load went"
         " on all month. Ruled out: in a few replications no better than a larger one that was not shown"
