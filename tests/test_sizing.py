@@ -195,6 +195,30 @@ def test_a_step_that_nothing_has_a_price_for_buys_nothing_by_the_unit(tmp_path: 
     assert [(step["what"][:13], step["per_unit"]) for step in told["steps"]] == [("links.cell.up", None)]
 
 
+def test_a_key_of_one_value_is_not_called_free(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 80%", "--vary", "links.cell.up=20 Mbit/s", "--policy", "edge", *FEW]
+    code, told, _ = call(SMALL, *args, "--out", str(tmp_path))
+    assert code == 0
+    assert "free by this file" not in told
+
+
+def test_rented_servers_that_only_cost_while_they_compute(tmp_path: Path) -> None:
+    """The second costs nothing, is told so, and is no step down of -0.00."""
+    args = ["--target", "on_time >= 50%", "--vary", "nodes.region.servers=1..2", "--policy", "cloud"]
+    rent = ["--set", "nodes.region.price_per_hour=2"]
+    code, told, _ = call(SMALL, *args, *rent, *FEW, "--out", str(tmp_path))
+    assert code == 0
+    assert "price_per_hour pays for servers while they compute" in " ".join(told.split())
+    assert "-0.00" not in told
+
+
+def test_more_of_what_is_not_short_does_no_better(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 99%", "--vary", "nodes.cabinet.servers=1..3", "--policy", "edge"]
+    code, told, _ = call(SMALL, *args, "--set", 'links.cell.up="3 Mbit/s"', *FEW, "--out", str(tmp_path))
+    assert code == 1
+    assert "nodes.cabinet.servers: more than 1 did no better" in told
+
+
 def test_right_answers_are_counted_among_answers() -> None:
     run = Summary(10, 4, {"accuracy": 0.5, "on_time": 0.2}, 0.0, 0.0, (), (), ())
     told = [sizing_target.read(f"{measure} >= 9%").counted(run) for measure in ("accuracy", "on_time")]

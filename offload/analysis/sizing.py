@@ -217,7 +217,7 @@ class Sizing:
         for case, items in zip(self.cases, self.standing, strict=True):
             others = (case.values[:n], case.values[n + 1 :], case.choice.label)
             paid.setdefault(others, set()).add(round(costs.total(items), 9))
-        free = all(len(sums) == 1 for sums in paid.values())
+        free = len(axis.values) > 1 and all(len(sums) == 1 for sums in paid.values())
         return Axis(axis.key, axis.values, axis.monotone, free)
 
 

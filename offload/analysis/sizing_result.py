@@ -202,14 +202,8 @@ def _notes(done: Sizing, best: int | None, reached: int, first: Target) -> list[
     notes = []
     for axis in done.axes:
         if axis.free:
-            link = axis.key.split(".")[1].replace("*", "NAME") if axis.key.startswith("links.") else ""
-            instead = (
-                f'; give links.{link}.rent = {{ per_Mbit = 1.0, known = "assumed", source = "..." }}'
-                if link
-                else ""
-            )
             what = "larger" if axis.monotone else "any value of it"
-            notes.append(f"{axis.key}: {what} is free by this file{instead}")
+            notes.append(f"{axis.key}: {what} is free by this file{_priced(axis.key)}")
     if done.search.broken:
         told = sorted({str(group[0]) for group in done.search.broken if isinstance(group, tuple)})
         notes.append(
@@ -233,13 +227,29 @@ def _notes(done: Sizing, best: int | None, reached: int, first: Target) -> list[
     return notes
 
 
+def _priced(key: str) -> str:
+    """Say how a key that is free could have a price, "" if it could not."""
+    table, *names = key.split(".")
+    if table == "links":
+        link = names[0].replace("*", "NAME")
+        return f'; give links.{link}.rent = {{ per_Mbit = 1.0, known = "assumed", source = "..." }}'
+    if table == "nodes" and names[-1] in ("servers", "max"):
+        return (
+            "; price_per_hour pays for servers while they compute, so leave it out and give"
+            " hardware.NAME.price"
+        )
+    return ""
+
+
 def _limits(done: Sizing, reached: int, target: Target) -> list[str]:
     """Say what keeps the one that came nearest from the target."""
     case = done.cases[reached]
     notes = [
         f"{axis.key} is at its largest value, {value}"
+        if value == axis.values[-1]
+        else f"{axis.key}: more than {value} did no better"
         for axis, value in zip(done.axes, case.values, strict=True)
-        if axis.monotone and value == axis.values[-1]
+        if axis.monotone
     ]
     since_s = float(case.scenario.file.warm_up)
     late = pl.concat(pl.scan_parquet(path) for path in done.rows(reached)).filter(

@@ -107,7 +107,7 @@ class Link(Table):
 
     @property
     def carried_bps(self) -> float | None:
-        """What it carries, up and down together; None where that is not one number."""
+        """What rent counts: up and down together, or a wire's rate; None where that is no number."""
         if self.rate is not None:
             return self.rate
         steady = isinstance(self.up, float) and isinstance(self.down, float)

@@ -118,7 +118,7 @@ def steps(found: Sized) -> Table:
             gain = f"{_scaled(target, step.gain.mean):+.3g} ±{_scaled(target, half):.2g}"
         if step.per_unit is not None:
             per = f"{_scaled(target, step.per_unit):+.3g}"
-        shown.add_row(step.what, f"{step.cost:+.2f}", gain, per)
+        shown.add_row(step.what, f"{round(step.cost, 2) + 0.0:+.2f}", gain, per)  # no -0.00
     return shown
 
 
@@ -169,7 +169,7 @@ def draw(found: Sized) -> Figure:
     axes.set_xlabel(f"cost ({found.currency} a month)")
     axes.set_ylabel(f"{what} (%)" if target.is_share else what, fontsize=8)
     _limits(found, axes)
-    legend(axes, loc="lower right")
+    legend(axes, loc="best")
     return figure
 
 
@@ -180,7 +180,8 @@ def _front(found: Sized, axes: Axes) -> None:
     several = len({each.policy for each in found.configurations}) > 1
     x = [found.configurations[n].cost.mean for n in front]
     y = [_scaled(target, _mean(found.configurations[n], target)) for n in front]
-    axes.step(x, y, where="post", color="#888888", linewidth=1, zorder=1, label="front")
+    axes.step(x, y, where="post", color="#888888", linewidth=1, zorder=1,
+              label="front" if len(front) > 1 else None)  # fmt: skip
     nearest = found.reached if found.chosen is None else found.chosen
     for n in (nearest, found.just_cheaper):
         if n is None or found.configurations[n].measures[target.measure] is None:
@@ -192,7 +193,8 @@ def _front(found: Sized, axes: Axes) -> None:
             axes.plot(*at, "o", markersize=15, markerfacecolor="none", markeredgecolor="black",
                       markeredgewidth=1.5, zorder=4, label="cheapest that meets the target")  # fmt: skip
         axes.annotate(
-            name(each) if several else ", ".join(each.values), at, xytext=(9, -15),
+            name(each) if several else ", ".join(each.values), at,
+            xytext=(9, -24) if n == found.just_cheaper else (12, -13),  # a line each: both may coincide
             textcoords="offset points", fontsize=7.5, color="black" if chosen else "#555555",
             weight="bold" if chosen else "normal",
         )  # fmt: skip
