@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_never_met(tmp_path: Path) -> None:
     assert "spent their time, waits included:" in told
     assert "edge" in told.split("waits included: ")[1]
     assert json.loads((tmp_path / "size.json").read_text())["chosen"] is None
+
+
+def test_what_fails_is_told_by_the_targets_that_it_fails(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 99.9%", "--target", "latency_p95_s <= 1 s", "--replications", "10"]
+    code, told, _ = call(
+        QUEUE, *args, "--vary", "nodes.station.servers=8, 9", "--out", str(tmp_path)
+    )  # fmt: skip
+    assert code == 1
+    row = next(line for line in told.splitlines() if line.startswith(" 8, edge"))
+    assert re.search(r"\d% +[\d.]+ ±[\d.]+ ms +<= 9[\d.]+% ", row)
 
 
 def test_what_is_open_is_not_called_never_met(tmp_path: Path) -> None:

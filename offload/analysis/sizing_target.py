@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from offload.analysis.measures import MEASURES, Summary
+from offload.analysis.statistics import Interval
 from offload.entities import OffloadError
 from offload.units import Quantity, show_seconds
 
@@ -65,6 +66,10 @@ class Target:
             )
             raise TargetError(msg)
         return self.sign * (value - self.limit)
+
+    def missed_by(self, bound: Interval) -> bool:
+        """Tell whether all within the bounds of the measure miss the limit."""
+        return bound.high < self.limit if self.sign > 0 else bound.low > self.limit
 
     def show(self, value: float) -> str:
         """Write a value of the measure for people."""

@@ -2,6 +2,7 @@
 
 import json
 from itertools import cycle
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from offload.views.sweep import SHOWN
 from offload.views.table import headed
 
 MOST_ROWS = 24
+# The unit in which tables show a measure that is no share, and how many of it are one of the measure.
+UNITS = {"energy_j": ("mJ", 1e3), "money": ("", 1.0)}
+MILLISECONDS = ("ms", 1e3)
 
 
 def keep(found: Sized, out: Path) -> list[Path]:
@@ -105,19 +109,19 @@ def breakdown(found: Sized, chosen: Configuration) -> Table:
 def steps(found: Sized) -> Table:
     """Return what each step from the chosen configuration buys."""
     target = found.targets[0]
-    unit = "points" if target.is_share else target.measure
+    unit, times = ("points", 100.0) if target.is_share else _unit(target)
     shown = headed(
         f"what the next {found.currency} buys, in {target.measure}",
-        (f"{found.currency} a month", f"gain, {unit}", f"gain per {found.currency}"),
+        (f"{found.currency} a month", f"gain{unit and f', {unit}'}", f"gain per {found.currency}"),
     )
     shown.columns[0].header = "step"
     for step in found.steps:
         gain, per = "-", "-" if step.cost <= 0 else "not priced"
         if step.gain is not None:
             half = (step.gain.high - step.gain.low) / 2
-            gain = f"{_scaled(target, step.gain.mean):+.3g} ±{_scaled(target, half):.2g}"
+            gain = f"{step.gain.mean * times:+.3g} ±{half * times:.2g}"
         if step.per_unit is not None:
-            per = f"{_scaled(target, step.per_unit):+.3g}"
+            per = f"{step.per_unit * times:+.3g}"
         shown.add_row(step.what, f"{round(step.cost, 2) + 0.0:+.2f}", gain, per)  # no -0.00
     return shown
 
@@ -238,19 +242,26 @@ def _reached(each: Configuration, target: Target) -> str:
     at = each.measures[target.measure]
     if at is None:
         return "-"
-    half = "" if np.isnan(at.high) else f" ±{_scaled(target, at.high - at.mean):.2g}"
-    return f"{_scaled(target, at.mean):.4g}{half}{'%' if target.is_share else ''}"
+    unit, times = ("%", 100.0) if target.is_share else _unit(target)
+    half = "" if np.isnan(at.high) else f" ±{(at.high - at.mean) * times:.2g}"
+    return f"{at.mean * times:.4g}{half}{'' if target.is_share else ' '}{unit}".rstrip()
+
+
+def _unit(target: Target) -> tuple[str, float]:
+    return UNITS.get(target.measure, MILLISECONDS)
 
 
 def _claimed(each: Configuration, found: Sized) -> str:
-    """The bounds on which a claim rests."""
+    """The bounds on which a claim rests: of what fails, those of the targets that it fails."""
     told = []
+    fails = each.verdict == "fails"
     for target in found.targets:
         bound = each.bounds.get(str(target))
-        if bound is not None and each.tested:
-            at_least = (each.verdict == "fails") == (target.sign < 0)
-            end = bound.low if at_least else bound.high
-            told.append(f"{'>=' if at_least else '<='} {target.show(end)}")
+        if bound is None or not each.tested or (fails and not target.missed_by(bound)):
+            continue
+        at_least = fails == (target.sign < 0)
+        end = bound.low if at_least else bound.high
+        told.append(f"{'>=' if at_least else '<='} {target.show(end)}" if isfinite(end) else "no bound")
     return ", ".join(told)
 
 
