@@ -10,7 +10,7 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from offload.simulation.clock import Alarm, Clock
+from offload.simulation.clock import Clock
 from offload.simulation.stations import LATE, Note, Wake
 from offload.world.rate import Rate
 
@@ -40,7 +40,7 @@ class Transfer:
         self.wake(cause, 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0, self.used_s)
 
 
-def _fail_late(transfer: Transfer, _event: object) -> None:
+def _fail_late(transfer: Transfer, _now: float) -> None:
     transfer.fail(LATE)
 
 
@@ -156,11 +156,10 @@ class Shared:
             ends_s = max(now, ends_s)  # two that end at once may differ by a rounding error
             if ends_s < self.wakes_at:
                 self.wakes_at = ends_s
-                self.clock.at(ends_s, self._wake, ends_s)
+                self.clock.at(ends_s, self._wake)
 
-    def _wake(self, event: Alarm) -> None:
-        now = self.clock.now
-        if event.value != self.wakes_at:  # superseded
+    def _wake(self, now: float) -> None:
+        if now != self.wakes_at:  # superseded
             return
         self.wakes_at = float("inf")
         self._advance(now)

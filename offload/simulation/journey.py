@@ -13,7 +13,7 @@ from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
 from offload.simulation.meters import Meter
 from offload.simulation.queueing import Job
-from offload.simulation.stations import SHED
+from offload.simulation.stations import SHED, InOrder
 from offload.simulation.trips import Away, Stop, Trip
 
 # The legs, in the order of an Outcome's columns. Joules are spent in three places.
@@ -34,6 +34,7 @@ class Journey(Struct):
     clock: Clock
     request: Request
     device: Device
+    compute: InOrder
     facts: Facts
     fate: Sequence[float]
     fail: Fail
@@ -59,16 +60,17 @@ class Journey(Struct):
     attempts: int = 1
     refused: bool = False  # by a node, but it may go on at home
 
-    def go_on(self, _event: object = None) -> None:
-        """Book the time of the leg that ends now, and live on to the end of the next."""
-        clock = self.clock
-        now = clock.now
-        if now != self.mark_s:
-            self.spent_s[self.leg] += now - self.mark_s
-            self.mark_s = now
-        until_s = next(self.steps, None)
+    def go_on(self, now: float) -> float | None:
+        """Book the time of the leg that ends now, and live on; tell when the next ends, if one knows."""
+        self.spent_s[self.leg] += now - self.mark_s
+        self.mark_s = now
+        return next(self.steps, None)
+
+    def resume(self) -> None:
+        """Go on, at a time that was not known before."""
+        until_s = self.go_on(self.clock.now)
         if until_s is not None:
-            clock.at(until_s, self.go_on)
+            self.clock.at(until_s, self.go_on)
 
     def wake(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """Go on, or end for a cause: what stations call.
@@ -77,10 +79,10 @@ class Journey(Struct):
         """
         if not cause or cause == HANDOVER:
             self.share, self.air_s = share, air_s
-            self.go_on()
+            self.resume()
         elif cause == SHED and self.trip.falls_back and self.attempts > self.facts.retries:
             self.refused = True
-            self.go_on()
+            self.resume()
         else:
             if self.steps is not None:
                 self.steps.close()

@@ -1,13 +1,14 @@
 """What nodes report, and what a device knows when it must decide."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
 from offload.scenario.setup import Device
-from offload.simulation.air import Air, Shared
+from offload.simulation.air import Air, Dedicated, Shared
 from offload.simulation.batching import Batching
+from offload.simulation.journey import Journey
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 from offload.world.rate import Rate
@@ -95,6 +96,17 @@ class Book:
         return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down, resident)
 
 
+class Hop:
+    """All that a device sees which has but a hop of its own, while nothing is on it."""
+
+    __slots__ = ("empty", "uplink")
+
+    def __init__(self, uplink: Dedicated, cell: Cell) -> None:
+        self.uplink = uplink
+        seen = Uplink(cell.name, True, cell.up_bps, cell.down_bps, 0.0)
+        self.empty: Mapping[str, Uplink] = MappingProxyType({cell.name: seen})
+
+
 class Observer:
     """Makes observations from reports and from what a device knows of itself."""
 
@@ -116,47 +128,45 @@ class Observer:
         self.delays = delays
         self.between = between
         self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
-        self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
-        # What a device sees that has but a hop of its own, and nothing on it.
-        self.alone: dict[tuple[str, ...], Mapping[str, Uplink]] = {
-            (c.name,): MappingProxyType({c.name: self.nominal[c.name]})
-            for c in cells.values()
-            if not c.shared
+        self.hops = {
+            (name,): Hop(uplink, cells[name])
+            for name, (uplink, _) in airs.items()
+            if isinstance(uplink, Dedicated)
         }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
-    def observe(
-        self,
-        now: float,
-        device: Device,
-        compute: InOrder,
-        facts: Facts,
-        fate: Sequence[float],
-        battery_j: float | None = None,
-    ) -> Observation:
-        """Return what a device knows now, with what is left in its battery."""
-        cells, serving = device.place.fixed or device.place.seen(now)
-        luck = None
+    def observe(self, journey: Journey, now: float) -> Observation:
+        """Return what a device knows now that must decide about a request."""
+        device, meter, luck = journey.device, journey.meter, None
+        place = device.place
+        cells, serving = place.fixed or place.seen(now)
         if self.knowledge == "reported":
-            kept = self.arrived.get(serving, NOTHING)
-            if serving is not None and now >= kept[0]:
-                kept = self.arrived[serving] = self._reports(serving, self.delays, now)
-            reports = kept[1]
+            until_s, reports = self.arrived.get(serving, NOTHING)
+            if now >= until_s and serving is not None:
+                _, reports = self.arrived[serving] = self._reports(serving, self.delays, now)
         else:
             reports = MappingProxyType({name: book.fresh(now) for name, book in self.books.items()})
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
-                luck = Luck(
-                    fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], MappingProxyType(wires_free_s)
-                )
-        free_s = compute.free[0]
-        backlog_s = free_s - now if free_s > now else 0.0
-        uplinks = self.alone.get(cells) if device.place.steady else None
-        if uplinks is None or self.airs[cells[0]][0].queued_air_s(device.name):
+                luck = Luck(*journey.fate, MappingProxyType(wires_free_s))
+        hop = self.hops.get(cells) if place.steady else None
+        if hop is not None and hop.uplink.free_s.get(device.name, 0.0) <= now:
+            uplinks = hop.empty
+        else:
             uplinks = MappingProxyType({
                 name: self._uplink(now, device, name, reports) for name in cells
             })  # fmt: skip
-        return Observation(now, backlog_s, serving, uplinks, reports, facts, battery_j, luck)
+        free_s = journey.compute.free[0]
+        return Observation(
+            now,
+            free_s - now if free_s > now else 0.0,
+            serving,
+            uplinks,
+            reports,
+            journey.facts,
+            None if meter is None else meter.charge_j(),
+            luck,
+        )
 
     def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
         """Return what an edge node knows of a request that has come to it."""

@@ -79,7 +79,7 @@ class World:
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.scenes = stage.scenes(setting)
         self.under_way: dict[int, Journey] = {}
-        self.desk = Desk(self.clock, self.observer, self.compute, self.under_way, slot_s)
+        self.desk = Desk(self.clock, self.observer, self.under_way, slot_s)
         self.outcomes: list[Outcome] = []
         self.meters = stage.meters(
             self.clock,
@@ -114,12 +114,12 @@ class World:
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
                 raise InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
+                journey = self.under_way[question.request.id]
                 try:
-                    way = self.trips[question.seen.facts, plan]
+                    way = self.trips[journey.facts, plan]
                 except (KeyError, TypeError):  # new, or no plan at all
                     way = self._look_up(question, plan)
-                journey = self.under_way[question.request.id]
-                if isinstance(way, Fork):
+                if type(way) is Fork:
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
                     journey.plan, journey.trip, journey.steps = plan, way, self._live(journey, way)
@@ -127,7 +127,7 @@ class World:
                     self._check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
                     journey.plan, journey.trip = plan, way
-                journey.go_on()
+                journey.resume()
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
         for journey in tuple(self.under_way.values()):
@@ -142,6 +142,7 @@ class World:
         Arrivals(
             clock=self.clock,
             device=device,
+            compute=self.compute[device.name],
             parts=parts,
             ask=self.desk.ask,
             under_way=self.under_way,
@@ -240,7 +241,7 @@ class World:
     def compute_at(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
         """Wait for a server and compute; tell when that ends, or None if the station will wake us."""
         now = self.clock.now
-        servers = stop.servers or self.compute[journey.device.name]
+        servers = stop.servers or journey.compute
         times = factor(stop.profile, journey.fate[place]) if stop.varies else 1.0
         if not isinstance(servers, InOrder):
             if isinstance(servers, Batching):
