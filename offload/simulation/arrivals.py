@@ -52,7 +52,8 @@ class Arrivals(msgspec.Struct):
     last_s: float
     next_id: int
     id_step: int
-    meter: Meter | None = None
+    meter: Meter | None
+    plain: bool  # nothing moves or draws energy but by requests
     ahead: "array[float]" = msgspec.field(default_factory=lambda: array("d"))
     fates: Iterator[Sequence[float]] = msgspec.field(default_factory=lambda: iter(()))
 
@@ -89,7 +90,7 @@ class Arrivals(msgspec.Struct):
         )  # fmt: skip
         journey = self.under_way[number] = Journey(
             self.clock, request, device, self.compute, facts, fate, self.fail, now,
-            [0.0] * 7, [0.0] * 3,
+            [0.0] * 7, [0.0] * 3, self.plain,
         )  # fmt: skip
         self.next_id = number + self.id_step
         if self.meter is None:
@@ -148,7 +149,7 @@ class Arrivals(msgspec.Struct):
         )  # fmt: skip
         journey = self.under_way[crop.id] = Journey(
             self.clock, request, self.device, self.compute, part.facts, crop.fate, self.fail, now,
-            [0.0] * 7, [0.0] * 3, frame,
+            [0.0] * 7, [0.0] * 3, False, frame,
         )  # fmt: skip
         if self.meter is None:
             self.ask(journey)

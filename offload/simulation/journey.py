@@ -41,6 +41,7 @@ class Journey(Struct):
     mark_s: float
     spent_s: list[float]
     joules: list[float]
+    plain: bool  # its device stands, has mains, and it is no part of a frame
     frame: Frame | None = None  # of which it is a part
     meter: Meter | None = None  # of its device, where something draws energy beside its requests
     leg: int = DECIDE

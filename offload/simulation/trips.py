@@ -9,7 +9,7 @@ from offload.networks import Profile
 from offload.planning import exits
 from offload.planning.cost import Work, cost, sends_input, works
 from offload.planning.money import has_prices
-from offload.simulation.air import Air
+from offload.simulation.air import Air, Dedicated
 from offload.simulation.batching import Batching
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
@@ -85,7 +85,8 @@ class Trip:
     `right[image]` tells it of the test image that a Fate chooses; else `accuracy` is the probability;
     with neither nobody can say. `exit` is where it leaves a network that has several exits. If it
     `falls_back`, the device runs the whole network when a node turns the request away. Trips that are
-    `sized` send inputs of several sizes, and this one those of the mean.
+    `sized` send inputs of several sizes, and this one those of the mean. A `plain` one only crosses a hop
+    of the device's own, costs nothing there, and is served in order at its end.
     """
 
     overhead_s: float
@@ -97,6 +98,7 @@ class Trip:
     accuracy: float | None
     falls_back: bool = False
     sized: bool = False
+    plain: bool = False
 
     def carrying(self, input_bytes: float) -> "Trip":
         """Return the trip of a request with so large an input; one that is sized."""
@@ -174,6 +176,15 @@ def trip(
             pays=facts.radio is not None or facts.capacity_j is not None or has_prices(facts),
             asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
+    plain = (
+        device is None
+        and away is not None
+        and isinstance(away.uplink, Dedicated)
+        and away.cloud is None
+        and away.edge is not None
+        and isinstance(away.edge.servers, InOrder)
+        and not (away.to_edge or away.back or away.asks or away.pays or facts.overhead_s)
+    )
     answers, last = exits.answers(plan), exits.last_exit(plan)
     return Trip(
         overhead_s=facts.overhead_s,
@@ -185,6 +196,7 @@ def trip(
         accuracy=exits.accuracy(plan),
         falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
         sized=facts.most_input_bytes is not None and sends_input(plan),
+        plain=plain,
     )
 
 

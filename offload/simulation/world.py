@@ -122,7 +122,9 @@ class World:
                 if type(way) is Fork:
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    journey.plan, journey.trip, journey.steps = plan, way, self._live(journey, way)
+                    plain = way.plain and journey.plain
+                    journey.steps = (self._live_plainly if plain else self._live)(journey, way)
+                    journey.plan, journey.trip = plan, way
                 else:  # it has come to a node that decides where it goes on
                     self._check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
@@ -158,7 +160,30 @@ class World:
             next_id=number,
             id_step=len(self.setting.sources),
             meter=self.meters.get(device.name),
+            plain=device.place.steady and device.name not in self.meters,
         ).expect()
+
+    def _live_plainly(self, journey: Journey, way: Trip) -> Steps:
+        """The life of a request that has all to itself but one server: up, served in its turn, and back.
+
+        What `_live` would do too, without a look at all that may happen to others.
+        """
+        away: Away = way.away  # type: ignore[assignment]  # it is away
+        name, request = journey.device.name, journey.request
+        due_s = request.born_s + request.deadline_s if way.drops_late else NEVER
+        journey.leg = UPLINK
+        yield away.uplink.send(name, away.up_air_s, journey.wake, due_s)
+        journey.up_bytes = away.up_bytes
+
+        journey.leg = AT_EDGE
+        yield self.compute_at(journey, away.edge, EDGE, due_s)  # type: ignore[arg-type]  # it serves
+
+        journey.leg = DOWNLINK
+        done_s = away.downlink.send(name, away.down_air_s, journey.wake, NEVER)
+        journey.down_bytes = away.result_bytes
+        if self.learn is not None:
+            yield done_s
+        self._came_home(journey, done_s)
 
     def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912, PLR0915 - one life, one page
         """A request's life from its plan on: each leg tells when it ends, or None if it will wake us."""
@@ -235,7 +260,11 @@ class World:
         # the answer: else it needs no event.
         if done_s is None or self.learn or journey.frame or journey.meter:
             yield done_s
-        if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
+        self._came_home(journey, done_s)
+
+    def _came_home(self, journey: Journey, done_s: float | None) -> None:
+        """Write the row of an answer that comes in time for the end of the run, while its device is there."""
+        if done_s is not None and done_s <= self.end_s and done_s < journey.device.leaves_s:
             self.end(journey, "", done_s)
 
     def compute_at(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
