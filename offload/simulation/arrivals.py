@@ -90,13 +90,13 @@ class Arrivals(msgspec.Struct):
         )  # fmt: skip
         journey = self.under_way[number] = Journey(
             self.clock, request, device, self.compute, facts, fate, self.fail, now,
-            [0.0] * 7, [0.0] * 3, self.plain,
+            [0.0] * 7, [0.0] * 3, self.plain, self.meter,
         )  # fmt: skip
         self.next_id = number + self.id_step
-        if self.meter is None:
-            self.ask(journey)
+        if self.meter is not None and self.meter.off:
+            self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask
         else:
-            self._ask_if_on(journey, self.meter)
+            self.ask(journey)
         return self._next_s()
 
     def frame_born(self, now: float) -> float | None:
@@ -149,17 +149,9 @@ class Arrivals(msgspec.Struct):
         )  # fmt: skip
         journey = self.under_way[crop.id] = Journey(
             self.clock, request, self.device, self.compute, part.facts, crop.fate, self.fail, now,
-            [0.0] * 7, [0.0] * 3, False, frame,
+            [0.0] * 7, [0.0] * 3, False, self.meter, frame,
         )  # fmt: skip
-        if self.meter is None:
-            self.ask(journey)
-        else:
-            self._ask_if_on(journey, self.meter)
-
-    def _ask_if_on(self, journey: Journey, meter: Meter) -> None:
-        """Ask about a request; there is nobody to ask while the power is off."""
-        journey.meter = meter
-        if meter.off:
-            self.fail(journey, NO_POWER, 0.0, 0.0)
+        if self.meter is not None and self.meter.off:
+            self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask
         else:
             self.ask(journey)

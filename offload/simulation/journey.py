@@ -42,8 +42,8 @@ class Journey(Struct):
     spent_s: list[float]
     joules: list[float]
     plain: bool  # its device stands, has mains, and it is no part of a frame
+    meter: Meter | None  # of its device, where something draws energy beside its requests
     frame: Frame | None = None  # of which it is a part
-    meter: Meter | None = None  # of its device, where something draws energy beside its requests
     leg: int = DECIDE
     up_bytes: float = 0.0
     down_bytes: float = 0.0
