@@ -120,8 +120,13 @@ def price_at(
     way = itinerary(table, facts, serving) if seen.luck is None else None
     if way is None or (more_bytes and (way.wire_s is None or has_prices(facts))):
         return _leg_by_leg(seen, table, serving, more_bytes)
-    latency_s, energy_j = _at_device(table, seen)
-    way.follow(latency_s[way.begin :], seen, seen.uplinks[serving], more_bytes)
+    uplink, energy_j = seen.uplinks[serving], table.energy_j
+    if more_bytes or uplink.queued_bytes or seen.backlog_s > facts.overhead_s:
+        latency_s, _ = _at_device(table, seen)
+        way.leave(latency_s, uplink, more_bytes)
+    else:
+        latency_s = way.unhindered(uplink)
+    way.follow(latency_s[way.begin :], seen, uplink)
     if more_bytes:
         energy_j = energy_j + table.raw * (more_bytes * _j_per_byte(facts, serving))
     costs = None
