@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from msgspec import Struct
 
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.planning import exits
@@ -16,8 +17,7 @@ from offload.planning.money import has_prices, money
 from offload.planning.onward import onward
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prices:
+class Prices(Struct, frozen=True, eq=False):
     """The open plans and their predicted prices: one entry a plan in each column.
 
     `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;

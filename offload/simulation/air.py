@@ -10,6 +10,8 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+from msgspec import Struct
+
 from offload.simulation.clock import Clock
 from offload.simulation.stations import LATE, Note, Wake
 from offload.world.rate import Rate
@@ -19,21 +21,18 @@ NO_ROUTE = "no-route"
 HANDOVER = "handover"  # no failure: what is left goes over the next cell
 
 
-class Transfer:
+class Transfer(Struct, eq=False):
     """A message on its way: what is left of it, and what it has used of the air so far.
 
     Of what is on air, both are as of when its device was last put there.
     """
 
-    __slots__ = ("due_s", "ends_at", "left_s", "used_s", "wake", "whole_s")
-
-    def __init__(self, air_s: float, due_s: float, wake: Wake) -> None:
-        self.whole_s = air_s  # at the nominal rate
-        self.left_s = air_s
-        self.used_s = 0.0
-        self.due_s = due_s
-        self.wake = wake
-        self.ends_at = 0.0  # in the cell's virtual time, while on air
+    whole_s: float  # at the nominal rate
+    left_s: float
+    due_s: float
+    wake: Wake
+    used_s: float = 0.0
+    ends_at: float = 0.0  # in the cell's virtual time, while on air
 
     def fail(self, cause: str) -> None:
         """Tell of a failure, what share of it was through and what air time it had used."""
@@ -82,6 +81,7 @@ class Shared:
         self.wakes_at = float("inf")
         self.order = count()
         self.note: Note | None = None
+        self.noted_until_s = 0.0  # whoever takes notes need not be told of changes before
         self.price_per_byte = 0.0
 
     def send(
@@ -98,7 +98,7 @@ class Shared:
         """
         now = self.clock.now
         self._advance(now)
-        transfer = Transfer(air_s, due_s, wake)
+        transfer = Transfer(air_s, air_s, due_s, wake)
         queue = self.queues.get(device)
         if queue is not None:
             queue.append(transfer)
@@ -130,7 +130,7 @@ class Shared:
         return total
 
     def _advance(self, now: float) -> None:
-        if self.note is not None:
+        if now >= self.noted_until_s and self.note is not None:
             self.note(now)
         if self.active:
             self.virtual_s += (now - self.updated_s) / self.active
@@ -172,7 +172,10 @@ class Shared:
             self._arrive(device, transfer, now)
             queue = self.queues[device]
             queue.popleft()
-            self._next(device, now)
+            if queue:
+                self._next(device, now)
+            else:
+                self._forget(device)
         self._arm(now)
 
     def _take_off(self, device: str) -> None:

@@ -46,6 +46,10 @@ class Book:
         # A direction that nobody shares has nothing to report.
         self.up = [(name, air) for name, (air, _) in cells.items() if isinstance(air, Shared)]
         self.down = [(name, air) for name, (_, air) in cells.items() if isinstance(air, Shared)]
+        # They ask first whether there is anything to note.
+        self.told = [air for _, air in (*self.up, *self.down)] + [
+            each for each in (servers,) if isinstance(each, InOrder)
+        ]
         self.pages: deque[tuple[int, State]] = deque()
         self.next_s = 0.0
 
@@ -58,8 +62,8 @@ class Book:
             index -= 1  # a report at this very moment tells what is true after it
         self.pages.append((index, self._state()))
         self.next_s = (index + 1) * self.every_s
-        if isinstance(self.servers, InOrder):
-            self.servers.noted_until_s = self.next_s
+        for station in self.told:
+            station.noted_until_s = self.next_s
         oldest = int((now - self.longest_s) / self.every_s)  # the oldest still on its way to someone
         while len(self.pages) > 1 and self.pages[0][0] < oldest:
             self.pages.popleft()
@@ -207,15 +211,16 @@ class Observer:
         """What a device expects of a cell: its rate over one more than were active in the report."""
         cell, (up, down) = self.cells[name], self.airs[name]
         place = device.place
-        rate_bps, down_bps = cell.up_bps, cell.down_bps
+        rate_bps, down_bps, reachable = cell.up_bps, cell.down_bps, True
         # What it would get if it were in reach, where it is not.
         if (speed := place.up.speeds.get(name)) is not None:
-            rate_bps *= speed.at(now) or 1.0
+            share = speed.at(now)
+            reachable = share > 0.0
+            rate_bps *= share or 1.0
         if (speed := place.down.speeds.get(name)) is not None:
             down_bps *= speed.at(now) or 1.0
         queued_s = up.queued_air_s(device.name)
         if not cell.shared:  # a hop of one's own: what is queued takes as long as it does
-            reachable = place.up.inside(name, now)
             return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
         alone_bps = rate_bps
         if (report := reports.get(cell.node)) is not None:
@@ -229,7 +234,7 @@ class Observer:
         own_rate, own_at = self.own_rates.get((device.name, name), (None, None))
         return Uplink(
             name,
-            place.up.inside(name, now),
+            reachable,
             rate_bps,
             down_bps,
             queued_s * cell.up_bps / 8,
