@@ -317,13 +317,19 @@ class Dedicated:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
         if speed is None:
-            self.free_s[device] = begins_s + air_s
-            return begins_s + air_s + self.delay_s
+            ends_s = self.free_s[device] = begins_s + air_s
+            return ends_s + self.delay_s
         ends_s = speed.ends(begins_s, air_s) if begins_s < float("inf") else begins_s
         self.free_s[device] = ends_s
         if ends_s < float("inf"):
             self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
         return None
+
+    def book(self, device: str, air_s: float, ready_s: float) -> float:
+        """Tell when arrives what will be ready then; whatever is sent later must be ready later too."""
+        free_s = self.free_s.get(device, 0.0)
+        ends_s = self.free_s[device] = (free_s if free_s > ready_s else ready_s) + air_s
+        return ends_s + self.delay_s
 
     def is_on_air(self, device: str) -> bool:
         """Tell whether a device is sending now."""

@@ -67,6 +67,11 @@ class Journey(Struct):
         self.mark_s = now
         return next(self.steps, None)
 
+    def ahead(self, leg: int, begins_s: float) -> None:
+        """Book the time of this leg before it has passed: another begins then."""
+        self.spent_s[self.leg] += begins_s - self.mark_s
+        self.mark_s, self.leg = begins_s, leg
+
     def resume(self) -> None:
         """Go on, at a time that was not known before."""
         until_s = self.go_on(self.clock.now)

@@ -99,6 +99,7 @@ class Trip:
     falls_back: bool = False
     sized: bool = False
     plain: bool = False
+    in_line: bool = False
 
     def carrying(self, input_bytes: float) -> "Trip":
         """Return the trip of a request with so large an input; one that is sized."""
@@ -197,6 +198,7 @@ def trip(
         falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
         sized=facts.most_input_bytes is not None and sends_input(plan),
         plain=plain,
+        in_line=[node.servers for node in facts.nodes.values()] == [1],
     )
 
 
