@@ -59,18 +59,16 @@ class Arrivals(msgspec.Struct):
 
     def expect(self) -> None:
         """Await the first birth, if it falls into the run."""
-        first_s = self._next_s()
+        first_s = self._draw_births()
         if first_s is not None:
             self.clock.at(first_s, self.frame_born if self.chances else self.born)
 
-    def _next_s(self) -> float | None:
-        """Tell when the next birth is, if it falls into the run."""
-        if not self.ahead:
-            self.ahead = array("d", islice(self.births, AHEAD))[::-1]
-            if not self.ahead:  # a trace has ended
-                return None
-        next_s = self.ahead.pop()
-        return next_s if next_s < self.last_s else None
+    def _draw_births(self) -> float | None:
+        """Lay the next births ready and take the first; None if no more fall into the run."""
+        self.ahead = array("d", islice(self.births, AHEAD))[::-1]
+        while self.ahead and self.ahead[0] >= self.last_s:
+            del self.ahead[0]
+        return self.ahead.pop() if self.ahead else None
 
     def born(self, now: float) -> float | None:
         """Let a request be born: fix its Fate, look around and ask; tell when the next one is."""
@@ -97,7 +95,7 @@ class Arrivals(msgspec.Struct):
             self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask
         else:
             self.ask(journey)
-        return self._next_s()
+        return self.ahead.pop() if self.ahead else self._draw_births()
 
     def frame_born(self, now: float) -> float | None:
         """Let a frame be born that needs several networks: fix what each of its requests will meet.
@@ -123,7 +121,7 @@ class Arrivals(msgspec.Struct):
             number, device.name, device.group, facts.task, now, facts.deadline_s, total, facts.priority
         )
         Frame(root, self.parts, crops, self._ask_about).go_on()
-        return self._next_s()
+        return self.ahead.pop() if self.ahead else self._draw_births()
 
     def _in_view(self, view: View | None) -> int:
         """How many other devices a view shows now."""

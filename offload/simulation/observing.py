@@ -125,6 +125,7 @@ class Observer:
         between: Mapping[tuple[str, str], float],
     ) -> None:
         self.knowledge = knowledge
+        self.reported = knowledge == "reported"
         self.books = books
         self.airs = airs
         self.cells = cells
@@ -141,10 +142,10 @@ class Observer:
 
     def observe(self, journey: Journey, now: float) -> Observation:
         """Return what a device knows now that must decide about a request."""
-        device, meter, luck = journey.device, journey.meter, None
+        device, luck = journey.device, None
         place = device.place
         cells, serving = place.fixed or place.seen(now)
-        if self.knowledge == "reported":
+        if self.reported:
             until_s, reports = self.arrived.get(serving, NOTHING)
             if now >= until_s and serving is not None:
                 _, reports = self.arrived[serving] = self._reports(serving, self.delays, now)
@@ -168,7 +169,7 @@ class Observer:
             uplinks,
             reports,
             journey.facts,
-            None if meter is None else meter.charge_j(),
+            None if journey.meter is None else journey.meter.charge_j(),
             luck,
         )
 
@@ -226,7 +227,7 @@ class Observer:
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             weight = device.weight
-            if self.knowledge != "reported":  # what is true now can leave oneself out
+            if not self.reported:  # what is true now can leave oneself out
                 others_up -= weight * up.is_on_air(device.name)
                 others_down -= weight * down.is_on_air(device.name)
             rate_bps /= 1 + others_up / weight

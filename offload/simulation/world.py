@@ -289,10 +289,7 @@ class World:
             else:
                 servers.join(journey.job(stop, times, due_s, place))
             return None
-        begins_s = servers.free[0]
-        if begins_s < now:
-            begins_s = now
-        if begins_s > due_s:
+        if due_s < NEVER and (begins_s := max(now, servers.free[0])) > due_s:
             self.clock.at(begins_s, lambda _: journey.wake(LATE))
             return None
         seconds = stop.seconds * times
