@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
+from types import MappingProxyType
 
 from msgspec import Struct
 
+from offload.entities import Cell, Uplink
 from offload.simulation.clock import Clock
 from offload.simulation.stations import LATE, Note, Wake
 from offload.world.rate import Rate
@@ -348,3 +350,14 @@ class Dedicated:
 
 
 Air = Shared | Dedicated
+
+
+class Hop:
+    """All that a device sees of its cells which has but one, for itself and at full speed."""
+
+    __slots__ = ("empty", "uplink")
+
+    def __init__(self, uplink: Dedicated, cell: Cell) -> None:
+        self.uplink = uplink
+        seen = Uplink(cell.name, True, cell.up_bps, cell.down_bps, 0.0)
+        self.empty: Mapping[str, Uplink] = MappingProxyType({cell.name: seen})  # with nothing on it

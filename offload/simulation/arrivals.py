@@ -12,6 +12,7 @@ import numpy as np
 from offload.entities import Request
 from offload.scenario.demand import Part
 from offload.scenario.setup import Device
+from offload.simulation.air import Hop
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
@@ -53,7 +54,7 @@ class Arrivals(msgspec.Struct):
     next_id: int
     id_step: int
     meter: Meter | None
-    plain: bool  # nothing moves or draws energy but by requests
+    hop: Hop | None
     ahead: "array[float]" = msgspec.field(default_factory=lambda: array("d"))
     fates: Iterator[Sequence[float]] = msgspec.field(default_factory=lambda: iter(()))
 
@@ -88,7 +89,7 @@ class Arrivals(msgspec.Struct):
         )  # fmt: skip
         journey = self.under_way[number] = Journey(
             self.clock, request, device, self.compute, facts, fate, self.fail, now,
-            [0.0] * 7, [0.0] * 3, self.plain, self.meter,
+            [0.0] * 7, [0.0] * 3, self.hop, self.meter,
         )  # fmt: skip
         self.next_id = number + self.id_step
         if self.meter is not None and self.meter.off:
@@ -147,7 +148,7 @@ class Arrivals(msgspec.Struct):
         )  # fmt: skip
         journey = self.under_way[crop.id] = Journey(
             self.clock, request, self.device, self.compute, part.facts, crop.fate, self.fail, now,
-            [0.0] * 7, [0.0] * 3, False, self.meter, frame,
+            [0.0] * 7, [0.0] * 3, self.hop, self.meter, frame,
         )  # fmt: skip
         if self.meter is not None and self.meter.off:
             self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask

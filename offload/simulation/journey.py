@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.scenario.setup import Device
-from offload.simulation.air import HANDOVER
+from offload.simulation.air import HANDOVER, Hop
 from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
@@ -41,7 +41,7 @@ class Journey(Struct):
     mark_s: float
     spent_s: list[float]
     joules: list[float]
-    plain: bool  # its device stands, has mains, and it is no part of a frame
+    hop: Hop | None  # of its device, where it has but one of its own
     meter: Meter | None  # of its device, where something draws energy beside its requests
     frame: Frame | None = None  # of which it is a part
     leg: int = DECIDE
@@ -60,6 +60,11 @@ class Journey(Struct):
     first_plan: Plan | None = None  # where another has taken its place
     attempts: int = 1
     refused: bool = False  # by a node, but it may go on at home
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is nobody's but its own, of a device that has one hop, of its own, and no meter."""
+        return self.hop is not None and self.meter is None and self.frame is None
 
     def go_on(self, now: float) -> float | None:
         """Book the time of the leg that ends now, and live on; tell when the next ends, if one knows."""
@@ -174,6 +179,8 @@ class Journey(Struct):
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""
         self.spent_s[self.leg] += ended_s - self.mark_s
+        decide_s, device_s, uplink_s, edge_s, wan_s, cloud_s, downlink_s = self.spent_s
+        energy_j, edge_j, cloud_j = self.joules
         return Outcome(  # by position: it is made once a request
             self.request,
             self.plan if self.first_plan is None else self.first_plan,
@@ -182,10 +189,18 @@ class Journey(Struct):
             ended_s,
             cause,
             correct,
-            *self.spent_s,  # type: ignore[arg-type]  # seven of them
-            self.up_bytes,  # type: ignore[call-arg]
+            decide_s,
+            device_s,
+            uplink_s,
+            edge_s,
+            wan_s,
+            cloud_s,
+            downlink_s,
+            self.up_bytes,
             self.down_bytes,
-            *self.joules,
+            energy_j,
+            edge_j,
+            cloud_j,
             self.batch,
             None if cause else self.trip.exit,
             self.load_s,

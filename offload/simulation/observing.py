@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
 from offload.scenario.setup import Device
-from offload.simulation.air import Air, Dedicated, Shared
+from offload.simulation.air import Air, Shared
 from offload.simulation.batching import Batching
 from offload.simulation.journey import Journey
 from offload.simulation.queueing import Queueing
@@ -100,17 +100,6 @@ class Book:
         return Report(at_s, max(0.0, free_s - at_s) + queued_s, up, down, resident)
 
 
-class Hop:
-    """All that a device sees which has but a hop of its own, while nothing is on it."""
-
-    __slots__ = ("empty", "uplink")
-
-    def __init__(self, uplink: Dedicated, cell: Cell) -> None:
-        self.uplink = uplink
-        seen = Uplink(cell.name, True, cell.up_bps, cell.down_bps, 0.0)
-        self.empty: Mapping[str, Uplink] = MappingProxyType({cell.name: seen})
-
-
 class Observer:
     """Makes observations from reports and from what a device knows of itself."""
 
@@ -133,18 +122,12 @@ class Observer:
         self.delays = delays
         self.between = between
         self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
-        self.hops = {
-            (name,): Hop(uplink, cells[name])
-            for name, (uplink, _) in airs.items()
-            if isinstance(uplink, Dedicated)
-        }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
     def observe(self, journey: Journey, now: float) -> Observation:
         """Return what a device knows now that must decide about a request."""
         device, luck = journey.device, None
-        place = device.place
-        cells, serving = place.fixed or place.seen(now)
+        cells, serving = device.place.fixed or device.place.seen(now)
         if self.reported:
             until_s, reports = self.arrived.get(serving, NOTHING)
             if now >= until_s and serving is not None:
@@ -154,7 +137,7 @@ class Observer:
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
                 luck = Luck(*journey.fate, MappingProxyType(wires_free_s))
-        hop = self.hops.get(cells) if place.steady else None
+        hop = journey.hop
         if hop is not None and hop.uplink.free_s.get(device.name, 0.0) <= now:
             uplinks = hop.empty
         else:

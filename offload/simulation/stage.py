@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from offload.entities import Cell, Node
 from offload.scenario.setup import Device, Setting
-from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Hop, Shared
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
 from offload.simulation.memory import Memory
@@ -35,6 +35,17 @@ def _air(clock: Clock, cell: Cell, unreachable: str, weights: Mapping[str, float
         air = Shared(clock, cell.delay_s, cell.give_up_s, unreachable, roaming=roaming, weights=weights)
     air.price_per_byte = cell.price_per_byte
     return air
+
+
+def hops(setting: Setting, airs_: Mapping[str, tuple[Air, Air]]) -> dict[str, Hop]:
+    """Return the hop of each device that stands in one cell which it does not share."""
+    mine = {c: Hop(up, setting.cells[c]) for c, (up, _) in airs_.items() if isinstance(up, Dedicated)}
+    found = {}
+    for device in setting.devices:
+        cells, _ = device.place.seen(0.0)
+        if device.place.steady and len(cells) == 1 and cells[0] in mine:
+            found[device.name] = mine[cells[0]]
+    return found
 
 
 def servers(clock: Clock, setting: Setting) -> dict[str, Servers]:

@@ -69,6 +69,7 @@ class World:
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
         self.airs = stage.airs(self.clock, setting)
+        self.hops = stage.hops(setting, self.airs)
         self.wires = stage.wires(setting)
         self.servers = stage.servers(self.clock, setting)
         books = stage.books(setting, self.servers, self.airs)
@@ -161,7 +162,7 @@ class World:
             next_id=number,
             id_step=len(self.setting.sources),
             meter=self.meters.get(device.name),
-            plain=device.place.steady and device.name not in self.meters,
+            hop=self.hops.get(device.name),
         ).expect()
 
     def _live_plainly(self, journey: Journey, way: Trip) -> Steps:
