@@ -24,8 +24,8 @@ class Itinerary:
     (`first`, an index of `nodes`), `between_s` after they begin there at the second, if they need one
     (else at the end of `nodes`, where nobody waits), and `back_s` after they begin there have
     `result_bits` to receive. Of those that send a larger input, each byte more crosses the air if
-    `raw`, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` tells of all
-    rows when a device that has nothing else to do has done its part.
+    `raw`, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` is of
+    all rows: when a device that is at rest has done its part.
     """
 
     begin: int
@@ -45,7 +45,7 @@ class Itinerary:
     _waits: dict[str, tuple[Mapping[str, Report | None], Floats, Floats]] = field(default_factory=dict)
 
     def leave(self, done_s: Floats, uplink: Uplink, more_bytes: float) -> None:
-        """Turn when the device has done its part of each row into when it is at its first node, in place."""
+        """Turn when the device has done its part of each row into when that is there, in place."""
         rate_bps, leaving = uplink.rate_bps, done_s[self.begin :]
         if uplink.queued_bytes:
             np.maximum(leaving, 8 * uplink.queued_bytes / rate_bps, out=leaving)
@@ -55,7 +55,7 @@ class Itinerary:
             leaving += self.raw * (more_bytes * 8 / rate_bps) + self.wire_s * more_bytes
 
     def unhindered(self, uplink: Uplink) -> Floats:
-        """Return when each row is at its first node (or done) if the device has nothing else to do or send.
+        """Return when each row is at its first node, or done, if its device is at rest.
 
         That depends on the rate alone. Few rates come up, each again and again.
         """
@@ -67,7 +67,7 @@ class Itinerary:
         return found.copy()
 
     def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink) -> None:
-        """Turn when each row that leaves is at its first node into when its answer is there, in place."""
+        """Turn when each row that leaves is at its first node into when it is back, in place."""
         first_s, second_s = self._waiting(seen.reports)
         np.maximum(elapsed, first_s, out=elapsed)
         elapsed += self.between_s
@@ -81,7 +81,7 @@ class Itinerary:
         elapsed += down_s
 
     def _waiting(self, reports: Mapping[str, Report | None]) -> tuple[Floats, Floats]:
-        """Tell until when each row waits at its first and its second node, found once a set of reports."""
+        """Tell until when each row waits at its two nodes, found once a set of reports."""
         kept = self._waits.get("last")
         if kept is None or kept[0] is not reports:
             told = [reports.get(name) for name in self.nodes]

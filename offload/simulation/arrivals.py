@@ -33,9 +33,10 @@ FATE = Struct(f"{FATE_NUMBERS}d")
 class Arrivals(msgspec.Struct):
     """One task of one device: draws the next birth, and asks about each request that is born.
 
-    Compact, since there may be many thousands: the births and Fates that lie ready are plain numbers. `sizes`
-    are the quantiles of inputs that are not all of one size, `scenes` hold whom a view may show. Where
-    a frame needs several networks, `chances` has a generator for each of the parts.
+    Compact, since there may be many thousands: the births and Fates that lie ready are plain numbers.
+    `sizes` are the quantiles of inputs that are not all of one size, `scenes` hold whom a view may show,
+    `hop` and `meter` are the device's, where it has one. Where a frame needs several networks, `chances`
+    has a generator for each of the parts.
     """
 
     clock: Clock

@@ -136,7 +136,10 @@ class Observer:
             reports = MappingProxyType({name: book.fresh(now) for name, book in self.books.items()})
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
-                luck = Luck(*journey.fate, MappingProxyType(wires_free_s))
+                device_, edge, cloud, wire_out, wire_back, answer = journey.fate
+                luck = Luck(
+                    device_, edge, cloud, wire_out, wire_back, answer, MappingProxyType(wires_free_s)
+                )
         hop = journey.hop
         if hop is not None and hop.uplink.free_s.get(device.name, 0.0) <= now:
             uplinks = hop.empty

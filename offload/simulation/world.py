@@ -121,7 +121,7 @@ class World:
                     way = self.trips[journey.facts, plan]
                 except (KeyError, TypeError):  # new, or no plan at all
                     way = self._look_up(question, plan)
-                if type(way) is Fork:
+                if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
                     plain = way.plain and journey.plain
@@ -179,19 +179,14 @@ class World:
 
         journey.leg = AT_EDGE
         ends_s = self.compute_at(journey, away.edge, EDGE, due_s)  # type: ignore[arg-type]  # it serves
-        if way.in_line and ends_s is not None and self.foresees:
-            done_s = away.downlink.book(name, away.down_air_s, ends_s)  # type: ignore[union-attr]
-            if done_s <= self.end_s and done_s < journey.device.leaves_s:
-                journey.ahead(DOWNLINK, ends_s)
-                journey.down_bytes = away.result_bytes
-                self.end(journey, "", done_s)
-                return
+        done_s = self._foresee(journey, way, ends_s)
+        if done_s is None or done_s > self.end_s or done_s >= journey.device.leaves_s:
             yield ends_s
+            if done_s is None:
+                done_s = away.downlink.send(name, away.down_air_s, journey.wake, NEVER)
             journey.leg = DOWNLINK
         else:
-            yield ends_s
-            journey.leg = DOWNLINK
-            done_s = away.downlink.send(name, away.down_air_s, journey.wake, NEVER)
+            journey.ahead(DOWNLINK, ends_s)  # type: ignore[arg-type]  # it was foreseen
         journey.down_bytes = away.result_bytes
         if self.learn is not None:
             yield done_s
@@ -205,6 +200,7 @@ class World:
             yield self.clock.now + way.overhead_s
 
         done_s: float | None = None
+        back_s: float | None = None
         if way.device is not None:
             journey.leg = ON_DEVICE
             done_s = self.compute_at(journey, way.device, DEVICE, due_s)
@@ -235,7 +231,9 @@ class World:
                 away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
                 journey.leg = AT_EDGE
-                yield self.compute_at(journey, away.edge, EDGE, due_s)
+                ends_s = self.compute_at(journey, away.edge, EDGE, due_s)
+                back_s = self._foresee(journey, way, ends_s)
+                yield ends_s
 
             if to_cloud and not journey.refused:
                 journey.leg = WAN
@@ -252,7 +250,9 @@ class World:
                     journey.leg = WAN
                     yield from self.forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
-                if steady:
+                if back_s is not None:
+                    done_s = back_s
+                elif steady:
                     done_s = away.downlink.send(device.name, away.down_air_s, journey.wake, NEVER)
                 else:
                     down = away.downlink, away.result_bytes, away.down_air_s
@@ -274,8 +274,18 @@ class World:
             yield done_s
         self._came_home(journey, done_s)
 
+    def _foresee(self, journey: Journey, way: Trip, ends_s: float | None) -> float | None:
+        """Tell when an answer will be back that is done then, where one server does all, one by one.
+
+        Nothing that comes to it later overtakes on the way home, so all may be told as they come to it.
+        """
+        if not way.in_line or not self.foresees or ends_s is None or journey.hop is None:
+            return None
+        away: Away = way.away  # type: ignore[assignment]  # it is away
+        return away.downlink.book(journey.device.name, away.down_air_s, ends_s)  # type: ignore[union-attr]
+
     def _came_home(self, journey: Journey, done_s: float | None) -> None:
-        """Write the row of an answer that comes in time for the end of the run, while its device is there."""
+        """Write the row of an answer that comes while the run lasts and the device is there."""
         if done_s is not None and done_s <= self.end_s and done_s < journey.device.leaves_s:
             self.end(journey, "", done_s)
 
