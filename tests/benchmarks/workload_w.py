@@ -4,6 +4,8 @@ N Poisson devices, 70 requests a second in all for every N; 50 kB over each devi
 plus 1 ms; one in-order server that takes 10 ms (M/D/1 at load 0.7, mean wait 11.667 ms); 100 000
 requests.
 Timed are births to rows in memory, without set-up and Parquet, in CPU time; medians of several turns.
+Beside it the crossing of `scenarios/urban-intersection.toml` with policy `quickest`, as it stands: its
+last column is the time at edge and cloud, and its devices are the 124 of the file.
 
     python tests/benchmarks/workload_w.py
 """
@@ -17,8 +19,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import simpy
+
+ROOT = Path(__file__).resolve().parents[2]
 
 RATE_HZ, HOP_S, DELAY_S, SERVICE_S = 70.0, 8 * 50_000 / 100e6, 0.001, 0.010
 WAIT_S = 0.7 * SERVICE_S / (2 * 0.3)  # M/D/1 (Pollaczek and Khinchine)
@@ -63,8 +68,6 @@ name = "edge"
 def ours(devices: int, requests: int) -> tuple[float, int, float]:
     """Return CPU seconds, rows and mean wait of this project's world."""
     import tempfile
-    from pathlib import Path
-
     from offload.scenario.load import load
     from offload.simulation.run import calm_collector, drive
     from offload.simulation.world import World
@@ -84,6 +87,26 @@ def ours(devices: int, requests: int) -> tuple[float, int, float]:
         seconds = time.process_time() - begun
     wait_s = statistics.fmean(outcome.edge_s for outcome in world.outcomes) - SERVICE_S
     return seconds, len(world.outcomes), wait_s
+
+
+def urban(_devices: int, _requests: int) -> tuple[float, int, float]:
+    """Return the same of the crossing, where `quickest` prices all plans for each request."""
+    from offload.policies.table import choose
+    from offload.scenario.load import load
+    from offload.simulation.run import calm_collector, drive
+    from offload.simulation.world import World
+    from offload.streams import Streams
+
+    scenario = load(ROOT / "scenarios" / "urban-intersection.toml")
+    choice, streams = choose({"name": "quickest"}), Streams(1, 0)
+    policy = choice.make()
+    world = World(scenario.setting(0.0, streams), streams)
+    with calm_collector():
+        begun = time.process_time()
+        drive(world, policy, choice)
+        seconds = time.process_time() - begun
+    at_servers_s = statistics.fmean(each.edge_s + each.cloud_s for each in world.outcomes)
+    return seconds, len(world.outcomes), at_servers_s
 
 
 def heapq_loop(devices: int, requests: int) -> tuple[float, int, float]:
@@ -155,6 +178,7 @@ MODELS: dict[str, Callable[[int, int], tuple[float, int, float]]] = {
     "offload": ours,
     "heapq": heapq_loop,
     "simpy": bare_simpy,
+    "urban": urban,
 }
 
 
@@ -173,9 +197,10 @@ def main() -> None:
         return
     print(f"{'N':>6} {'model':>8} {'requests/CPU s':>15} {'of heapq':>9} {'peak MB':>8} {'wait ms':>8}")
     for devices in (100, 1000, 5000):
-        told: dict[str, list[tuple[float, float, float]]] = {model: [] for model in MODELS}
+        models = [model for model in MODELS if model != "urban" or devices == 100]
+        told: dict[str, list[tuple[float, float, float]]] = {model: [] for model in models}
         for _ in range(given.turns):
-            for model in MODELS:
+            for model in models:
                 call = [sys.executable, __file__, "--one", model, str(devices)]
                 printed = subprocess.run(
                     [*call, "--requests", str(given.requests)],
