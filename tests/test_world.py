@@ -16,7 +16,9 @@ format = 1
 name = "events"
 duration = "20 s"
 [models.net.variants.only]
-layers = [{ name = "a", output = "20 kB" }, { name = "b", output = "10 kB" }, { name = "c", output = "1 kB" }]
+layers = [
+    { name = "a", output = "20 kB" }, { name = "b", output = "10 kB" }, { name = "c", output = "1 kB" }
+]
 costs.x86-core = { known = "assumed", source = "a test", seconds = ["4 ms", "3 ms", "2 ms"] }
 [devices.car]
 count = 1
@@ -61,7 +63,8 @@ def loaded(tmp_path: Path, text: str, *settings: str) -> Scenario:
 def play(scenario: Scenario, cuts: Sequence[tuple], *, foresees: bool = True) -> World:
     """Carry out these plans, one after the other and again; two cuts, an edge node, a cloud."""
     world = World(scenario.setting(0.0), Streams(1, 0))
-    world.foresees &= foresees
+    if not foresees:
+        world.only_server = None
     game, number = world.play(), 0
 
     def plan(question: Question) -> Plan:

@@ -67,6 +67,12 @@ def _servers(clock: Clock, setting: Setting, node: Node) -> Servers:
     return Queueing(clock, node, memory, speed)
 
 
+def only_server(stations: Mapping[str, Servers]) -> InOrder | None:
+    """Return the one that serves all, one after the other, where there is no other."""
+    (first, *others) = [*stations.values(), None]
+    return first if others == [None] and isinstance(first, InOrder) and len(first.free) == 1 else None
+
+
 def wires(setting: Setting) -> dict[tuple[str, str], InOrder]:
     """Return the queue of each direction of a wire, by its name and the node that it leaves."""
     return {

@@ -86,8 +86,7 @@ class Trip:
     with neither nobody can say. `exit` is where it leaves a network that has several exits. If it
     `falls_back`, the device runs the whole network when a node turns the request away. Trips that are
     `sized` send inputs of several sizes, and this one those of the mean. A `plain` one only crosses a
-    hop of the device's own, costs nothing there, and is served in order at its end. What is `in_line`
-    is served by the only server of all, one after the other, and comes back over such a hop.
+    hop of the device's own, costs nothing there, and is served in order at its end.
     """
 
     overhead_s: float
@@ -100,7 +99,6 @@ class Trip:
     falls_back: bool = False
     sized: bool = False
     plain: bool = False
-    in_line: bool = False
 
     def carrying(self, input_bytes: float) -> "Trip":
         """Return the trip of a request with so large an input; one that is sized."""
@@ -199,11 +197,6 @@ def trip(
         falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
         sized=facts.most_input_bytes is not None and sends_input(plan),
         plain=plain,
-        in_line=away is not None
-        and isinstance(away.downlink, Dedicated)
-        and away.edge is not None
-        and isinstance(away.edge.servers, InOrder)
-        and [node.servers for node in facts.nodes.values()] == [1],
     )
 
 

@@ -89,7 +89,11 @@ class World:
             lambda device: self.cut_off(device, NO_POWER),
             self.is_over,
         )
-        self.foresees = learn is None and not self.meters  # nobody minds that rows come ahead of time
+        # Where one server does all, one by one, and nobody minds that rows come ahead of time, answers
+        # that go home over a hop of their own are told as their requests come to it: none overtakes.
+        self.only_server: InOrder | None = None
+        if learn is None and not self.meters:
+            self.only_server = stage.only_server(self.servers)
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 setbacks.expect_leaving(self, device)
@@ -179,7 +183,9 @@ class World:
 
         journey.leg = AT_EDGE
         ends_s = self.compute_at(journey, away.edge, EDGE, due_s)  # type: ignore[arg-type]  # it serves
-        done_s = self._foresee(journey, way, ends_s)
+        done_s = None
+        if away.edge.servers is self.only_server and ends_s is not None:  # type: ignore[union-attr]
+            done_s = away.downlink.book(name, away.down_air_s, ends_s)  # type: ignore[union-attr]
         if done_s is None or done_s > self.end_s or done_s >= journey.device.leaves_s:
             yield ends_s
             if done_s is None:
@@ -232,7 +238,8 @@ class World:
             if away.edge is not None:
                 journey.leg = AT_EDGE
                 ends_s = self.compute_at(journey, away.edge, EDGE, due_s)
-                back_s = self._foresee(journey, way, ends_s)
+                if away.edge.servers is self.only_server and journey.hop and ends_s is not None:
+                    back_s = away.downlink.book(device.name, away.down_air_s, ends_s)  # type: ignore[union-attr]
                 yield ends_s
 
             if to_cloud and not journey.refused:
@@ -274,16 +281,6 @@ class World:
             yield done_s
         self._came_home(journey, done_s)
 
-    def _foresee(self, journey: Journey, way: Trip, ends_s: float | None) -> float | None:
-        """Tell when an answer will be back that is done then, where one server does all, one by one.
-
-        Nothing that comes to it later overtakes on the way home, so all may be told as they come to it.
-        """
-        if not way.in_line or not self.foresees or ends_s is None or journey.hop is None:
-            return None
-        away: Away = way.away  # type: ignore[assignment]  # it is away
-        return away.downlink.book(journey.device.name, away.down_air_s, ends_s)  # type: ignore[union-attr]
-
     def _came_home(self, journey: Journey, done_s: float | None) -> None:
         """Write the row of an answer that comes while the run lasts and the device is there."""
         if done_s is not None and done_s <= self.end_s and done_s < journey.device.leaves_s:
@@ -300,9 +297,12 @@ class World:
             else:
                 servers.join(journey.job(stop, times, due_s, place))
             return None
-        if due_s < NEVER and (begins_s := max(now, servers.free[0])) > due_s:
-            self.clock.at(begins_s, lambda _: journey.wake(LATE))
-            return None
+        if due_s < NEVER:
+            free_s = servers.free[0]
+            begins_s = free_s if free_s > now else now
+            if begins_s > due_s:
+                self.clock.at(begins_s, lambda _: journey.wake(LATE))
+                return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
         ends_s = servers.serve(now, seconds)

@@ -68,6 +68,7 @@ name = "edge"
 def ours(devices: int, requests: int) -> tuple[float, int, float]:
     """Return CPU seconds, rows and mean wait of this project's world."""
     import tempfile
+
     from offload.scenario.load import load
     from offload.simulation.run import calm_collector, drive
     from offload.simulation.world import World
