@@ -123,6 +123,7 @@ def test_radio_joules_are_the_cell_busy_time(load_text):
             busy_s += (now - since_s[0]) * (air.active > 0)
             since_s[0] = now
             usual(now)
+            air.noted_until_s = 0.0  # be told of the next change too
 
         air.note = note
 
