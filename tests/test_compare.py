@@ -9,7 +9,7 @@ import pytest
 
 import offload
 from offload.analysis import compare as comparing
-from offload.analysis import repeat
+from offload.analysis import repeat, replication
 from offload.analysis.statistics import Pair
 from offload.analysis.survival import PairAgain, survival
 from offload.policies.table import choose
@@ -78,7 +78,7 @@ def kept(rivals, tmp_path_factory):
 
 def test_rows_tell_what_rests_on_shares(kept):
     found, out = kept
-    frame = pl.read_parquet(comparing.rows_path(out, "quickest", 0))
+    frame = pl.read_parquet(replication.rows_path(out, "quickest", 0))
     cut = frame.filter(pl.col("split"))
     assert 0 < cut.height < frame.height
     assert cut["share_gap_s"].null_count() == 0
@@ -89,7 +89,7 @@ def test_rows_tell_what_rests_on_shares(kept):
         after = variant.cuts[first].after
         apart = sum(told.layers_s[1][:after]) - sum(told.second_s[:after])
         assert gap_s == pytest.approx(abs(apart))
-    told = json.loads(pl.read_parquet_metadata(comparing.rows_path(out, "quickest", 0))["profiles"])
+    told = json.loads(pl.read_parquet_metadata(replication.rows_path(out, "quickest", 0))["profiles"])
     assert told["device/mobilenetv2:int8"].startswith("rescaled: coral.ai")
     assert told["device/mobilenetv2:int8"].endswith("(total published (int8 assumed); shares ±8%)")
     edge, quickest = found.policies
@@ -108,26 +108,26 @@ def test_a_comparison_that_cuts_rescaled_networks_is_simulated_again(kept, rival
     assert told.pairs == (PairAgain(pair, other, survives=other.differs),)
     assert pair.mean != other.mean
     for label in ("edge", "quickest"):
-        assert comparing.rows_path(out / "second-opinion", label, 2).is_file()
+        assert replication.rows_path(out / "second-opinion", label, 2).is_file()
 
 
 def test_what_neither_opinion_touches_is_the_same(kept):
     _, out = kept
     one, other = (
-        pl.read_parquet(comparing.rows_path(o, "edge", 1)) for o in (out, out / "second-opinion")
+        pl.read_parquet(replication.rows_path(o, "edge", 1)) for o in (out, out / "second-opinion")
     )
     assert one.equals(other)
 
 
 def test_it_goes_on_from_what_is_there(kept, rivals, monkeypatch):
     found, out = kept
-    monkeypatch.setattr(comparing, "simulate", lambda *_: pytest.fail("simulated again"))
+    monkeypatch.setattr(replication, "simulate_in_chunks", lambda *_: pytest.fail("simulated again"))
     assert comparing.compare(scenario(), rivals, 3, out=out) == found
 
 
 def test_rows_of_the_second_opinion_repeat_themselves(kept, monkeypatch):
     _, out = kept
-    file = comparing.rows_path(out / "second-opinion", "quickest", 0)
+    file = replication.rows_path(out / "second-opinion", "quickest", 0)
     assert repeat.read(file).repeat()[1]
 
 

@@ -46,8 +46,10 @@ def test_what_is_written_answers_as_the_network_does(form: str, tmp_path: Path) 
 
 def test_int8_is_compared_with_int8_of_the_same_weights(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
-    found = export.export(path, "onnx", TINY, "int8", inputs(6), inputs(30)[6:])
-    assert 0 < found.largest < 0.2 < found.reach
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # rounding did 2 to 15 % of reach over 60 seeds
+        found = export.export(path, "onnx", TINY, "int8", inputs(6), inputs(30)[6:])
+    assert 0 < found.largest < 0.2 * found.reach
     assert found.same >= 5
 
 

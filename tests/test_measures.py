@@ -1,8 +1,10 @@
 """Measures of rows made by hand."""
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -127,6 +129,39 @@ def test_bins_against_counting() -> None:
             assert math.isnan(found.stays[number])
         # At the very end of a bin: born before it, and not ended before it.
         assert found.under_way[number] == sum(b < high <= e for b, e in zip(born, ended, strict=True))
+
+
+def test_many_rows_in_pieces_come_to_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    latencies = [None if each > 0.19 else float(each) for each in rng.uniform(0, 0.2, 3000)]
+    frame = rows(
+        latencies,
+        correct=[None if each is None else each < 0.15 for each in latencies],
+        parent=[None if number % 7 else 1 for number in range(3000)],
+        energy_j=rng.random(3000),
+        money=rng.random(3000),
+        share_gap_s=[float(number) if number % 3 else None for number in range(3000)],
+    )
+    whole = summarise(frame, 100.0, 3000.0)
+    roots = frame.filter(pl.col("parent").is_null(), pl.col("born_s") >= 100.0)
+    assert whole.requests == roots.height == len(whole_latencies(roots))
+    for percent in (50, 95, 99):
+        at = whole_latencies(roots)[math.ceil(roots.height * percent / 100) - 1]
+        assert whole.values[f"latency_p{percent}_s"] == at
+    frame.write_parquet(tmp_path / "rows.parquet", row_group_size=130)
+    monkeypatch.setattr("offload.analysis.rows.CHUNK", 128)
+    for source in (frame, frame.lazy(), pl.scan_parquet(tmp_path / "rows.parquet")):
+        found = summarise(source, 100.0, 3000.0)
+        assert found.values == pytest.approx(whole.values, rel=1e-12, nan_ok=True)
+        assert found.stays == pytest.approx(whole.stays, rel=1e-12, nan_ok=True)
+        assert (found.births, found.under_way) == (whole.births, whole.under_way)
+        assert (found.requests, found.unfinished) == (whole.requests, whole.unfinished)
+        assert found.doubtful == whole.doubtful
+        assert found.share_gap_s == pytest.approx(whole.share_gap_s, rel=1e-12)
+
+
+def whole_latencies(frame: pl.DataFrame) -> list[float]:
+    return sorted(frame["latency_s"].fill_null(INFINITE).to_list())
 
 
 def test_what_rests_on_shares_of_layers() -> None:

@@ -1,27 +1,22 @@
 """Several policies on the same births and the same luck, over independent replications."""
 
-import json
 import math
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 import polars as pl
 
-from offload.analysis import rows, statistics
+from offload.analysis import replication, statistics
 from offload.analysis.measures import BINS, MEASURES, Summary, summarise
-from offload.analysis.result import simulate
+from offload.analysis.replication import rows_path
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.survival import Survival, headline, survival
-from offload.policies.table import Choice, folder_name
+from offload.analysis.workers import run_all
+from offload.policies.table import Choice
 from offload.scenario.load import Scenario, check
 
 LEVEL = 0.95
@@ -133,9 +128,11 @@ def _compare(
     out: Path | None, advance: Callable[[str], None],
 ) -> Comparison:  # fmt: skip
     found: dict[str, dict[int, Summary]] = {choice.label: {} for choice in choices}
-    for label, replication, summary in _summaries(scenario, choices, replications, seed, jobs, out):
-        found[label][replication] = summary
-        advance(label)
+    each = [replication.replications(scenario, choice, seed, replications, out) for choice in choices]
+    # All policies of a replication, then of the next: what is interrupted is of use.
+    for done, summary in run_all([one for row in zip(*each, strict=True) for one in row], jobs):
+        found[done.choice.label][done.number] = summary
+        advance(done.choice.label)
     by_label = {label: [runs[r] for r in range(replications)] for label, runs in found.items()}
     warm_up_s = 0.0 if scenario.file.warm_up == "auto" else scenario.file.warm_up
     if scenario.file.warm_up == "auto" and out is not None:
@@ -159,8 +156,8 @@ def _again(
 ) -> list[Summary]:
     """Measure the rows of one policy again, with another warm-up."""
     duration_s, judged = scenario.file.duration, scenario.judged
-    frames = [pl.read_parquet(rows_path(out, label, r)) for r in range(replications)]
-    return [summarise(frame, warm_up_s, duration_s, judged=judged) for frame in frames]
+    files = [pl.scan_parquet(rows_path(out, label, r)) for r in range(replications)]
+    return [summarise(rows, warm_up_s, duration_s, judged=judged) for rows in files]
 
 
 def _result(choice: Choice, runs: Sequence[Summary], first_bin: int) -> PolicyResult:
@@ -187,84 +184,6 @@ def _mean(values: Sequence[float]) -> float | None:
     """Return the mean of what is defined, None if nothing is."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else None
-
-
-def rows_path(out: Path, label: str, replication: int) -> Path:
-    """Return where the rows of one run lie."""
-    return out / folder_name(label) / str(replication) / "requests.parquet"
-
-
-def _summaries(
-    scenario: Scenario, choices: Sequence[Choice], replications: int, seed: int, jobs: int,
-    out: Path | None,
-) -> Iterator[tuple[str, int, Summary]]:  # fmt: skip
-    raw = json.dumps(scenario.raw, default=str)
-    where = (str(scenario.path), str(scenario.base))
-    calls = [
-        joblib.delayed(_one)(where, raw, choice, seed, r, out, tuple(sys.path))
-        for r in range(replications)
-        for choice in choices
-    ]
-    with _workers_deaf():
-        done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
-    try:
-        yield from done
-    except BaseException:  # the other processes were killed, perhaps while they were writing
-        for aside in [] if out is None else out.rglob(".*.parquet.*"):
-            aside.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _workers_deaf() -> Iterator[None]:
-    """Let the processes that are started here ignore Ctrl-C: it is this one's to end them.
-
-    An ignored signal stays ignored in what a process starts.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
-def _one(
-    where: tuple[str, str],
-    raw: str,
-    choice: Choice,
-    seed: int,
-    replication: int,
-    out: Path | None,
-    paths: tuple[str, ...],
-) -> tuple[str, int, Summary]:
-    """Simulate one policy in one replication, in whichever process, or read it if it is there."""
-    # A process that was started earlier may not know where the user's policies lie.
-    sys.path.extend(path for path in paths if path not in sys.path)
-    scenario = _scenario(*where, raw)
-    file = scenario.file
-    warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
-    kept = rows_path(out, choice.label, replication) if out is not None else None
-    if kept is not None and rows.is_there(kept, rows.identity(scenario, choice, seed, replication)):
-        frame = pl.read_parquet(kept)
-    else:
-        result = simulate(scenario, choice, seed, replication)
-        frame = result.rows()
-        if kept is not None:
-            rows.write(frame, kept, result.metadata)
-            # Its type cannot be told from devices without a battery.
-            devices = pl.DataFrame(result.devices, schema_overrides={"battery_j": pl.Float64})
-            rows.write(devices, kept.with_name("devices.parquet"), result.metadata)
-    found = summarise(frame, warm_up_s, file.duration, judged=scenario.judged)
-    return choice.label, replication, found
-
-
-@lru_cache(maxsize=4)
-def _scenario(path: str, base: str, raw: str) -> Scenario:
-    """Check the scenario once a process."""
-    return check(Path(path), json.loads(raw), lambda _: path, Path(base))
 
 
 def to_json(told: Any) -> Any:  # noqa: ANN401 - any nest of dicts and lists

@@ -1,12 +1,15 @@
 """A result repeated from its own rows file."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from offload.analysis.result import Result, simulate
+from offload.analysis import rows
+from offload.analysis.growing import Growing
+from offload.analysis.result import simulate_in_chunks
 from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
@@ -15,18 +18,46 @@ from offload.scenario.load import Scenario, check
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a file of rows says of how it was made, and the rows themselves."""
+    """What a file of rows says of how it was made."""
 
+    file: Path
     scenario: Scenario
     choice: Choice
     seed: int
     replication: int
-    frame: pl.DataFrame
 
-    def repeat(self) -> tuple[Result, bool]:
-        """Simulate again, and tell whether the rows are the same."""
-        result = simulate(self.scenario, self.choice, self.seed, self.replication)
-        return result, result.rows().equals(self.frame)
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The rows, all at once."""
+        return pl.read_parquet(self.file)
+
+    def repeat(self, again: Path | None = None) -> tuple[int, bool]:
+        """Simulate again; tell how many rows there are now, and whether they are the same.
+
+        They are written to the file `again`, with what it says of itself.
+        """
+        old, count, same = pl.scan_parquet(self.file), 0, True
+
+        def add(frame: pl.DataFrame) -> None:
+            nonlocal count, same
+            same = same and old.slice(count, frame.height).pipe(_read, self.file).equals(frame)
+            count += frame.height
+            if file is not None:
+                file.add(frame)
+
+        with Growing(again) if again is not None else nullcontext() as file:
+            done = simulate_in_chunks(self.scenario, self.choice, self.seed, self.replication, add)
+            same = same and old.select(pl.len()).collect().item() == count
+            if file is not None:
+                file.finish(rows.metadata(done))
+        return count, same
+
+
+def _read(lazy: pl.LazyFrame, file: Path) -> pl.DataFrame:
+    try:
+        return lazy.collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ScenarioError([f"{file}: its rows cannot be read: {error}"]) from error
 
 
 def read(file: Path) -> Recipe:
@@ -37,7 +68,7 @@ def read(file: Path) -> Recipe:
     """
     try:
         told = pl.read_parquet_metadata(file)
-        frame = pl.read_parquet(file)
+        pl.scan_parquet(file).collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ScenarioError([f"{file}: no file of rows: {error}"]) from error
     missing = [key for key in ("resolved", "scenario_file", "policy_table", "seed") if key not in told]
@@ -54,4 +85,4 @@ def read(file: Path) -> Recipe:
     if scenario.digest != told["digest"]:
         raise ScenarioError([f"{file}: traces, profiles or hardware that it used have changed since"])
     choice = table.choose(json.loads(told["policy_table"]))
-    return Recipe(scenario, choice, int(told["seed"]), int(told["replication"]), frame)
+    return Recipe(file, scenario, choice, int(told["seed"]), int(told["replication"]))

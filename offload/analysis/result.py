@@ -1,5 +1,6 @@
 """One policy's result on a scenario: its rows and its measures."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,7 +9,7 @@ from offload.analysis import measures, rows
 from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
-from offload.simulation.run import DeviceAccount, run
+from offload.simulation.run import DeviceAccount, Run, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,19 @@ class Result:
         warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
         judged = self.scenario.judged
         return measures.summarise(self.frame, warm_up_s, file.duration, judged=judged).values
+
+
+def simulate_in_chunks(
+    scenario: Scenario, choice: Choice, seed: int, replication: int, add: Callable[[pl.DataFrame], None]
+) -> Run:
+    """Simulate a scenario once; its rows are handed on by chunks, in the order of births.
+
+    So there may be more of them than memory holds. Raises PolicyError.
+    """
+    facts = scenario.setting(0.0).facts
+    return run(
+        scenario, choice, seed, replication, lambda due, later: add(rows.to_frame(due, facts, later))
+    )
 
 
 def simulate(

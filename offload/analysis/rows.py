@@ -5,20 +5,26 @@ import inspect
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from offload.entities import Facts, Outcome, Plan
+from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
 from offload.policies.table import Choice
 from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
+from offload.simulation.flow import CHUNK
 from offload.simulation.run import Run
 
 FORMAT = 1
@@ -48,6 +54,19 @@ SCHEMA = pl.Schema({
 })  # fmt: skip
 
 
+# What a row's kind decides: its task, its plans and how it ended. There are few kinds.
+_BY_KIND = (
+    "group", "task", "stage", "cause", "correct", "exit", "first_plan", "share_gap_s", "plan", "variant",
+    "device_cut", "edge_cut", "edge", "cloud", "uplink", "codec", "confidence", "split",
+)  # fmt: skip
+# The numbers that each row has of its own, of its request and its outcome.
+_OF_REQUEST = ("born_s", "deadline_s", "input_bytes")
+_OF_OUTCOME = (
+    "attempts", "ended_s", *LEGS, "up_bytes", "down_bytes", "energy_j", "edge_j", "cloud_j", "batch",
+    "load_s", "money",
+)  # fmt: skip
+
+
 def plan_label(plan: Plan) -> str:
     """Write a plan for people: what runs, then where, with the layers that run there at most.
 
@@ -65,72 +84,92 @@ def plan_label(plan: Plan) -> str:
     return " ".join([variant.label + sure, *filter(None, parts)])
 
 
-def to_frame(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFrame:
-    """Turn outcomes into rows, in the order of their requests' births."""
+def to_frame(
+    outcomes: Sequence[Outcome], facts: Sequence[Facts], later: Sequence[Outcome] = ()
+) -> pl.DataFrame:
+    """Turn outcomes into rows, in the order of their requests' births.
+
+    Of a frame's stages, some may be among the outcomes that become rows `later`.
+    """
     outcomes = sorted(outcomes, key=lambda o: (o.request.born_s, o.request.id))
     requests = [o.request for o in outcomes]
-    told: dict[int, dict[str, Any]] = {id(None): dict.fromkeys(_PLAN)}
-    told |= {id(p): _plan_columns(p) for o in outcomes for p in (o.plan, o.first_plan) if p is not None}
-    plans = [told[id(o.plan)] for o in outcomes]
-    latency = [None if o.cause else o.ended_s - o.request.born_s for o in outcomes]
-    columns: dict[str, Any] = {
-        "request": [r.id for r in requests],
-        "parent": [r.parent for r in requests],
-        "stage": [r.stage for r in requests],
-        "input_bytes": [r.input_bytes for r in requests],
-        "device": [r.device for r in requests],
-        "group": [r.group for r in requests],
-        "task": [r.task for r in requests],
-        "born_s": [r.born_s for r in requests],
-        "deadline_s": [r.deadline_s for r in requests],
-        "ended_s": [o.ended_s for o in outcomes],
-        "latency_s": latency,
-        "on_time": [
-            late is not None and late <= r.deadline_s for late, r in zip(latency, requests, strict=True)
-        ],
-        "correct": [o.correct for o in outcomes],
-        "cause": [o.cause for o in outcomes],
-        "attempts": [o.attempts for o in outcomes],
-        "share_gap_s": _share_gaps(outcomes, facts),
-        "first_plan": [told[id(o.first_plan)]["plan"] for o in outcomes],
-        **{key: [plan[key] for plan in plans] for key in _PLAN},
-    }
+    ids = [r.id for r in requests]
+    frame = pl.DataFrame(
+        [
+            pl.Series("request", ids, pl.Int64),
+            pl.Series("parent", [r.parent for r in requests], pl.Int64),
+            pl.Series("device", [r.device for r in requests], pl.String),
+            *_numbers(requests, _OF_REQUEST),
+            *_numbers(outcomes, _OF_OUTCOME),
+            *_by_kind(outcomes, facts),
+        ]
+    )
+    latency_s = pl.when(pl.col("cause") == "").then(pl.col("ended_s") - pl.col("born_s"))
+    on_time = (latency_s <= pl.col("deadline_s")).fill_null(value=False)
+    frame = frame.with_columns(latency_s=latency_s, on_time=on_time)
     if not any(map(has_prices, facts)):
-        columns["money"] = [None] * len(outcomes)
-    for key in SCHEMA:
-        if key not in columns:
-            columns[key] = [getattr(o, key) for o in outcomes]
-    return pl.DataFrame(columns, schema_overrides=SCHEMA).select(SCHEMA.names())
+        frame = frame.with_columns(money=pl.lit(None, pl.Float64))
+    frame = frame.select(SCHEMA.names())
+    born = set(ids)
+    if stages := [o for o in later if o.request.parent in born]:
+        return _with_gaps_of_frames(frame, pl.concat([frame, to_frame(stages, facts)]))
+    return _with_gaps_of_frames(frame, frame)
 
 
-def _share_gaps(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> list[float | None]:
-    """Return for each request how much its last plan rests on shares of layers, found once a plan."""
+def _numbers(nouns: Sequence[Outcome | Request], keys: Sequence[str]) -> Iterator[pl.Series]:
+    """Return numbers as columns; each noun is looked at once, which is twice as quick as key by key."""
+    numbers = chain.from_iterable(map(attrgetter(*keys), nouns))
+    table = np.fromiter(numbers, np.float64, len(nouns) * len(keys)).reshape(-1, len(keys))
+    for key, column in zip(keys, table.T, strict=True):
+        yield pl.Series(key, column).cast(SCHEMA[key])
+
+
+def _by_kind(outcomes: Sequence[Outcome], facts: Sequence[Facts]) -> pl.DataFrame:
+    """Return the columns that a row's kind decides: they are made once for each kind."""
     by_task = {(each.group, each.task, each.stage): each for each in facts}
-    keys = [(o.request.group, o.request.task, o.request.stage, id(o.plan)) for o in outcomes]
-    plans = dict(zip(keys, (o.plan for o in outcomes), strict=True))
-    gaps = {
-        key: None if plan is None else share_gap_s(by_task[key[:3]], plan) for key, plan in plans.items()
-    }
-    found = [gaps[key] for key in keys]
-    largest: dict[int, float] = {}
-    for o, gap in zip(outcomes, found, strict=True):
-        if gap is not None and o.request.parent is not None:
-            largest[o.request.parent] = max(gap, largest.get(o.request.parent, 0.0))
-    return [largest.get(o.request.id, gap) for o, gap in zip(outcomes, found, strict=True)]
+    kinds: dict[tuple[Any, ...], int] = {}
+    places, table = [], []
+    for o in outcomes:
+        r = o.request
+        kind = (r.group, r.task, r.stage, o.cause, o.correct, o.exit, id(o.first_plan), id(o.plan))
+        place = kinds.get(kind)
+        if place is None:
+            place = kinds[kind] = len(kinds)
+            table.append(kind[:6] + _plan_columns(o, by_task))
+        places.append(place)
+    frame = pl.DataFrame(table, {key: SCHEMA[key] for key in _BY_KIND}, orient="row")
+    return frame[pl.Series(places, dtype=pl.UInt32)]
 
 
-_PLAN = (
-    "plan", "variant", "device_cut", "edge_cut", "edge", "cloud", "uplink", "codec", "confidence",
-    "split",
-)  # fmt: skip
+def _plan_columns(outcome: Outcome, by_task: Mapping[tuple[Any, ...], Facts]) -> tuple[Any, ...]:
+    request, plan, first = outcome.request, outcome.plan, outcome.first_plan
+    label = None if first is None else plan_label(first)
+    if plan is None:
+        return (label, *[None] * 11)
+    gap_s = share_gap_s(by_task[request.group, request.task, request.stage], plan)
+    return (
+        label, gap_s, plan_label(plan), plan.variant.label, plan.device_cut,
+        plan.edge_cut, plan.edge, plan.cloud, plan.uplinks[0] if plan.uplinks else None, plan.codec,
+        plan.confidence, plan.split,
+    )  # fmt: skip
 
 
-def _plan_columns(plan: Plan) -> dict[str, Any]:
-    uplink = plan.uplinks[0] if plan.uplinks else None
-    return dict(zip(_PLAN, (
-        plan_label(plan), plan.variant.label, plan.device_cut, plan.edge_cut, plan.edge, plan.cloud,
-        uplink, plan.codec, plan.confidence, plan.split,
-    ), strict=True))  # fmt: skip
+def _with_gaps_of_frames(frame: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """Give each frame of several networks the largest gap of its parts."""
+    gaps = parts.select(request="parent", largest="share_gap_s").drop_nulls()
+    if gaps.is_empty():
+        return frame
+    largest = gaps.group_by("request").max()
+    joined = frame.join(largest, on="request", how="left", maintain_order="left")
+    return joined.with_columns(share_gap_s=pl.coalesce("largest", "share_gap_s")).drop("largest")
+
+
+def chunks(rows: pl.DataFrame | pl.LazyFrame, *columns: str) -> Iterator[pl.DataFrame]:
+    """Read some columns of rows, CHUNK rows at a time: a row group of a file."""
+    lazy = rows.lazy()
+    count = lazy.select(pl.len()).collect().item()
+    for first in range(0, count, CHUNK):
+        yield lazy.slice(first, CHUNK).select(columns or pl.all()).collect()
 
 
 def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) -> dict[str, str]:
@@ -205,11 +244,39 @@ def metadata(run: Run) -> dict[str, str]:
 
 
 def write(frame: pl.DataFrame, path: Path, told: Mapping[str, str]) -> None:
-    """Write rows aside and rename, so that the file is whole or absent."""
+    """Write rows aside and rename, so that the file is whole or absent. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.write_parquet(aside, metadata=dict(told))
-    aside.replace(path)
+    with writing(path) as aside:
+        frame.write_parquet(aside, metadata=dict(told), row_group_size=CHUNK)
+        aside.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yield a name aside, under which nothing stays if it is not renamed.
+
+    Raises OSError with the reason and the file: polars hides it in a text, or loses it.
+    """
+    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+    try:
+        yield aside
+    except pl.exceptions.ComputeError as error:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(told[1]) if told else _why_refused(aside)
+        reason = os.strerror(number) if number else str(error)
+        raise OSError(number, reason, str(path)) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _why_refused(path: Path) -> int:
+    """Return the number of the error with which a file is refused more room; 0 if it is not."""
+    try:
+        with path.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return error.errno or 0
+    return 0
 
 
 def is_there(path: Path, wanted: Mapping[str, str]) -> bool:

@@ -216,16 +216,13 @@ def _compare(
 
 def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     """Simulate again what a file of rows holds, from what it says of itself."""
-    from offload.analysis import rows
     from offload.analysis.repeat import read
 
     recipe = read(file)
     if out is not None:
         writable(out)
-    result, same = recipe.repeat()
-    if out is not None:
-        rows.write(result.rows(), out / "requests.parquet", result.metadata)
-    told = {"file": str(file), "requests": result.rows().height, "identical": same}
+    count, same = recipe.repeat(None if out is None else out / "requests.parquet")
+    told = {"file": str(file), "requests": count, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
     if not same:
         msg = f"{file}: this version or machine makes other rows"

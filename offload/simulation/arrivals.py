@@ -45,6 +45,7 @@ class Arrivals(msgspec.Struct):
     parts: Sequence[Part]
     ask: Callable[[Journey], None]
     under_way: dict[int, Journey]
+    frames: dict[int, Frame]
     fail: Fail
     births: Iterator[float]
     chance: np.random.Generator
@@ -122,7 +123,8 @@ class Arrivals(msgspec.Struct):
         root = Request(
             number, device.name, device.group, facts.task, now, facts.deadline_s, total, facts.priority
         )
-        Frame(root, self.parts, crops, self._ask_about).go_on()
+        frame = self.frames[number] = Frame(root, self.parts, crops, self._ask_about)
+        frame.go_on()
         return self.ahead.pop() if self.ahead else self._draw_births()
 
     def _in_view(self, view: View | None) -> int:

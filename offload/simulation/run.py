@@ -1,6 +1,7 @@
 """One policy in one world, once: the policy decides, the world enacts."""
 
 import gc
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
 from offload.simulation.answering import PolicyError, answering, each_asker, guard
+from offload.simulation.flow import Flow, Take
 from offload.simulation.meters import Powered
 from offload.simulation.world import InvalidPlanError, World
 from offload.streams import Streams
@@ -52,7 +54,7 @@ class DeviceAccount:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What happened: one outcome for every born request."""
+    """What happened: one outcome for every born request, if they were not passed on."""
 
     scenario: Scenario
     choice: Choice
@@ -62,8 +64,13 @@ class Run:
     devices: list[DeviceAccount]
 
 
-def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
-    """Simulate. Raises PolicyError, which names the policy and the request."""
+def run(
+    scenario: Scenario, choice: Choice, seed: int, replication: int, take: Take | None = None
+) -> Run:
+    """Simulate. Raises PolicyError, which names the policy and the request.
+
+    `take` is given the outcomes as they are done, in the order of births; else they lie in `outcomes`.
+    """
     streams = Streams(seed, replication)
     policy = fresh(choice, streams)
     nodes = {
@@ -80,9 +87,11 @@ def run(scenario: Scenario, choice: Choice, seed: int, replication: int) -> Run:
 
     setting = scenario.setting(choice.overhead_s, streams)
     world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
+    flow = Flow(world, take)
     with calm_collector():
-        drive(world, seeing(policy, choice, streams), choice, nodes)
-    return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world))
+        drive(world, seeing(policy, choice, streams), choice, nodes, flow)
+    flow.end()
+    return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world, flow))
 
 
 @contextmanager
@@ -117,16 +126,23 @@ def seeing(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Pol
     return estimating(policy, estimator(choice.estimate, streams.generator("estimate", *owner)))
 
 
-def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None) -> None:
-    """Answer a world's questions with a policy until it ends; those of nodes with their own."""
+def drive(
+    world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None, flow: Flow | None = None
+) -> None:
+    """Answer a world's questions with a policy until it ends; those of nodes with their own.
+
+    What is done goes on with the flow meanwhile.
+    """
     answer = answering(policy, choice)
     if nodes:
         answer = each_asker(answer, {name: answering(*own) for name, own in nodes.items()})
-    game = world.play()
+    game, outcomes, many = world.play(), world.outcomes, flow.pass_on() if flow else sys.maxsize
     try:
         questions = next(game)
         while True:
             questions = game.send(answer(questions))
+            if len(outcomes) >= many:
+                many = flow.pass_on()  # type: ignore[union-attr]  # else there are never so many
     except StopIteration:
         return
     except InvalidPlanError as error:
@@ -134,12 +150,8 @@ def drive(world: World, policy: Policy, choice: Choice, nodes: Nodes | None = No
         raise PolicyError(msg) from error
 
 
-def _accounts(world: World) -> list[DeviceAccount]:
-    until_s = max([world.setting.duration_s, *(outcome.ended_s for outcome in world.outcomes)])
-    marginal_j = dict.fromkeys((device.name for device in world.setting.devices), 0.0)
-    for outcome in world.outcomes:
-        if outcome.request.parent is None:  # which holds what its stages spent
-            marginal_j[outcome.request.device] += outcome.energy_j
+def _accounts(world: World, flow: Flow) -> list[DeviceAccount]:
+    until_s = max(world.setting.duration_s, flow.last_s)
     idle_w = {facts.group: facts.hardware.idle_w.value for facts in world.setting.facts}
     accounts = []
     for device in world.setting.devices:
@@ -153,6 +165,7 @@ def _accounts(world: World) -> list[DeviceAccount]:
             more |= {key: getattr(meter, key) for key in keys} | {"battery_j": meter.left_j}
         accounts.append(DeviceAccount(
             device.name, device.group, seconds, world.compute[device.name].busy_s,
-            idle_w[device.group] * (seconds - more.get("off_s", 0.0)), marginal_j[device.name], **more,
+            idle_w[device.group] * (seconds - more.get("off_s", 0.0)), flow.energy_j[device.name],
+            **more,
         ))  # fmt: skip
     return accounts

@@ -15,6 +15,7 @@ from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK,
 from offload.simulation.asking import Desk
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
+from offload.simulation.frames import Frame
 from offload.simulation.journey import (
     AT_EDGE,
     DOWNLINK,
@@ -80,6 +81,7 @@ class World:
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.scenes = stage.scenes(setting)
         self.under_way: dict[int, Journey] = {}
+        self.frames: dict[int, Frame] = {}  # of several networks, that have no row yet
         self.desk = Desk(self.clock, self.observer, self.under_way, slot_s)
         self.outcomes: list[Outcome] = []
         self.meters = stage.meters(
@@ -154,6 +156,7 @@ class World:
             parts=parts,
             ask=self.desk.ask,
             under_way=self.under_way,
+            frames=self.frames,
             fail=self._fail,
             births=births.times(
                 source.births, chance("births", *name), from_s=max(0.0, device.enters_s)
@@ -363,6 +366,7 @@ class World:
     def _end_frame(self, outcome: Outcome | None) -> None:
         """Write the row of a frame of several requests, if it is due."""
         if outcome is not None:
+            del self.frames[outcome.request.id]
             self.outcomes.append(outcome)
             if self.learn is not None:
                 self.learn(outcome)

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from offload.analysis.compare import Comparison
@@ -22,6 +23,8 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7
            "#8C6D1F", "#5E3C99")  # fmt: skip
 LEG_COLOURS = ("#BBBBBB", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#CC79A7")
 MARKERS = "os^DvPXhd<>*"
+STEP = 1e-3  # between two latencies that a curve tells apart, as a share of them
+Floats = npt.NDArray[np.float64]
 USUAL = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "clairvoyant")
 
 
@@ -90,17 +93,17 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     deadlines: set[float] = set()
     longest = 0.0
     for policy in found.policies:
-        frame = rows[policy.label].select("latency_s", "deadline_s").collect()
-        deadlines |= set(frame["deadline_s"].unique())
-        latency = np.sort(frame["latency_s"].drop_nulls().to_numpy()) * 1e3
+        deadlines |= set(
+            _collect(rows[policy.label].select(pl.col("deadline_s").unique()))["deadline_s"]
+        )
+        latency, shares = answered_within(rows[policy.label])
         if not len(latency):
             continue
-        thin = np.unique(np.linspace(0, len(latency) - 1, 2000).astype(int))
-        shares = (thin + 1) / frame.height
-        longest = max(longest, float(np.quantile(latency, 0.995)))
+        most = int(np.searchsorted(shares, 0.995 * shares[-1]))
+        longest = max(longest, float(latency[most]))
         # What is not answered by the end of a curve never is: it goes on flat.
         axes.step(
-            np.append(latency[thin], 1e9), np.append(shares, shares[-1]), where="post",
+            [latency[0], *latency, 1e9], [0.0, *shares, shares[-1]], where="post",
             label=policy.label, linewidth=1.4,
             color=colour(policy.label, labels), linestyle=line(policy.knowledge),
         )  # fmt: skip
@@ -120,6 +123,24 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     return figure
 
 
+def answered_within(rows: pl.LazyFrame) -> tuple[Floats, Floats]:
+    """Return latencies in ms, rising, and the shares of all rows that were answered within them.
+
+    Latencies are told to a thousandth of themselves, which no figure shows, so that a file of any size
+    is read piece by piece into a few thousand of them.
+    """
+    steps = (pl.col("latency_s").clip(lower_bound=1e-9).log() / STEP).ceil()
+    found = _collect(rows.group_by(step=steps).len().sort("step", nulls_last=True))
+    answered = found.drop_nulls()
+    shares = np.cumsum(answered["len"].to_numpy()) / max(1, found["len"].sum())
+    return 1e3 * np.exp(answered["step"].to_numpy() * STEP), shares
+
+
+def _collect(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Read what is small of rows that may be many, piece by piece."""
+    return rows.collect(engine="streaming")
+
+
 def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     """Draw where the time of finished requests goes, waiting included."""
     figure, axes = canvas(f"{found.scenario}: where a finished request's time goes, waits included")
@@ -128,7 +149,7 @@ def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     means = []
     for label in labels:
         finished = rows[label].filter(pl.col("cause") == "")
-        row = finished.select([pl.col(leg).mean() for leg in LEGS]).collect().row(0)
+        row = _collect(finished.select([pl.col(leg).mean() for leg in LEGS])).row(0)
         means.append([1e3 * (value or 0.0) for value in row])
     table = np.array(means)
     for index, leg in enumerate(LEGS):

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 from rich.console import Console
 
-from offload.analysis.compare import Comparison, rows_path, to_json
+from offload.analysis.compare import Comparison, to_json
+from offload.analysis.replication import rows_path
 from offload.analysis.survival import headline
 from offload.views.table import comparison_tables, footnotes, pairs_text, second_opinion_text
 

@@ -1,0 +1,92 @@
+"""One policy in one replication of a scenario: simulated, or read where its rows lie already."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+
+from offload.analysis import rows
+from offload.analysis.growing import Growing
+from offload.analysis.measures import COLUMNS, Summary, Tally
+from offload.analysis.result import simulate_in_chunks
+from offload.policies.table import Choice, folder_name
+from offload.scenario.load import Scenario, check
+from offload.simulation.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """A piece of work that any process can do: it holds the resolved scenario as text.
+
+    Its rows go to `out/<label>/<number>/requests.parquet`, nowhere if `out` is None.
+    """
+
+    path: str
+    base: str
+    resolved: str
+    choice: Choice
+    seed: int
+    number: int
+    out: Path | None
+
+    @property
+    def rows_path(self) -> Path | None:
+        """Where its rows lie, once they are there."""
+        return None if self.out is None else rows_path(self.out, self.choice.label, self.number)
+
+    def run(self) -> Summary:
+        """Simulate, or read the rows if they are there, and measure them. Raises PolicyError."""
+        scenario = _scenario(self.path, self.base, self.resolved)
+        file = scenario.file
+        kept, warm_up_s = self.rows_path, 0.0 if file.warm_up == "auto" else float(file.warm_up)
+        wanted = rows.identity(scenario, self.choice, self.seed, self.number)
+        tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
+        if kept is None:
+            self._simulate(scenario, tally.add)
+        elif rows.is_there(kept, wanted):
+            for frame in rows.chunks(pl.scan_parquet(kept), *COLUMNS):
+                tally.add(frame)
+        else:
+            self._write(scenario, kept, tally)
+        return tally.summary()
+
+    def _simulate(self, scenario: Scenario, add: Callable[[pl.DataFrame], None]) -> Run:
+        return simulate_in_chunks(scenario, self.choice, self.seed, self.number, add)
+
+    def _write(self, scenario: Scenario, path: Path, tally: Tally) -> None:
+        """Simulate, and write the rows as they come; their file has its name last of all."""
+
+        def add(frame: pl.DataFrame) -> None:
+            tally.add(frame)
+            file.add(frame)
+
+        with Growing(path) as file:
+            done = self._simulate(scenario, add)
+            told = rows.metadata(done)
+            # Its type cannot be told from devices without a battery.
+            devices = pl.DataFrame(done.devices, schema_overrides={"battery_j": pl.Float64})
+            rows.write(devices, path.with_name("devices.parquet"), told)
+            file.finish(told)
+
+
+def replications(
+    scenario: Scenario, choice: Choice, seed: int, count: int, out: Path | None
+) -> list[Replication]:
+    """Return the first `count` replications of a policy."""
+    resolved = json.dumps(scenario.raw, default=str)
+    path, base = str(scenario.path), str(scenario.base)
+    return [Replication(path, base, resolved, choice, seed, n, out) for n in range(count)]
+
+
+def rows_path(out: Path, label: str, number: int) -> Path:
+    """Return where the rows of one replication lie."""
+    return out / folder_name(label) / str(number) / "requests.parquet"
+
+
+@lru_cache(maxsize=4)
+def _scenario(path: str, base: str, resolved: str) -> Scenario:
+    """Check the scenario once a process."""
+    return check(Path(path), json.loads(resolved), lambda _: path, Path(base))
