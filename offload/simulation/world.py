@@ -4,12 +4,10 @@ from collections.abc import Callable, Generator, Sequence
 
 from msgspec.structs import replace as with_changes
 
-from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.entities import Facts, Knowledge, Outcome, Plan, Question
 from offload.planning.luck import exponential, factor
-from offload.planning.onward import why_not_onward
-from offload.planning.validity import choices, why_invalid
 from offload.scenario.setup import Device, Setting, Source
-from offload.simulation import setbacks, stage
+from offload.simulation import refusing, setbacks, stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.asking import Desk
@@ -39,10 +37,6 @@ UNFINISHED = "unfinished"
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
-
-
-class InvalidPlanError(OffloadError):
-    """A policy's plan that the world cannot carry out: which request, and why."""
 
 
 class World:
@@ -93,9 +87,8 @@ class World:
         )
         # Where one server does all, one by one, and nobody minds that rows come ahead of time, answers
         # that go home over a hop of their own are told as their requests come to it: none overtakes.
-        self.only_server: InOrder | None = None
-        if learn is None and not self.meters:
-            self.only_server = stage.only_server(self.servers)
+        plainly = learn is None and not self.meters
+        self.only_server = stage.only_server(self.servers) if plainly else None
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 setbacks.expect_leaving(self, device)
@@ -120,7 +113,7 @@ class World:
             plans = yield questions
             if len(plans) != len(questions):
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
-                raise InvalidPlanError(msg)
+                raise refusing.InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
                 journey = self.under_way[question.request.id]
                 try:
@@ -130,13 +123,12 @@ class World:
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    plain = way.plain and journey.plain
-                    journey.steps = (self._live_plainly if plain else self._live)(journey, way)
-                    journey.plan, journey.trip = plan, way
+                    live = self._live_plainly if way.plain and journey.plain else self._live
+                    journey.steps = live(journey, way)
                 else:  # it has come to a node that decides where it goes on
-                    self._check_onward(question, plan)
+                    refusing.check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
-                    journey.plan, journey.trip = plan, way
+                journey.plan, journey.trip = plan, way
                 journey.resume()
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
@@ -400,27 +392,9 @@ class World:
             return
         self.end(journey, cause, at_s)
 
-    def _check_onward(self, question: Question, plan: Plan) -> None:
-        """Refuse a plan by which a request that has begun cannot go on."""
-        begun = question.seen.begun
-        reason = None if begun is None else why_not_onward(begun, plan)
-        if reason is not None:
-            raise self._invalid(question, plan, reason)
-
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
+        refusing.check(question, plan)
         facts = question.seen.facts
-        reason = why_invalid(facts, plan)
-        if reason is not None:
-            raise self._invalid(question, plan, reason)
         found = self.trips[facts, plan] = look_up(facts, plan, self.airs, self.servers, self.wires)
         return found
-
-    def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
-        request, facts = question.request, question.seen.facts
-        whose = "" if question.seen.begun is None else f" of node {question.asker}"
-        return InvalidPlanError(
-            f"the plan{whose} for request {request.id} (task {request.asked} of {request.device}, at"
-            f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200};"
-            f" {choices(facts)}"
-        )
