@@ -41,7 +41,7 @@ class Journey(Struct):
     mark_s: float
     spent_s: list[float]
     joules: list[float]
-    hop: Hop | None  # of its device, where it has but one of its own
+    hop: Hop | None  # of its device, where it has but one, of its own, and no meter
     meter: Meter | None  # of its device, where something draws energy beside its requests
     frame: Frame | None = None  # of which it is a part
     leg: int = DECIDE
@@ -61,21 +61,11 @@ class Journey(Struct):
     attempts: int = 1
     refused: bool = False  # by a node, but it may go on at home
 
-    @property
-    def plain(self) -> bool:
-        """Whether it is nobody's but its own, of a device that has one hop, of its own, and no meter."""
-        return self.hop is not None and self.meter is None and self.frame is None
-
     def go_on(self, now: float) -> float | None:
         """Book the time of the leg that ends now, and live on; tell when the next ends, if one knows."""
         self.spent_s[self.leg] += now - self.mark_s
         self.mark_s = now
         return next(self.steps, None)
-
-    def ahead(self, leg: int, begins_s: float) -> None:
-        """Book the time of this leg before it has passed: another begins then."""
-        self.spent_s[self.leg] += begins_s - self.mark_s
-        self.mark_s, self.leg = begins_s, leg
 
     def resume(self) -> None:
         """Go on, at a time that was not known before."""

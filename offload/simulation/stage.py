@@ -37,13 +37,16 @@ def _air(clock: Clock, cell: Cell, unreachable: str, weights: Mapping[str, float
     return air
 
 
-def hops(setting: Setting, airs_: Mapping[str, tuple[Air, Air]]) -> dict[str, Hop]:
-    """Return the hop of each device that stands in one cell which it does not share."""
+def hops(
+    setting: Setting, airs_: Mapping[str, tuple[Air, Air]], meters_: Mapping[str, Meter]
+) -> dict[str, Hop]:
+    """Return the hop of each device without a meter that stands in one cell which it does not share."""
     mine = {c: Hop(up, setting.cells[c]) for c, (up, _) in airs_.items() if isinstance(up, Dedicated)}
     found = {}
     for device in setting.devices:
         cells, _ = device.place.seen(0.0)
-        if device.place.steady and len(cells) == 1 and cells[0] in mine:
+        plain = device.place.steady and device.name not in meters_
+        if plain and len(cells) == 1 and cells[0] in mine:
             found[device.name] = mine[cells[0]]
     return found
 

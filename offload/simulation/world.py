@@ -64,7 +64,6 @@ class World:
         self.end_s = setting.duration_s + setting.drain_s
         self.compute = {device.name: InOrder() for device in setting.devices}
         self.airs = stage.airs(self.clock, setting)
-        self.hops = stage.hops(setting, self.airs)
         self.wires = stage.wires(setting)
         self.servers = stage.servers(self.clock, setting)
         books = stage.books(setting, self.servers, self.airs)
@@ -85,6 +84,7 @@ class World:
             lambda device: self.cut_off(device, NO_POWER),
             self.is_over,
         )
+        self.hops = stage.hops(setting, self.airs, self.meters)
         # Where one server does all, one by one, and nobody minds that rows come ahead of time, answers
         # that go home over a hop of their own are told as their requests come to it: none overtakes.
         plainly = learn is None and not self.meters
@@ -123,8 +123,8 @@ class World:
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    live = self._live_plainly if way.plain and journey.plain else self._live
-                    journey.steps = live(journey, way)
+                    plain = way.plain and journey.hop and not journey.frame
+                    journey.steps = (self._live_plainly if plain else self._live)(journey, way)
                 else:  # it has come to a node that decides where it goes on
                     refusing.check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
@@ -181,13 +181,17 @@ class World:
         done_s = None
         if away.edge.servers is self.only_server and ends_s is not None:  # type: ignore[union-attr]
             done_s = away.downlink.book(name, away.down_air_s, ends_s)  # type: ignore[union-attr]
-        if done_s is None or done_s > self.end_s or done_s >= journey.device.leaves_s:
-            yield ends_s
-            if done_s is None:
-                done_s = away.downlink.send(name, away.down_air_s, journey.wake, NEVER)
-            journey.leg = DOWNLINK
-        else:
-            journey.ahead(DOWNLINK, ends_s)  # type: ignore[arg-type]  # it was foreseen
+            if done_s <= self.end_s and done_s < journey.device.leaves_s:
+                journey.spent_s[AT_EDGE] += ends_s - journey.mark_s
+                journey.mark_s, journey.leg = ends_s, DOWNLINK
+                journey.down_bytes = away.result_bytes
+                self.end(journey, "", done_s)
+                return
+        yield ends_s
+
+        journey.leg = DOWNLINK
+        if done_s is None:
+            done_s = away.downlink.send(name, away.down_air_s, journey.wake, NEVER)
         journey.down_bytes = away.result_bytes
         if self.learn is not None:
             yield done_s
