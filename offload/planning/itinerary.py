@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy import maximum
 
 from offload.entities import Facts, Observation, Report, Uplink
 from offload.planning.columns import Columns, Floats
@@ -48,7 +49,7 @@ class Itinerary:
         """Turn when the device has done its part of each row into when that is there, in place."""
         rate_bps, leaving = uplink.rate_bps, done_s[self.begin :]
         if uplink.queued_bytes:
-            np.maximum(leaving, 8 * uplink.queued_bytes / rate_bps, out=leaving)
+            maximum(leaving, 8 * uplink.queued_bytes / rate_bps, out=leaving)
         leaving += self.up_bits * (1 / rate_bps)
         leaving += self.out_s
         if more_bytes and self.wire_s is not None:
@@ -69,10 +70,10 @@ class Itinerary:
     def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink) -> None:
         """Turn when each row that leaves is at its first node into when it is back, in place."""
         first_s, second_s = self._waiting(seen.reports)
-        np.maximum(elapsed, first_s, out=elapsed)
+        maximum(elapsed, first_s, out=elapsed)
         elapsed += self.between_s
         if self.second is not None:
-            np.maximum(elapsed, second_s, out=elapsed)
+            maximum(elapsed, second_s, out=elapsed)
             elapsed += self.back_s
         down_s = self._downs.get(uplink.down_bps)
         if down_s is None:

@@ -94,10 +94,11 @@ class Arrivals(msgspec.Struct):
             [0.0] * 7, [0.0] * 3, self.hop, self.meter,
         )  # fmt: skip
         self.next_id = number + self.id_step
-        if self.meter is not None and self.meter.off:
+        ask, meter = self.ask, self.meter
+        if meter is not None and meter.off:
             self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask
         else:
-            self.ask(journey)
+            ask(journey)
         return self.ahead.pop() if self.ahead else self._draw_births()
 
     def frame_born(self, now: float) -> float | None:

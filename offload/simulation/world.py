@@ -123,13 +123,19 @@ class World:
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    plain = way.plain and journey.hop and not journey.frame
-                    journey.steps = (self._live_plainly if plain else self._live)(journey, way)
+                    if way.plain and journey.hop and not journey.frame:
+                        journey.steps = self._live_plainly(journey, way)
+                    else:
+                        journey.steps = self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
                     refusing.check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
                 journey.plan, journey.trip = plan, way
                 journey.resume()
+        self._close()
+
+    def _close(self) -> None:
+        """End all that is under way."""
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
         for journey in tuple(self.under_way.values()):
