@@ -355,9 +355,10 @@ Air = Shared | Dedicated
 class Hop:
     """All that a device sees of its cells which has but one, for itself and at full speed."""
 
-    __slots__ = ("empty", "uplink")
+    __slots__ = ("empty", "seen", "uplink")
 
     def __init__(self, uplink: Dedicated, cell: Cell) -> None:
         self.uplink = uplink
-        seen = Uplink(cell.name, True, cell.up_bps, cell.down_bps, 0.0)
-        self.empty: Mapping[str, Uplink] = MappingProxyType({cell.name: seen})  # with nothing on it
+        self.seen: tuple[tuple[str, ...], str | None] = (cell.name,), cell.name  # as `Place.seen`
+        empty = Uplink(cell.name, True, cell.up_bps, cell.down_bps, 0.0)
+        self.empty: Mapping[str, Uplink] = MappingProxyType({cell.name: empty})  # with nothing on it

@@ -42,6 +42,7 @@ class Arrivals(msgspec.Struct):
     clock: Clock
     device: Device
     compute: InOrder
+    part: Part  # the first
     parts: Sequence[Part]
     ask: Callable[[Journey], None]
     under_way: dict[int, Journey]
@@ -80,7 +81,7 @@ class Arrivals(msgspec.Struct):
             drawn = self.chance.random((AHEAD, FATE_NUMBERS))
             self.fates = FATE.iter_unpack(drawn[::-1].tobytes())
             fate = next(self.fates)
-        number, device, part = self.next_id, self.device, self.parts[0]
+        number, device, part = self.next_id, self.device, self.part
         facts = part.facts
         input_bytes = facts.input_bytes
         if self.sizes is not None:

@@ -126,8 +126,11 @@ class Observer:
 
     def observe(self, journey: Journey, now: float) -> Observation:
         """Return what a device knows now that must decide about a request."""
-        device, luck = journey.device, None
-        cells, serving = device.place.fixed or device.place.seen(now)
+        device, hop, luck = journey.device, journey.hop, None
+        if hop is not None:
+            cells, serving = hop.seen
+        else:
+            cells, serving = device.place.fixed or device.place.seen(now)
         if self.reported:
             until_s, reports = self.arrived.get(serving, NOTHING)
             if now >= until_s and serving is not None:
@@ -140,7 +143,6 @@ class Observer:
                 luck = Luck(
                     device_, edge, cloud, wire_out, wire_back, answer, MappingProxyType(wires_free_s)
                 )
-        hop = journey.hop
         if hop is not None and hop.uplink.free_s.get(device.name, 0.0) <= now:
             uplinks = hop.empty
         else:

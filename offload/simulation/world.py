@@ -7,7 +7,7 @@ from msgspec.structs import replace as with_changes
 from offload.entities import Facts, Knowledge, Outcome, Plan, Question
 from offload.planning.luck import exponential, factor
 from offload.scenario.setup import Device, Setting, Source
-from offload.simulation import refusing, setbacks, stage
+from offload.simulation import plain, refusing, setbacks, stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.asking import Desk
@@ -123,8 +123,8 @@ class World:
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    if way.plain and journey.hop and not journey.frame:
-                        journey.steps = self._live_plainly(journey, way)
+                    if way.plain is not None and journey.hop and not journey.frame:
+                        journey.steps = plain.live(self, journey, way.plain)
                     else:
                         journey.steps = self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
@@ -151,6 +151,7 @@ class World:
             clock=self.clock,
             device=device,
             compute=self.compute[device.name],
+            part=parts[0],
             parts=parts,
             ask=self.desk.ask,
             under_way=self.under_way,
@@ -169,39 +170,6 @@ class World:
             meter=self.meters.get(device.name),
             hop=self.hops.get(device.name),
         ).expect()
-
-    def _live_plainly(self, journey: Journey, way: Trip) -> Steps:
-        """The life of a request that has all to itself but its server: up, served in its turn, and back.
-
-        What `_live` would do too, without a look at all that may happen to others.
-        """
-        away: Away = way.away  # type: ignore[assignment]  # it is away
-        name, request = journey.device.name, journey.request
-        due_s = request.born_s + request.deadline_s if way.drops_late else NEVER
-        journey.leg = UPLINK
-        yield away.uplink.send(name, away.up_air_s, journey.wake, due_s)
-        journey.up_bytes = away.up_bytes
-
-        journey.leg = AT_EDGE
-        ends_s = self.compute_at(journey, away.edge, EDGE, due_s)  # type: ignore[arg-type]  # it serves
-        done_s = None
-        if away.edge.servers is self.only_server and ends_s is not None:  # type: ignore[union-attr]
-            done_s = away.downlink.book(name, away.down_air_s, ends_s)  # type: ignore[union-attr]
-            if done_s <= self.end_s and done_s < journey.device.leaves_s:
-                journey.spent_s[AT_EDGE] += ends_s - journey.mark_s
-                journey.mark_s, journey.leg = ends_s, DOWNLINK
-                journey.down_bytes = away.result_bytes
-                self.end(journey, "", done_s)
-                return
-        yield ends_s
-
-        journey.leg = DOWNLINK
-        if done_s is None:
-            done_s = away.downlink.send(name, away.down_air_s, journey.wake, NEVER)
-        journey.down_bytes = away.result_bytes
-        if self.learn is not None:
-            yield done_s
-        self._came_home(journey, done_s)
 
     def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912, PLR0915 - one life, one page
         """A request's life from its plan on: each leg tells when it ends, or None if it will wake us."""
@@ -284,9 +252,9 @@ class World:
         # the answer: else it needs no event.
         if done_s is None or self.learn or journey.frame or journey.meter:
             yield done_s
-        self._came_home(journey, done_s)
+        self.came_home(journey, done_s)
 
-    def _came_home(self, journey: Journey, done_s: float | None) -> None:
+    def came_home(self, journey: Journey, done_s: float | None) -> None:
         """Write the row of an answer that comes while the run lasts and the device is there."""
         if done_s is not None and done_s <= self.end_s and done_s < journey.device.leaves_s:
             self.end(journey, "", done_s)
