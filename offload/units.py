@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+YEAR_S = 365.25 * 86_400
+
 # What each unit is in SI. Decimal prefixes only: "kB" is 1 000 bytes, as on a network.
 UNITS: dict[str, dict[str, float]] = {
     "time": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0},
@@ -17,6 +19,7 @@ UNITS: dict[str, dict[str, float]] = {
     "speed": {"m/s": 1.0, "km/h": 1 / 3.6},
     "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
     "energy": {"J": 1.0, "mJ": 1e-3, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6},
+    "life": {"years": YEAR_S, "year": YEAR_S, "months": YEAR_S / 12, "month": YEAR_S / 12},
     "frequency": {"1/s": 1.0, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6},
 }
 

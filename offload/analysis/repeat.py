@@ -3,6 +3,7 @@
 import json
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Scenario, check
+from offload.simulation.run import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,10 @@ class Recipe:
         """The rows, all at once."""
         return pl.read_parquet(self.file)
 
-    def repeat(self, again: Path | None = None) -> tuple[int, bool]:
+    def repeat(self, again: Path | None = None, watch: Watch | None = None) -> tuple[int, bool]:
         """Simulate again; tell how many rows there are now, and whether they are the same.
 
-        They are written to the file `again`, with what it says of itself.
+        They are written to the file `again`, with what it says of itself; `watch` may look on.
         """
         old, count, same = pl.scan_parquet(self.file), 0, True
 
@@ -46,7 +48,9 @@ class Recipe:
                 file.add(frame)
 
         with Growing(again) if again is not None else nullcontext() as file:
-            done = simulate_in_chunks(self.scenario, self.choice, self.seed, self.replication, add)
+            done = simulate_in_chunks(
+                self.scenario, self.choice, self.seed, self.replication, add, watch
+            )
             same = same and old.select(pl.len()).collect().item() == count
             if file is not None:
                 file.finish(rows.metadata(done))
@@ -78,7 +82,7 @@ def read(file: Path) -> Recipe:
         )
     path = Path(told["scenario_file"])
     try:
-        scenario = check(path, json.loads(told["resolved"]), lambda _: str(file), path.parent)
+        scenario = _scenario(path, told["resolved"])
     except ScenarioError as error:
         hint = f"{file} was made from {path}; call this in the folder from which that path leads to it"
         raise ScenarioError([*error.faults, hint]) from error
@@ -86,3 +90,9 @@ def read(file: Path) -> Recipe:
         raise ScenarioError([f"{file}: traces, profiles or hardware that it used have changed since"])
     choice = table.choose(json.loads(told["policy_table"]))
     return Recipe(file, scenario, choice, int(told["seed"]), int(told["replication"]))
+
+
+@lru_cache(maxsize=4)
+def _scenario(path: Path, resolved: str) -> Scenario:
+    """Check a scenario once for all its files of rows."""
+    return check(path, json.loads(resolved), lambda _: str(path), path.parent)

@@ -37,16 +37,20 @@ class Replication:
         """Where its rows lie, once they are there."""
         return None if self.out is None else rows_path(self.out, self.choice.label, self.number)
 
+    def identity(self) -> dict[str, str]:
+        """Return what decides its rows. Raises ScenarioError, PolicyTableError."""
+        scenario = _scenario(self.path, self.base, self.resolved)
+        return rows.identity(scenario, self.choice, self.seed, self.number)
+
     def run(self) -> Summary:
         """Simulate, or read the rows if they are there, and measure them. Raises PolicyError."""
         scenario = _scenario(self.path, self.base, self.resolved)
         file = scenario.file
         kept, warm_up_s = self.rows_path, 0.0 if file.warm_up == "auto" else float(file.warm_up)
-        wanted = rows.identity(scenario, self.choice, self.seed, self.number)
         tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
         if kept is None:
             self._simulate(scenario, tally.add)
-        elif rows.is_there(kept, wanted):
+        elif rows.is_there(kept, self.identity()):
             for frame in rows.chunks(pl.scan_parquet(kept), *COLUMNS):
                 tally.add(frame)
         else:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from offload.analysis import measures, rows
+from offload.entities import Outcome
 from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
-from offload.simulation.run import DeviceAccount, Run, run
+from offload.simulation.run import DeviceAccount, Run, Watch, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,20 @@ class Result:
 
 
 def simulate_in_chunks(
-    scenario: Scenario, choice: Choice, seed: int, replication: int, add: Callable[[pl.DataFrame], None]
-) -> Run:
+    scenario: Scenario, choice: Choice, seed: int, replication: int, add: Callable[[pl.DataFrame], None],
+    watch: Watch | None = None,
+) -> Run:  # fmt: skip
     """Simulate a scenario once; its rows are handed on by chunks, in the order of births.
 
-    So there may be more of them than memory holds. Raises PolicyError.
+    So there may be more of them than memory holds. `watch` may look on at each decision. Raises
+    PolicyError.
     """
     facts = scenario.setting(0.0).facts
-    return run(
-        scenario, choice, seed, replication, lambda due, later: add(rows.to_frame(due, facts, later))
-    )
+
+    def take(due: list[Outcome], later: list[Outcome]) -> None:
+        add(rows.to_frame(due, facts, later))
+
+    return run(scenario, choice, seed, replication, take, watch)
 
 
 def simulate(

@@ -1,177 +1,270 @@
-"""The same comparison at several values of one key of a scenario."""
+"""The same comparison at many points of a scenario's keys, all replications as one list of work."""
 
-import difflib
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from offload.analysis.compare import Comparison, Progress, compare
-from offload.analysis.survival import headline
-from offload.entities import OffloadError
+from offload.analysis.attempt import Failure
+from offload.analysis.compare import LEVEL, Comparison, Known, Progress, conclude, silent
+from offload.analysis.design import Method, Point
+from offload.analysis.measures import Summary
+from offload.analysis.replication import Replication, replications
+from offload.analysis.statistics import Interval
+from offload.analysis.until import LEVEL as UNTIL_LEVEL
+from offload.analysis.until import START, Until
+from offload.analysis.vary import Vary, VaryError, settings
+from offload.analysis.workers import Workers, hired, try_all
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
-from offload.scenario.load import Scenario, load
-from offload.units import UNITS, Quantity
+from offload.scenario.load import Draft, Scenario
 
-_BARE = re.compile(r"[\w-]+", re.ASCII)  # what TOML needs no quotes for
-_EXAMPLE = "write KEY=VALUE, VALUE, ..., like 'nodes.*.reports.every=10 ms, 100 ms, 1 s'"
+Chosen = Callable[[Scenario], Sequence[Choice]]  # which policies to compare in a scenario
 
-
-class SweepError(OffloadError):
-    """What was to be varied cannot be."""
+_SETTING = re.compile(r"--set (.+?): ")
 
 
 @dataclass(frozen=True, slots=True)
-class Vary:
-    """A key of a scenario file and the values that it takes, as they were written.
+class Case:
+    """A point whose scenario was checked: the first replication of each policy, or why there is none."""
 
-    One component of the key may be `*`: all there are.
-    """
+    point: Point
+    of: Known | None
+    firsts: tuple[Replication, ...]
+    error: str = ""
 
-    key: str
-    values: tuple[str, ...]
+    def work(self, begin: int, end: int) -> Iterator[Replication]:
+        """Yield all policies of a replication, then of the next: what is interrupted is of use."""
+        for number in range(begin, end):
+            for first in self.firsts:
+                yield replace(first, number=number)
 
-    @property
-    def numbers(self) -> tuple[float, ...] | None:
-        """The values in SI units, None if they are no numbers of one kind."""
-        for dimension in UNITS:
-            try:
-                return tuple(map(Quantity(dimension).parse, self.values))
-            except ValueError:
-                continue
-        try:
-            return tuple(map(float, self.values))
-        except ValueError:
-            return None
+
+@dataclass(frozen=True, slots=True)
+class PointResult:
+    """What was found at a point, and for each policy that failed, why ("" stands for all of them)."""
+
+    point: Point
+    found: Comparison | None
+    errors: Mapping[str, str]
+
+    def interval(self, label: str, measure: str) -> Interval | None:
+        """Return a policy's measure, None where it is not defined or failed."""
+        policies = self.found.policies if self.found else ()
+        return next((each.measures[measure] for each in policies if each.label == label), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A comparison for each value, of the same policies on the same seeds."""
+    """What was found at each point, with the same policies on the same seeds."""
 
-    vary: Vary
-    points: tuple[Comparison, ...]
+    scenario: str
+    method: Method
+    keys: tuple[str, ...]
+    labels: tuple[str, ...]
+    seed: int
+    replications: int
+    points: tuple[PointResult, ...]
 
     @property
     def measure(self) -> str:
-        """The measure to show unless another is asked for."""
-        return headline([pair for point in self.points for pair in point.pairs])
+        """The measure to show unless another is asked for: useful, or on_time if that is not defined."""
+        known = [policy.measures["useful"] for found in self.found for policy in found.policies]
+        return "useful" if known and all(known) else "on_time"
+
+    @property
+    def found(self) -> list[Comparison]:
+        """The comparisons of points at which something could be compared."""
+        return [each.found for each in self.points if each.found is not None]
+
+    @property
+    def failed(self) -> list[PointResult]:
+        """The points at which some policy failed, or all."""
+        return [each for each in self.points if each.errors]
+
+    def column(self, key: int) -> Vary:
+        """Return a key with its value at each point."""
+        return Vary(self.keys[key], tuple(each.point.values[key] for each in self.points))
 
     def as_json(self) -> dict[str, Any]:
         """Return what `sweep --json` prints."""
-        values = zip(self.vary.values, self.points, strict=True)
-        points = [{"value": value, **found.as_json()} for value, found in values]
-        return {"scenario": self.points[0].scenario, "key": self.vary.key, "points": points}
+        points = [
+            {
+                "name": each.point.name,
+                "values": dict(zip(self.keys, each.point.values, strict=True)),
+                "errors": dict(each.errors),
+                **(each.found.as_json() if each.found else {}),
+            }
+            for each in self.points
+        ]
+        return {"scenario": self.scenario, "method": self.method, "keys": self.keys, "points": points}
 
 
-def read(text: str) -> Vary:
-    """Read `KEY=a, b, c`; commas inside brackets and quotes divide nothing. Raises SweepError."""
-    key, _, rest = text.partition("=")
-    values = tuple(part for each in _split(rest) if (part := each.strip()))
-    if not key.strip() or not values:
-        msg = f"--vary {text:.80}: nothing to vary; {_EXAMPLE}"
-        raise SweepError(msg)
-    folders = [folder(value) for value in values]
-    twice = [value for value, name in zip(values, folders, strict=True) if folders.count(name) > 1]
-    if twice:
-        msg = f"--vary {key}: {twice[0]} is there twice"
-        raise SweepError(msg)
-    return Vary(key.strip(), values)
+def cases(
+    draft: Draft, said: Sequence[str], varied: Sequence[Vary], points: Sequence[Point],
+    chosen: Chosen, seed: int, out: Path, advance: Callable[[str], None] = lambda _: None,
+    *, sampled: bool = False,
+) -> list[Case]:  # fmt: skip
+    """Check the scenario at each point; `said` are the settings besides.
 
-
-def folder(value: str) -> str:
-    """Return the name of the folder that the rows at a value go to."""
-    return re.sub(r"[^\w.+-]+", "-", value).strip("-.")[:100] or "-"
-
-
-def scenarios(path: Path, vary: Vary, settings: Sequence[str]) -> list[Scenario]:
-    """Read the scenario at each value. Raises ScenarioError or SweepError with every fault."""
-    keys = list(_named(load(path, settings).raw, vary.key))
-    found, faults = [], dict[str, None]()
-    for value in vary.values:
+    A value that its key takes at none of the points is a mistake, and so is a sweep that can be done
+    at none; where a key takes the value but the rest of the scenario cannot be, that point fails. Of
+    `sampled` values it is a mistake if the key takes none. Raises ScenarioError or VaryError with every
+    fault.
+    """
+    raw, found = draft.raw, []
+    taken: dict[
+        tuple[str, str], list[str]
+    ] = {}  # what its points say against a value; [] if one takes it
+    everything = dict[str, None]()
+    for point in points:
+        given = [s for each, v in zip(varied, point.values, strict=True) for s in settings(raw, each, v)]
+        faults: list[str] = []
         try:
-            found.append(load(path, [*settings, *(f"{key}={value}" for key in keys)]))
+            scenario = draft.check([*said, *given], leave_out=["sweep"])
+            firsts = [replications(scenario, c, seed, 1, out / point.name)[0] for c in chosen(scenario)]
+            found.append(Case(point, Known.of(scenario), tuple(firsts)))
         except ScenarioError as error:
-            faults |= dict.fromkeys(error.faults)
-    if faults:
-        raise ScenarioError([fault.replace("--set", "--vary", 1) for fault in faults])
+            faults = [_told(fault, varied) for fault in error.faults]
+            found.append(Case(point, None, (), "\n".join(faults)))
+            everything |= dict.fromkeys(faults)
+        for each, value in zip(varied, point.values, strict=True):
+            own = [fault for fault in faults if fault.startswith(f"{each.where} {each.key}: ")]
+            unit = each.key, "" if sampled else value
+            before = taken.get(unit)
+            taken[unit] = own if before is None else before + own if before and own else []
+        advance(point.name)
+    wrong = dict.fromkeys(fault for own in taken.values() for fault in own)
+    if wrong or all(case.error for case in found):
+        raise ScenarioError(list(wrong or everything)[:MOST_FAULTS])
+    _same_labels(varied, [case for case in found if not case.error])
     return found
 
 
-def sweep(
-    vary: Vary,
-    cases: Sequence[tuple[Scenario, Sequence[Choice]]],
-    replications: int,
-    seed: int | None,
-    jobs: int,
-    out: Path,
-    progress: Progress,
-) -> Sweep:
-    """Compare policies at each value; a case is a scenario and its policies.
+MOST_FAULTS = 50
 
-    These may have other options at each value, but not other labels. Rows go to a folder for each value
-    in `out`; what lies there already is not simulated again. Raises SweepError, PolicyError.
-    """
-    labels = [[choice.label for choice in choices] for _, choices in cases]
+
+def _told(fault: str, varied: Sequence[Vary]) -> str:
+    """Tell of a fault by what was varied, not by the setting that this became."""
+    match = _SETTING.match(fault)
+    for each in varied if match else ():
+        pattern = re.escape(each.key.replace('"', "")).replace(r"\*", ".+")
+        if match and re.fullmatch(pattern, match[1]):
+            return f"{each.where} {each.key}: {fault[match.end() :].removeprefix(f'{each.key}: ')}"
+    return fault
+
+
+def _same_labels(varied: Sequence[Vary], good: Sequence[Case]) -> None:
+    labels = [[first.choice.label for first in case.firsts] for case in good]
     if other := next((each for each in labels if each != labels[0]), None):
+        keys = ", ".join(each.key for each in varied)
         msg = (
-            f"--vary {vary.key}: compares {', '.join(labels[0])} and {', '.join(other)}; keep the labels"
+            f"{varied[0].where} {keys}: compares {', '.join(labels[0])} and {', '.join(other)};"
+            " keep the labels"
         )
-        raise SweepError(msg)
-    points = [
-        compare(
-            scenario, choices, replications, seed, jobs, out / folder(value),
-            partial(_at, progress, value), second_opinion=False,
-        )
-        for value, (scenario, choices) in zip(vary.values, cases, strict=True)
-    ]  # fmt: skip
-    return Sweep(vary, tuple(points))
+        raise VaryError(msg)
 
 
-def _at(progress: Progress, value: str, what: str, total: int) -> Any:  # noqa: ANN401 - what progress returns
-    return progress(f"{what} at {value}", total)
+@dataclass(slots=True)
+class _Open:
+    """A point that has not ended: what has come of it so far, by policy and replication."""
+
+    case: Case
+    wanted: int
+    runs: dict[str, dict[int, Summary | Failure]]
+    done: int = 0  # replications of each policy in earlier rounds
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is there that was wanted."""
+        return all(len(runs) == self.wanted for runs in self.runs.values())
+
+    def result(self, level: float) -> PointResult:
+        """Put the replications together, of those policies that did not fail."""
+        errors, runs = dict[str, str](), dict[str, list[Summary]]()
+        for label, by_number in self.runs.items():
+            came = [by_number[number] for number in sorted(by_number)]
+            if failed := next((each for each in came if isinstance(each, Failure)), None):
+                errors[label] = str(failed)
+            else:
+                runs[label] = [each for each in came if isinstance(each, Summary)]
+        first, found = self.case.firsts[0], None
+        choices = [each.choice for each in self.case.firsts if each.choice.label in runs]
+        if choices and self.case.of is not None:
+            found = conclude(self.case.of, choices, runs, first.seed, first.out, level)
+        return PointResult(self.case.point, found, errors)
 
 
-def _split(text: str) -> Iterator[str]:
-    """Divide at commas that no bracket or quote encloses."""
-    part, depth, quote = "", 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        else:
-            depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and depth == 0 and not quote:
-            yield part
-            part = ""
-        else:
-            part += letter
-    yield part
+def sweep(
+    method: Method, keys: Sequence[str], cases: Sequence[Case], count: int, workers: int | Workers = 1,
+    progress: Progress = silent, ended: Callable[[PointResult], None] = lambda _: None,
+    until: Until | None = None,
+) -> Sweep:  # fmt: skip
+    """Compare policies at each point, with so many replications, or until intervals are narrow.
+
+    All replications of all points are one list of work. Rows go to a folder for each point, and what
+    lies there already is not simulated again. A policy that fails at a point does not stop the others;
+    `ended` is told of each point as it ends. Raises OSError and ClusterError.
+    """
+    results = {
+        case.point.name: PointResult(case.point, None, {"": case.error}) for case in cases if case.error
+    }
+    for each in results.values():
+        ended(each)
+    level = LEVEL if until is None else UNTIL_LEVEL
+    wanted = count if until is None else min(max(count, START), until.most)
+    left = {
+        case.point.name: _Open(case, wanted, {first.choice.label: {} for first in case.firsts})
+        for case in cases
+        if not case.error
+    }
+    with hired(workers) as those:
+        while left:
+            for point, result in _round(left, level, those, progress, len(cases)):
+                more = _wanted(point, result, until)
+                if more > point.wanted:
+                    point.done, point.wanted = point.wanted, more
+                    continue
+                results[result.point.name] = _unmet(result, until)
+                del left[result.point.name]
+                ended(results[result.point.name])
+    good = next(case for case in cases if case.of is not None)
+    labels = tuple(each.choice.label for each in good.firsts)
+    return Sweep(
+        good.of.scenario if good.of else "", method, tuple(keys), labels, good.firsts[0].seed, count,
+        tuple(results[case.point.name] for case in cases),
+    )  # fmt: skip
 
 
-def _named(raw: Mapping[str, Any], key: str) -> Iterator[str]:
-    """The keys that a key with a `*` stands for. Raises SweepError."""
-    before, star, after = key.partition("*")
-    if not star:
-        yield key
-        return
-    here: Any = raw
-    for part in before.split(".")[:-1]:
-        if not isinstance(here, dict) or part not in here:
-            near = difflib.get_close_matches(part, here if isinstance(here, dict) else (), 1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            msg = f"--vary {key}: the file has no table {part}{hint}"
-            raise SweepError(msg)
-        here = here[part]
-    if "*" in after or (before and not before.endswith(".")) or (after and not after.startswith(".")):
-        msg = f"--vary {key}: one component of the key may be *, like nodes.*.reports.every"
-        raise SweepError(msg)
-    if not isinstance(here, dict) or not here:
-        msg = f"--vary {key}: there is nothing that * could stand for"
-        raise SweepError(msg)
-    yield from (f"{before}{name if _BARE.fullmatch(name) else json.dumps(name)}{after}" for name in here)
+def _round(
+    left: Mapping[str, _Open], level: float, workers: Workers, progress: Progress, points: int
+) -> Iterator[tuple[_Open, PointResult]]:
+    """Run what is wanted at the points that are left, and yield each with its result as it ends."""
+    work = [each for point in left.values() for each in point.case.work(point.done, point.wanted)]
+    with progress("simulating", len(work)) as advance, closing(try_all(work, workers)) as ending:
+        for done, came in ending:
+            name = done.out.name if done.out else ""
+            point = left[name]
+            point.runs[done.choice.label][done.number] = came
+            if point.complete:
+                yield point, point.result(level)
+            advance(f"{name} ({points - len(left)} of {points} points)")
+
+
+def _wanted(point: _Open, result: PointResult, until: Until | None) -> int:
+    """Return how many replications of a point there should be."""
+    if until is None or result.found is None:
+        return point.wanted
+    measures = {policy.label: policy.measures for policy in result.found.policies}
+    return until.wanted(point.wanted, measures, result.found.pairs)
+
+
+def _unmet(result: PointResult, until: Until | None) -> PointResult:
+    """Add which intervals are not as narrow as was asked for."""
+    if until is None or result.found is None:
+        return result
+    measures = {policy.label: policy.measures for policy in result.found.policies}
+    unmet = until.unmet(measures, result.found.pairs)
+    return replace(result, found=replace(result.found, unmet=unmet))

@@ -1,52 +1,53 @@
-"""Who does the work: processes of this machine."""
+"""Who does the work: processes of this machine, or of a cluster."""
 
-import signal
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Protocol
 
-import joblib
-
+from offload.analysis.attempt import Ending, Failure
 from offload.analysis.measures import Summary
+from offload.analysis.processes import Processes
 from offload.analysis.replication import Replication
 
 
-def run_all(work: Sequence[Replication], jobs: int = 1) -> Iterator[tuple[Replication, Summary]]:
+class Workers(Protocol):
+    """Whoever runs replications: `Processes`, or a `Cluster`."""
+
+    def run(self, work: Sequence[Replication]) -> Ending:
+        """Run replications, and return each with what it came to, or why it failed, as it ends."""
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
+def run_all(
+    work: Sequence[Replication], workers: "int | Workers" = 1
+) -> Iterator[tuple[Replication, Summary]]:
     """Run replications on so many processes, and return each with what it came to as it ends.
 
-    Raises PolicyError.
+    Raises what the first raises that fails, like PolicyError; what is finished by then is kept.
     """
-    calls = [joblib.delayed(_run)(each, tuple(sys.path)) for each in work]
-    with _workers_deaf():
-        done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
-    try:
-        yield from done
-    except BaseException:  # the other processes were killed, perhaps while they were writing
-        for folder in {each.out for each in work if each.out is not None}:
-            for aside in folder.rglob(".*.parquet.*"):
-                aside.unlink(missing_ok=True)
-        raise
+    with closing(try_all(work, workers)) as ending:
+        for each, found in ending:
+            if isinstance(found, Failure):
+                raise found.error
+            yield each, found
 
 
-def _run(replication: Replication, paths: tuple[str, ...]) -> tuple[Replication, Summary]:
-    """Run a replication in whichever process this is."""
-    # A process that was started earlier may not know where the user's policies lie.
-    sys.path.extend(path for path in paths if path not in sys.path)
-    return replication, replication.run()
+def try_all(work: Sequence[Replication], workers: "int | Workers" = 1) -> Ending:
+    """Do the same, and return the Failure of each that fails; the others go on.
+
+    Raises OSError (a full disk meets all) and ClusterError.
+    """
+    with hired(workers) as those, closing(those.run(work)) as ending:
+        yield from ending
 
 
 @contextmanager
-def _workers_deaf() -> Iterator[None]:
-    """Let the processes that are started here ignore Ctrl-C: it is this one's to end them.
-
-    An ignored signal stays ignored in what a process starts.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
+def hired(workers: "int | Workers") -> Iterator[Workers]:
+    """Yield workers for several calls: as many processes, which end with the block, or those given."""
+    if not isinstance(workers, int):
+        yield workers
         return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    with closing(Processes(workers)) as mine:
+        yield mine

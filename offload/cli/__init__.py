@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from offload.cli import bound, codecs, compress, export, networks, policies, runs, split, sweep, traffic
+from offload.cli import (
+    bound,
+    codecs,
+    compress,
+    explain,
+    export,
+    networks,
+    policies,
+    runs,
+    size,
+    split,
+    sweep,
+    traffic,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +35,8 @@ def _offload() -> None:
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
-    runs.run, runs.compare, bound.bound, sweep.sweep, traffic.traffic,
+    runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
+    traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -1,18 +1,46 @@
 """What all commands share: their options, how they list things and how they refuse bad input."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from offload.entities import OffloadError
 
+if TYPE_CHECKING:
+    from offload.analysis.until import Until
+    from offload.analysis.workers import Workers
+
 BAD_INPUT, INTERRUPTED = 2, 130
 
+KEPT = "what is finished is kept, and the same command goes on"
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Processes (default: all cores); same rows with any.")
+]
+OnCluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="tcp://HOST:PORT of a Dask scheduler whose workers do the work."),
+]
+Narrow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--until",
+        help="MEASURE ±WIDTH, like 'useful ±1%' or 'latency_p95_s ±2 ms': add replications until all"
+        " intervals are that narrow; repeatable.",
+    ),
+]
+Most = Annotated[
+    int | None, typer.Option(min=20, max=10_000, help="Replications that --until may use (1000).")
+]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class BadInputError(OffloadError):
@@ -28,10 +56,11 @@ def clear_errors() -> Iterator[None]:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:  # a full disk, a file where a folder should be
-        typer.echo(f"{error.filename or 'file'}: {error.strerror}", err=True)
+        full = f"; {KEPT}" if error.errno in _FULL else ""
+        typer.echo(f"{error.filename or 'file'}: {error.strerror or error}{full}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted; what is finished is kept, and the same command goes on", err=True)
+        typer.echo(f"interrupted; {KEPT}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -58,6 +87,17 @@ def writable(folder: Path) -> None:
         raise BadInputError(msg) from error
 
 
+@contextmanager
+def kept_for_this(folder: Path | None) -> Iterator[None]:
+    """Let no other command write to a results folder meanwhile. Raises BadInputError, LockedError."""
+    from offload.analysis.lock import locked
+
+    if folder is not None:
+        writable(folder)
+    with locked(folder):
+        yield
+
+
 def show_list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:
     """Print rows as a table with these columns, or all of them as JSON."""
     if json_:
@@ -71,3 +111,33 @@ def show_list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> No
 
     console = Console()
     console.print(plain(columns, rows, console.width), crop=False)
+
+
+@contextmanager
+def workers(jobs: int | None, cluster: str | None, pieces: int) -> Iterator["Workers"]:
+    """Yield who does so many pieces of work: processes, or those of a cluster. Raises ClusterError."""
+    if cluster is not None and jobs is not None:
+        msg = "--jobs: processes of this machine have no part in what --cluster does; leave one out"
+        raise BadInputError(msg)
+    if cluster is not None:
+        from offload.analysis.cluster import Cluster
+
+        with closing(Cluster(cluster)) as those:
+            yield those
+        return
+    from offload.analysis.processes import Processes
+
+    with closing(Processes(min(jobs or os.cpu_count() or 1, max(1, pieces)))) as those:
+        yield those
+
+
+def narrow(until: list[str] | None, most: int | None) -> "Until | None":
+    """Read --until and --most. Raises BadInputError, UntilError."""
+    from offload.analysis.until import MOST, Until, read
+
+    if until:
+        return Until(read(until), most or MOST)
+    if most is not None:
+        msg = "--most: says how far --until may go; give that too"
+        raise BadInputError(msg)
+    return None

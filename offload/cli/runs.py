@@ -1,15 +1,28 @@
 """The commands that simulate: check, run, compare."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.common import (
+    BadInputError,
+    Jobs,
+    Json,
+    Most,
+    Narrow,
+    OnCluster,
+    clear_errors,
+    kept_for_this,
+    narrow,
+    show_list,
+    workers,
+)
 
 if TYPE_CHECKING:
+    from offload.analysis.until import Until
+    from offload.analysis.workers import Workers
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
     from offload.scenario.setup import Setting
@@ -20,9 +33,6 @@ Policies = Annotated[
 ]
 Replications = Annotated[int | None, typer.Option(min=1, max=10_000, help="Independent runs.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's.")]
-Jobs = Annotated[
-    int | None, typer.Option(min=1, max=256, help="Processes (default: all cores); same rows with any.")
-]
 Out = Annotated[Path | None, typer.Option(help="Folder for rows and figures.")]
 NoSecondOpinion = Annotated[
     bool, typer.Option("--no-second-opinion", help="Skip the run with other shares of rescaled layers.")
@@ -95,7 +105,10 @@ def run(
     policy: Policies = None,
     replications: Replications = None,
     seed: Seed = None,
+    until: Narrow = None,
+    most: Most = None,
     jobs: Jobs = None,
+    cluster: OnCluster = None,
     out: Out = None,
     settings: Set = None,
     json_: Json = False,
@@ -103,10 +116,9 @@ def run(
     """Simulate a scenario under the policy that it names (or those of --policy)."""
     with clear_errors():
         if file.suffix == ".parquet":
-            if policy or settings or seed is not None or (replications or 1) > 1:
-                msg = (
-                    f"{file} says what made it; --policy, --set, --seed and --replications do not apply"
-                )
+            if policy or settings or seed is not None or (replications or 1) > 1 or until or cluster:
+                given = "--policy, --set, --seed, --replications, --until and --cluster"
+                msg = f"{file} says what made it; {given} do not apply"
                 raise BadInputError(msg)
             _repeat(file, out, json_)
             return
@@ -117,7 +129,13 @@ def run(
         if not chosen:
             msg = f"{file}: no [policy] table; add one or give --policy"
             raise BadInputError(msg)
-        _compare(scenario, chosen, replications or 1, seed, jobs, out, json_, second_opinion=False)
+        wanted = narrow(until, most)
+        pieces = _pieces(chosen, replications or 1, wanted)
+        with kept_for_this(out), workers(jobs, cluster, pieces) as those:
+            _compare(
+                scenario, chosen, replications or 1, seed, those, out, json_, wanted,
+                second_opinion=False,
+            )  # fmt: skip
 
 
 def compare(
@@ -125,7 +143,10 @@ def compare(
     policy: Policies = None,
     replications: Replications = None,
     seed: Seed = None,
+    until: Narrow = None,
+    most: Most = None,
     jobs: Jobs = None,
+    cluster: OnCluster = None,
     out: Out = None,
     settings: Set = None,
     no_second_opinion: NoSecondOpinion = False,
@@ -140,8 +161,13 @@ def compare(
             raise BadInputError(msg)
         runs = scenario.file.compare.replications if scenario.file.compare else 10
         folder = out or _default_folder(scenario, chosen if policy else [], settings)
-        second = not no_second_opinion
-        _compare(scenario, chosen, replications or runs, seed, jobs, folder, json_, second)
+        wanted, count = narrow(until, most), replications or runs
+        pieces = _pieces(chosen, count, wanted)
+        with kept_for_this(folder), workers(jobs, cluster, pieces) as those:
+            _compare(
+                scenario, chosen, count, seed, those, folder, json_, wanted,
+                second_opinion=not no_second_opinion,
+            )  # fmt: skip
 
 
 def _load(file: Path, settings: list[str] | None) -> "Scenario":
@@ -188,23 +214,30 @@ def same_scenario(folder: Path, name: str) -> None:
         raise BadInputError(msg)
 
 
+def _pieces(chosen: "list[Choice]", replications: int, until: "Until | None") -> int:
+    """Return how many processes at most have something to do."""
+    return len(chosen) * (until.most if until else replications)
+
+
 def _compare(
-    scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None, jobs: int | None,
-    out: Path | None, json_: bool, second_opinion: bool,
+    scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None,
+    those: "Workers", out: Path | None, json_: bool, until: "Until | None", *, second_opinion: bool,
 ) -> None:  # fmt: skip
     from offload.analysis.compare import compare, to_json
+    from offload.views import present
     from offload.views.progress import progress
 
     if out is not None:
-        writable(out)
         same_scenario(out, scenario.file.name)
-    workers = min(jobs or os.cpu_count() or 1, len(chosen) * replications)
     found = compare(
-        scenario, chosen, replications, seed, workers, out, progress, second_opinion=second_opinion
-    )
-    from offload.views import present
-
+        scenario, chosen, replications, seed, those, out, progress,
+        second_opinion=second_opinion, until=until,
+    )  # fmt: skip
     written = present.keep(found, out) if out is not None else []
+    for line in found.unmet:
+        typer.echo(f"--until {line}", err=True)
+    if found.unmet and until and found.replications == until.most:
+        typer.echo(f"--until: gave up after {until.most} replications; --most N allows more", err=True)
     if json_:
         typer.echo(json.dumps(to_json(found.as_json())))
         return
@@ -219,9 +252,8 @@ def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     from offload.analysis.repeat import read
 
     recipe = read(file)
-    if out is not None:
-        writable(out)
-    count, same = recipe.repeat(None if out is None else out / "requests.parquet")
+    with kept_for_this(out):
+        count, same = recipe.repeat(None if out is None else out / "requests.parquet")
     told = {"file": str(file), "requests": count, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
     if not same:

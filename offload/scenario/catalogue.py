@@ -14,6 +14,7 @@ from offload.dnn import profiles
 from offload.dnn.methods import Judgement, Network, judge
 from offload.entities import Anchor, Hardware
 from offload.networks import Cut, Figure, Layer, Profile, Variant
+from offload.scenario.costs import PriceTable
 from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
 from offload.shipped import DATA
 
@@ -47,6 +48,7 @@ class Catalogue:
                 self._answers[path.name.removesuffix(".answers.parquet")] = path
         self._inline = {name: _inline(name, model) for name, model in (models or {}).items()}
         self._hardware = {path.stem: path for path in sorted((DATA / "hardware").glob("*.toml"))}
+        self._tables = dict(hardware or {})
         self._own_hardware = {name: as_hardware(name, table) for name, table in (hardware or {}).items()}
         self._measured: dict[str, list[Profile]] = {}
         self._rescaled: dict[tuple[Variant, str], Profile | None] = {}
@@ -66,6 +68,11 @@ class Catalogue:
         if name in self._own_hardware:
             return self._own_hardware[name]
         return _read_hardware(self._hardware[name])
+
+    def price(self, hardware: str) -> PriceTable | None:
+        """Return what one such machine costs to buy, None if nobody says. Raises KeyError."""
+        own = self._tables.get(hardware)
+        return (own or _read_table(self._hardware[hardware])).price
 
     def variants(self, model: str) -> list[Variant]:
         """Return the known forms of a network; none if it is unknown. Raises ProfileError."""
@@ -186,8 +193,13 @@ def as_hardware(name: str, table: HardwareTable) -> Hardware:
 
 @cache
 def _read_hardware(path: Path) -> Hardware:
+    return as_hardware(path.stem, _read_table(path))
+
+
+@cache
+def _read_table(path: Path) -> HardwareTable:
     try:
-        return as_hardware(path.stem, HardwareTable.model_validate(tomllib.loads(path.read_text())))
+        return HardwareTable.model_validate(tomllib.loads(path.read_text()))
     except (ValidationError, tomllib.TOMLDecodeError) as error:
         msg = f"{path}: {error}"
         raise profiles.ProfileError(msg) from error

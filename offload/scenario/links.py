@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from offload.scenario.costs import RentTable
 from offload.scenario.fields import Confidence, Frequency, LongTime, Price, Range, Rate, Table, Time
 from offload.world.wires import round_trip_s
 
@@ -74,7 +75,8 @@ DECIDED, RADIO = ("up", "down", "range", "shared", "handover"), ("bandwidth", "l
 class Link(Table):
     """A cell (`up` and `down`, or `radio`) from devices to a node, or a wire (`rate`) between nodes.
 
-    Bytes that cross it cost `price_per_GB`, in one currency for all of a scenario.
+    Bytes that cross it cost `price_per_GB`, and to have it costs `rent`, in one currency for all of a
+    scenario.
     """
 
     from_: Annotated[str | list[str], Field(alias="from")]
@@ -96,11 +98,20 @@ class Link(Table):
     timeout: Time | None = None
     delay: Time = 0.0
     price_per_gb: Annotated[Price, Field(alias="price_per_GB")] = 0.0
+    rent: RentTable | None = None
 
     @property
     def price_per_byte(self) -> float:
         """What a byte costs that crosses it."""
         return self.price_per_gb / 1e9
+
+    @property
+    def carried_bps(self) -> float | None:
+        """What it carries, up and down together; None where that is not one number."""
+        if self.rate is not None:
+            return self.rate
+        steady = isinstance(self.up, float) and isinstance(self.down, float)
+        return self.up + self.down if steady else None  # type: ignore[operator]  # both are floats then
 
     @property
     def is_cell(self) -> bool:
@@ -149,5 +160,8 @@ class Link(Table):
             raise ValueError(msg)
         if not self.is_cell and not isinstance(self.from_, str):
             msg = "a wire leads from one node to one node"
+            raise ValueError(msg)
+        if self.rent is not None and self.rent.per_mbit and self.carried_bps is None:
+            msg = "rent.per_Mbit: needs a rate that is a number; give rent.per_month alone"
             raise ValueError(msg)
         return self

@@ -48,6 +48,7 @@ class Scenario:
     births: BirthTraces
     policy: Choice | None
     compared: tuple[Choice, ...]
+    swept: tuple[Choice, ...]
     forwarders: Mapping[str, Choice]
     _settings: dict[float, Setting] = field(default_factory=dict, init=False, repr=False)
 
@@ -58,8 +59,7 @@ class Scenario:
     @cached_property
     def digest(self) -> str:
         """A hash of all that decides the rows but seed, replication and policy."""
-        decides = {k: v for k, v in self.raw.items() if k not in ("policy", "compare", "seed")}
-        text = json.dumps(decides, sort_keys=True, default=str)
+        text = json.dumps(_deciding(self.raw), sort_keys=True, default=str)
         digest = hashlib.blake2b(digest_size=12)
         for group in sorted(self.tracks):
             for name, track in self.tracks[group].items():
@@ -142,20 +142,37 @@ def _again(path: Path, raw: Mapping[str, Any], base: Path) -> Scenario:
     return check(path, raw, lambda _: str(path), base)
 
 
+_UNDECIDED = ("policy", "compare", "sweep", "seed", "costs")
+
+
+def _deciding(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what decides no row: seed and policy stand beside them, other prices come afterwards."""
+    kept = {k: v for k, v in raw.items() if k not in _UNDECIDED}
+    for tables, price in (("links", "rent"), ("hardware", "price")):
+        if tables in kept:
+            kept[tables] = {
+                name: {k: v for k, v in table.items() if k != price}
+                for name, table in kept[tables].items()
+            }
+    return kept
+
+
 def _told(facts: Facts) -> str:
     """All that decides rows and stands in files of the package or of users: costs, answers, powers."""
-    text = f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"
+    # Put together once: measured answers are megabytes.
+    told = [f"{facts.hardware}{[node.hardware for node in facts.nodes.values()]}"]
     for place, known in facts.profiles.items():
         for variant, profile in known.items():
-            text += f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}"
-            text += f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}"
-            text += f"{variant.weight_bytes}"
+            told += [
+                f"{place}{variant.label}{variant.cuts}{profile.layers_s}{profile.spread}",
+                f"{profile.service}{profile.cv}{variant.accuracy}{profile.second_s}",
+                f"{variant.weight_bytes}",
+            ]
     for variant in facts.variants:
         if variant.answers:  # measured
-            text += f"{variant.exits}{variant.codecs}"
-            for coded, each in variant.answers.items():
-                text += f"{coded}{each.data}{each.right}{each.confidence}"
-    return text
+            told.append(f"{variant.exits}{variant.codecs}")
+            told += [f"{coded}{a.data}{a.right}{a.confidence}" for coded, a in variant.answers.items()]
+    return "".join(told)
 
 
 def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = None) -> Scenario:
@@ -165,25 +182,51 @@ def load(path: str | Path, settings: Iterable[str] = (), base: Path | None = Non
     comes of it is checked like the file.
     Files that it names are looked for beside it, or in `base`.
     """
+    return read(path, base).check(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A scenario file that was read but not checked."""
+
+    path: Path
+    base: Path
+    text: str
+    lines: Mapping[Key, int]
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What the file says, anew for everyone who asks."""
+        return tomllib.loads(self.text)
+
+    def check(self, settings: Iterable[str] = (), leave_out: Iterable[str] = ()) -> Scenario:
+        """Leave out tables, replace keys, and check. Raises ScenarioError with every fault."""
+        raw, where = self.raw, Where(self.path, dict(self.lines))
+        for table in leave_out:
+            raw.pop(table, None)
+        wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
+        try:
+            scenario = check(self.path, raw, where.locate, self.base)
+        except ScenarioError as error:
+            raise ScenarioError([*wrong, *error.faults]) from error
+        if wrong:
+            raise ScenarioError(wrong)
+        return scenario
+
+
+def read(path: str | Path, base: Path | None = None) -> Draft:
+    """Read a scenario file, without a check. Raises ScenarioError where it is no TOML."""
     path = Path(path)
     text = _read(path)
     try:
-        raw = tomllib.loads(text)
+        tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([f"{path}: not TOML: {error}"]) from error
     except ValueError as error:  # Python's own limit on the digits of a whole number
         raise ScenarioError([f"{path}: a number has too many digits"]) from error
     except RecursionError as error:
         raise ScenarioError([f"{path}: nested too deeply to be a scenario"]) from error
-    where = Where(path, lines.find_lines(text))
-    wrong = [fault for setting in settings if (fault := _set(raw, setting, where))]
-    try:
-        scenario = check(path, raw, where.locate, base or path.parent)
-    except ScenarioError as error:
-        raise ScenarioError([*wrong, *error.faults]) from error
-    if wrong:
-        raise ScenarioError(wrong)
-    return scenario
+    return Draft(path, base or path.parent, text, lines.find_lines(text))
 
 
 def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base: Path) -> Scenario:
@@ -206,15 +249,8 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
     bandwidths = read_bandwidths(file, base, faults)
     births = read_births(file, base, tracks, faults)
     policy = _choose(file.policy, ("policy",), faults) if file.policy else None
-    compared: list[Choice] = []
-    for number, table in enumerate(file.compare.policies if file.compare else ()):
-        choice = _choose(table, ("compare", "policies", number), faults)
-        if choice is None:
-            continue
-        if folder_name(choice.label) in [folder_name(other.label) for other in compared]:
-            key = ("compare", "policies", number)
-            faults.append((key, f'label "{choice.label}" is taken; add another label'))
-        compared.append(choice)
+    compared = _choices(file.compare.policies if file.compare else (), "compare", faults)
+    swept = _choices(file.sweep.policies if file.sweep else (), "sweep", faults)
     forwarders = _forwarders(file, faults)
     if not faults:
         scenario = Scenario(
@@ -227,7 +263,8 @@ def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base
             bandwidths,
             births,
             policy,
-            tuple(compared),
+            compared,
+            swept,
             forwarders,
         )
         try:
@@ -314,6 +351,20 @@ def _choose(table: Mapping[str, Any], key: Key, faults: list[Fault]) -> Choice |
     except policies.PolicyTableError as error:
         faults += [((*key, name) if name else key, what) for name, what in error.faults]
         return None
+
+
+def _choices(tables: Iterable[Mapping[str, Any]], of: str, faults: list[Fault]) -> tuple[Choice, ...]:
+    """The policies of [compare] or [sweep], whose rows must go to different folders."""
+    found: list[Choice] = []
+    for number, table in enumerate(tables):
+        key: Key = (of, "policies", number)
+        choice = _choose(table, key, faults)
+        if choice is None:
+            continue
+        if folder_name(choice.label) in [folder_name(other.label) for other in found]:
+            faults.append((key, f'label "{choice.label}" is taken; add another label'))
+        found.append(choice)
+    return tuple(found)
 
 
 def _forwarders(file: ScenarioFile, faults: list[Fault]) -> dict[str, Choice]:

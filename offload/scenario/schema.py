@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from offload.networks import Known
 from offload.scenario.breaking import FaultTable
+from offload.scenario.costs import CostsTable, PriceTable
 from offload.scenario.energy import BatteryTable, RadioPower, SomeShare
 from offload.scenario.fields import (
     Area,
@@ -29,6 +30,7 @@ from offload.scenario.tasks import Task
 
 MOST_REQUESTS = 50_000_000
 MOST_SOURCES = 1_000_000
+MOST_POINTS = 100_000
 
 
 class Value(Table):
@@ -52,12 +54,13 @@ class AnchorTable(Table):
 
 
 class HardwareTable(Table):
-    """A kind of machine: what it draws, and how fast networks are known to run on it."""
+    """A kind of machine: what it draws and costs, and how fast networks are known to run on it."""
 
     kind: Literal["cpu", "gpu", "accelerator"]
     memory: Size
     idle_power: Value
     busy_power: Value
+    price: PriceTable | None = None
     note: str = ""
     latencies: list[AnchorTable] = []
 
@@ -187,7 +190,7 @@ class NodeTable(Table):
     Servers take up work first come first served, by priority, or earliest deadline first; or they gather
     batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
     An edge node may have a `policy` of its own, which decides where an arriving request goes on.
-    An hour of a server's computing costs `price_per_hour`.
+    An hour of a server's computing costs `price_per_hour`; if nothing, it is one's own.
     """
 
     kind: Literal["edge", "cloud"]
@@ -232,6 +235,35 @@ class Compare(Table):
     replications: Annotated[int, Field(ge=2, le=10_000)] = 10
 
 
+class Sweep(Table):
+    """Which keys of the scenario to vary, how, and which policies to compare at each point.
+
+    `vary` is a table of keys (in quotes, dots and all) with the values of each, or a list of tables, one
+    a point. Values are a list, or a range like "1..8" or "50..400 Mbit/s". The policies are those of
+    [compare], or that of [policy], unless it names its own; `points` is how many a hypercube has.
+    """
+
+    method: Literal["grid", "list", "latin-hypercube"] = "grid"
+    vary: (
+        Annotated[dict[str, Any], Field(min_length=1, max_length=100)]
+        | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_POINTS)]
+    )
+    points: Annotated[int, Field(ge=1, le=MOST_POINTS)] | None = None
+    policies: Annotated[list[dict[str, Any]], Field(max_length=100)] = []
+    replications: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    measures: Annotated[list[str], Field(max_length=20)] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if isinstance(self.vary, list) and self.method != "list":
+            msg = 'method: tables of keys are points one by one; write "list"'
+            raise ValueError(msg)
+        if self.points is not None and self.method != "latin-hypercube":
+            msg = f"points: a {self.method} has as many as its values make; leave it out"
+            raise ValueError(msg)
+        return self
+
+
 class ScenarioFile(Table):
     """A scenario."""
 
@@ -253,6 +285,8 @@ class ScenarioFile(Table):
     faults: dict[Name, FaultTable] = {}
     policy: dict[str, Any] = {}
     compare: Compare | None = None
+    sweep: Sweep | None = None
+    costs: CostsTable = CostsTable.model_construct()
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from copy import copy
 from types import MappingProxyType
 
 from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Report, Uplink
@@ -123,6 +124,12 @@ class Observer:
         self.between = between
         self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def all_knowing(self) -> "Observer":
+        """Return one that sees the same stations as they truly are; to ask it changes nothing."""
+        other = copy(self)
+        other.knowledge, other.reported = "clairvoyant", False
+        return other
 
     def observe(self, journey: Journey, now: float) -> Observation:
         """Return what a device knows now that must decide about a request."""

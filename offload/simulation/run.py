@@ -1,18 +1,20 @@
 """One policy in one world, once: the policy decides, the world enacts."""
 
 import gc
+import math
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from offload.entities import Outcome
+from offload.entities import Outcome, Plan, Question
 from offload.planning.estimate import estimator
 from offload.policies.estimating import estimating
 from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
-from offload.simulation.answering import PolicyError, answering, each_asker, guard
+from offload.simulation.answering import Answering, PolicyError, answering, each_asker, guard
 from offload.simulation.flow import Flow, Take
 from offload.simulation.meters import Powered
 from offload.simulation.refusing import InvalidPlanError
@@ -20,6 +22,11 @@ from offload.simulation.world import World
 from offload.streams import Streams
 
 Nodes = Mapping[str, tuple[Policy, Choice]]  # the policies of nodes that have their own
+
+COLLECT_EVERY_S = 0.5
+
+# Looks on when questions have been answered and nothing has come of it yet; it must change nothing.
+Watch = Callable[[World, Sequence[Question], Sequence[Plan]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +73,13 @@ class Run:
 
 
 def run(
-    scenario: Scenario, choice: Choice, seed: int, replication: int, take: Take | None = None
-) -> Run:
+    scenario: Scenario, choice: Choice, seed: int, replication: int, take: Take | None = None,
+    watch: Watch | None = None,
+) -> Run:  # fmt: skip
     """Simulate. Raises PolicyError, which names the policy and the request.
 
     `take` is given the outcomes as they are done, in the order of births; else they lie in `outcomes`.
+    `watch` may look on at each decision.
     """
     streams = Streams(seed, replication)
     policy = fresh(choice, streams)
@@ -90,9 +99,15 @@ def run(
     world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
     flow = Flow(world, take)
     with calm_collector():
-        drive(world, seeing(policy, choice, streams), choice, nodes, flow)
+        drive(world, seeing(policy, choice, streams), choice, nodes, flow, watch)
     flow.end()
     return Run(scenario, choice, seed, replication, world.outcomes, _accounts(world, flow))
+
+
+class _Collected:
+    """When the collector last looked at all there is, in seconds of this process's work."""
+
+    at_s = -math.inf
 
 
 @contextmanager
@@ -102,8 +117,12 @@ def calm_collector() -> Iterator[None]:
     What is there stays out of its sight, and it looks for cycles (a policy's, perhaps) much less often.
     """
     usual = gc.get_threshold()
-    gc.collect()
+    # To look at all that there is takes 30 ms, ten times a short run: now and then is enough.
+    full = time.process_time() - _Collected.at_s > COLLECT_EVERY_S
+    gc.collect(2 if full else 1)
     gc.freeze()
+    if full:
+        _Collected.at_s = time.process_time()
     gc.set_threshold(200_000, 50, 100)
     try:
         yield
@@ -128,8 +147,9 @@ def seeing(policy: Policy, choice: Choice, streams: Streams, *owner: str) -> Pol
 
 
 def drive(
-    world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None, flow: Flow | None = None
-) -> None:
+    world: World, policy: Policy, choice: Choice, nodes: Nodes | None = None, flow: Flow | None = None,
+    watch: Watch | None = None,
+) -> None:  # fmt: skip
     """Answer a world's questions with a policy until it ends; those of nodes with their own.
 
     What is done goes on with the flow meanwhile.
@@ -137,6 +157,8 @@ def drive(
     answer = answering(policy, choice)
     if nodes:
         answer = each_asker(answer, {name: answering(*own) for name, own in nodes.items()})
+    if watch is not None:
+        answer = _watched(answer, world, watch)
     game, outcomes, many = world.play(), world.outcomes, flow.pass_on() if flow else sys.maxsize
     try:
         questions = next(game)
@@ -149,6 +171,17 @@ def drive(
     except InvalidPlanError as error:
         msg = f"policy {choice.label}: {error}"
         raise PolicyError(msg) from error
+
+
+def _watched(answer: Answering, world: World, watch: Watch) -> Answering:
+    """Answer in the same way, while another looks on."""
+
+    def answer_watched(questions: Sequence[Question]) -> Sequence[Plan]:
+        plans = answer(questions)
+        watch(world, questions, plans)
+        return plans
+
+    return answer_watched
 
 
 def _accounts(world: World, flow: Flow) -> list[DeviceAccount]:

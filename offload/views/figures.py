@@ -75,6 +75,25 @@ def canvas(title: str, width: float = 6.4, height: float = 4.2) -> tuple[Figure,
     return figure, axes
 
 
+def panels(
+    title: str, count: int, width: float, height: float, most_columns: int
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many panels, each this large, with a title, and room for a line below."""
+    columns = min(count, most_columns)
+    rows = -(-count // columns)
+    size = (max(width * columns + 1.2, 6.4), height * rows + 0.6)
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    line = 0.18 / size[1]
+    figure.get_layout_engine().set(rect=(0, line, 1, 1 - line))  # type: ignore[union-attr,call-arg]  # constrained
+    figure.suptitle(title, fontsize=10, x=0.02, ha="left")
+    for spare in grid.flat[count:]:
+        spare.remove()
+    found = list(grid.flat[:count])
+    for axes in found:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, found
+
+
 def line(knowledge: str) -> str:
     """Return the style of a policy's line: dashed for references, which know more than devices can."""
     return "-" if knowledge == "reported" else "--"

@@ -1,18 +1,16 @@
-"""A sweep on a terminal and as a figure: each policy's measure against what was varied."""
+"""A sweep on a terminal: the measure at each point, the best points, what each key has to do with it."""
 
-import json
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
-from offload.analysis.compare import to_json
 from offload.analysis.statistics import Interval
 from offload.analysis.sweep import Sweep
-from offload.views.figures import MARKERS, canvas, colour, legend, line, save
+from offload.views.table import mean_and_half
 
 # How a measure is shown: as what, and how many of that one of it is.
 SHOWN = {
@@ -26,72 +24,111 @@ SHOWN = {
     "energy_j": ("device energy per request (mJ, marginal)", 1e3),
     "money": ("money per 1000 requests", 1e3),
 }
-CROWDED = 6  # labels that fit side by side
+MOST_ROWS = 40  # points that a terminal shows one by one
+BEST = 5
 
 
 def keep(found: Sweep, measure: str, out: Path) -> list[Path]:
-    """Write the figure and summary.json beside the rows; return the figure's paths."""
-    aside = out / ".summary.json"
-    aside.write_text(json.dumps(to_json(found.as_json()), indent=1) + "\n")
-    aside.replace(out / "summary.json")
-    return save(draw(found, measure), out / f"sweep-{measure}", found.points[0].known)
+    """Write the figure of a measure beside the rows, if there is anything to draw; return its paths."""
+    from offload.views.figures import save
+    from offload.views.sweep_figures import draw
+
+    if not any(each.interval(label, measure) for each in found.points for label in found.labels):
+        return []
+    return save(draw(found, measure), out / f"sweep-{measure}", found.found[0].known)
 
 
-def table(found: Sweep, measure: str) -> Table:
-    """Return a row a value, a column a policy: the mean of a measure ± half its interval."""
-    first = found.points[0]
-    title = (
-        f"{first.scenario}: {SHOWN[measure][0]}; {first.replications} replications, seed {first.seed}"
-    )
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-                  padding=(0, 1, 0, 0), pad_edge=False)  # fmt: skip
-    shown.add_column(found.vary.key, no_wrap=True)
-    for policy in first.policies:
-        shown.add_column(policy.label, justify="right", no_wrap=True)
-    for value, point in zip(found.vary.values, found.points, strict=True):
-        shown.add_row(value, *(_told(policy.measures[measure], measure) for policy in point.policies))
-    return shown
+def tables(found: Sweep, measure: str) -> list[Group]:
+    """Return a row a point and a column a policy, or of many points the best; and rank correlations."""
+    shown = _points(found, measure) if len(found.points) <= MOST_ROWS else _best(found, measure)
+    many = len(found.keys) > 1 and len(found.points) > BEST
+    return [shown, *([_correlations(found, measure)] if many else [])]
+
+
+def correlation(found: Sweep, key: int, label: str, measure: str) -> float | None:
+    """Return Spearman's rank correlation of a key and a policy's measure, over the points.
+
+    None where the values of the key are no numbers, or one of both never changes.
+    """
+    from scipy.stats import rankdata  # slow to import, and seldom needed
+
+    numbers = found.column(key).numbers
+    if numbers is None:
+        return None
+    pairs = [
+        (x, interval.mean)
+        for x, each in zip(numbers, found.points, strict=True)
+        if (interval := each.interval(label, measure)) is not None
+    ]
+    if len(pairs) < 3 or any(len(set(column)) < 2 for column in zip(*pairs, strict=True)):
+        return None
+    x, y = (rankdata(column) for column in zip(*pairs, strict=True))
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def chance(found: Sweep) -> float:
+    """Return how large a rank correlation of two independent columns is in 1 of 20 cases, about."""
+    return float(1.96 / np.sqrt(max(2, len(found.found)) - 1))
+
+
+def _titled(found: Sweep, title: str, table: Table) -> Group:
+    points = f"{len(found.points)} points, " if len(found.keys) > 1 else ""
+    told = {each.replications for each in found.found}
+    runs = f"{min(told)} to {max(told)}" if len(told) > 1 else f"{next(iter(told), found.replications)}"
+    told_of = f"{found.scenario}: {title}; {points}{runs} replications, seed {found.seed}"
+    return Group(Text(told_of, style="bold"), table)
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _points(found: Sweep, measure: str) -> Group:
+    shown = _table()
+    for key in found.keys:
+        shown.add_column(key, no_wrap=True)
+    for label in found.labels:
+        shown.add_column(label, justify="right", no_wrap=True)
+    for each in found.points:
+        cells = [
+            "failed" if label in each.errors or "" in each.errors
+            else _told(each.interval(label, measure), measure)
+            for label in found.labels
+        ]  # fmt: skip
+        shown.add_row(*each.point.values, *cells)
+    return _titled(found, SHOWN[measure][0], shown)
+
+
+def _best(found: Sweep, measure: str) -> Group:
+    """Return the best points of each policy: shares are the better the larger, all else the smaller."""
+    shown = _table()
+    for name in ("policy", *found.keys):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column(measure, justify="right", no_wrap=True)
+    sign = -1.0 if measure in ("useful", "on_time", "accuracy") else 1.0
+    for label in found.labels:
+        known = [(i, each) for each in found.points if (i := each.interval(label, measure)) is not None]
+        known.sort(key=lambda pair: sign * pair[0].mean)
+        for place, (interval, each) in enumerate(known[:BEST]):
+            shown.add_row("" if place else label, *each.point.values, _told(interval, measure))
+        alike = sum(interval.mean == known[0][0].mean for interval, _ in known) - BEST
+        if alike > 0:
+            shown.add_row("", f"and {alike} more as good as the first")
+    return _titled(found, f"the best points by {SHOWN[measure][0]}", shown)
+
+
+def _correlations(found: Sweep, measure: str) -> Group:
+    title = f"rank correlation with {measure}; of independent columns 95 % are within"
+    shown = _table()
+    shown.add_column("key", no_wrap=True)
+    for label in found.labels:
+        shown.add_column(label, justify="right", no_wrap=True)
+    for number, key in enumerate(found.keys):
+        known = [correlation(found, number, label, measure) for label in found.labels]
+        shown.add_row(key, *("-" if each is None else f"{each:+.2f}" for each in known))
+    return _titled(found, f"{title} ±{chance(found):.2f}", shown)
 
 
 def _told(interval: Interval | None, measure: str) -> str:
-    if interval is None:
-        return "-"
     times = SHOWN[measure][1]
-    digits = ".3f" if times == 1.0 else ".4g"
-    half = "" if np.isnan(interval.high) else f" ±{(interval.high - interval.mean) * times:{digits}}"
-    return f"{interval.mean * times:{digits}}{half}"
-
-
-def draw(found: Sweep, measure: str) -> Figure:
-    """Draw a line a policy, with the band of its intervals; a gap where the measure is not defined."""
-    values, numbers = found.vary.values, found.vary.numbers
-    spread = numbers is not None and min(numbers) > 0 and max(numbers) >= 50 * min(numbers)
-    x = np.array(numbers if numbers is not None else range(len(values)), dtype=float)
-    order = np.argsort(x, kind="stable")
-    what, times = SHOWN[measure]
-    first = found.points[0]
-    bands = (
-        f", {first.level:.0%} intervals over {first.replications} runs" if first.replications > 1 else ""
-    )
-    figure, axes = canvas(f"{first.scenario}: what {found.vary.key} changes{bands}", width=7.2)
-    labels = [policy.label for policy in first.policies]
-    for place, (label, marker) in enumerate(zip(labels, cycle(MARKERS), strict=False)):
-        policies = [found.points[index].policies[place] for index in order]
-        known = [policy.measures[measure] for policy in policies]
-        rows = [(each.low, each.mean, each.high) if each else (np.nan,) * 3 for each in known]
-        low, mean, high = times * np.array(rows).T
-        look = colour(label, labels)
-        style = line(policies[0].knowledge)
-        axes.plot(x[order], mean, style, marker=marker, markersize=4, linewidth=1.4, color=look,
-                  label=label)  # fmt: skip
-        axes.fill_between(x[order], low, high, color=look, alpha=0.18, linewidth=0)
-    if spread:
-        axes.set_xscale("log")
-    axes.minorticks_off()
-    axes.set_xticks(x, values)
-    axes.tick_params(axis="x", labelsize=8, rotation=45 if len(values) > CROWDED else 0)
-    axes.set(xlabel=found.vary.key)
-    axes.set_ylabel(what, fontsize=8)
-    axes.set_ylim(bottom=0, top=1.02 if times == 1.0 else None)
-    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
+    return mean_and_half(interval, times, ".3f" if times == 1.0 else ".4g")

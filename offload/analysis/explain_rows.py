@@ -1,0 +1,107 @@
+"""Which files of rows lie in a folder of results, and what each says of itself."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from offload.analysis.rows import FORMAT
+from offload.entities import OffloadError
+
+MOST_FILES = 100_000
+NEEDED = (
+    "format", "resolved", "scenario_file", "scenario", "digest", "policy_table", "label", "seed",
+    "replication",
+)  # fmt: skip
+
+
+class ExplainError(OffloadError):
+    """Results that cannot be explained: which file or folder, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file of rows: of one policy in one replication of a scenario."""
+
+    file: Path
+    told: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """The label of the policy."""
+        return self.told["label"]
+
+    @property
+    def replication(self) -> int:
+        """Which replication it is."""
+        return int(self.told["replication"])
+
+    @property
+    def point(self) -> tuple[str, str]:
+        """What its scenario and its policy's options are: a policy has one in a comparison."""
+        return self.told["digest"], self.told["policy_table"]
+
+
+def find(where: Path) -> list[Kept]:
+    """Return the files of rows in a folder of results, in the order of their paths, or the one given.
+
+    Those of a second opinion are left out. Raises ExplainError with every fault.
+    """
+    if where.is_file():
+        files = [where]
+    elif where.is_dir():
+        files = sorted(
+            file
+            for file in where.rglob("requests.parquet")
+            if "second-opinion" not in file.relative_to(where).parts
+        )
+    else:
+        msg = f"{where}: no such folder; give one that run, compare or sweep has written"
+        raise ExplainError(msg)
+    if not files:
+        msg = f"{where}: no requests.parquet lies in it; give a folder that run, compare or sweep wrote"
+        raise ExplainError(msg)
+    if len(files) > MOST_FILES:
+        msg = f"{where}: {len(files)} files of rows; at most {MOST_FILES} can be explained at once"
+        raise ExplainError(msg)
+    found, faults = [], []
+    for file in files:
+        try:
+            found.append(_kept(file))
+        except ExplainError as error:
+            faults.append(str(error))
+    if faults:
+        raise ExplainError("\n".join(faults))
+    names = sorted({each.told["scenario"] for each in found})
+    if len(names) > 1:
+        msg = f"{where}: holds results of {', '.join(names):.200}; give the folder of one of them"
+        raise ExplainError(msg)
+    return found
+
+
+def _kept(file: Path) -> Kept:
+    try:
+        told = pl.read_parquet_metadata(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = f"{file}: no whole file of rows ({error}); delete it and simulate again"
+        raise ExplainError(msg) from error
+    missing = [key for key in NEEDED if key not in told]
+    if missing:
+        msg = f"{file}: its metadata lacks {', '.join(missing)}; it was not written by offload"
+        raise ExplainError(msg)
+    if told["format"] != str(FORMAT):
+        msg = f"{file}: rows of format {told['format']:.20}; this version reads {FORMAT}; use the one"
+        msg += f" that wrote them ({told.get('offload', 'unknown'):.20})"
+        raise ExplainError(msg)
+    try:
+        tables = json.loads(told["resolved"]), json.loads(told["policy_table"])
+        numbers = int(told["seed"]), int(told["replication"])
+    except (ValueError, RecursionError) as error:
+        msg = f"{file}: its metadata cannot be read ({error!s:.60}); it was not written by offload"
+        raise ExplainError(msg) from error
+    if not all(isinstance(table, dict) for table in tables) or min(numbers) < 0:
+        msg = f"{file}: its metadata hold no scenario and policy; it was not written by offload"
+        raise ExplainError(msg)
+    return Kept(file, told)

@@ -1,0 +1,98 @@
+"""Processes of this machine that run replications, and what happens when one is killed."""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
+
+from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed, sweep_up
+from offload.analysis.measures import Summary
+from offload.analysis.replication import Replication
+
+# Each process has a core of its own, as with joblib.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class Processes:
+    """So many processes; with one, all is done in this process.
+
+    Each has an executor of its own: one that is killed takes no other's work with it, and it is known
+    whose work it was. That is tried once more, in a new process.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._idle: list[Any] = []  # loky has no types
+
+    def run(self, work: Sequence[Replication]) -> Ending:
+        """Run replications, and return each with what it came to as it ends. Raises OSError."""
+        if self._count == 1:
+            yield from ((each, attempt(each)) for each in work)
+            return
+        waiting = deque((each, False) for each in work)  # and whether it was killed before
+        busy: dict[Future[Summary | Failure], tuple[Any, Replication, bool]] = {}
+        try:
+            while waiting or busy:
+                while waiting and len(busy) < self._count:
+                    self._start(*waiting.popleft(), busy)
+                done, _ = wait(busy, return_when=FIRST_COMPLETED)
+                for future in done:
+                    process, each, before = busy.pop(future)
+                    try:
+                        found = future.result()
+                    except BrokenProcessPool:
+                        sweep_up(each)
+                        if not before:
+                            waiting.appendleft((each, True))
+                            continue
+                        found = killed(each)
+                    else:
+                        self._idle.append(process)
+                    yield each, found
+        finally:  # only if interrupted, or nobody wants the rest, is anyone busy
+            for process, each, _ in busy.values():
+                process.shutdown(kill_workers=True)
+                sweep_up(each)
+
+    def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            self._idle.pop().shutdown(kill_workers=True)
+
+    def _start(
+        self, each: Replication, before: bool, busy: dict[Future[Any], tuple[Any, Replication, bool]]
+    ) -> None:
+        """Give a replication to an idle process, or to a new one."""
+        with _deaf():
+            while self._idle:
+                process = self._idle.pop()
+                try:
+                    future = process.submit(attempt, each, absolute_paths())
+                except BrokenProcessPool:  # killed while it had nothing to do
+                    continue
+                busy[future] = process, each, before
+                return
+            process = ProcessPoolExecutor(1, env=_ONE_THREAD)
+            busy[process.submit(attempt, each, absolute_paths())] = process, each, before
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let the processes that are started here ignore Ctrl-C: it is this one's to end them.
+
+    An ignored signal stays ignored in what a process starts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
