@@ -58,6 +58,21 @@ def test_use_is_what_rows_say_of_those_born_after_the_warm_up(tmp_path: Path) ->
     assert not any(what.startswith("region") for what in told(costs.standing(scenario)))
 
 
+def test_a_frame_of_several_networks_is_paid_for_once(tmp_path: Path) -> None:
+    """Its own row has the sums of its stages, and no plan."""
+    rows = pl.DataFrame(
+        {
+            "parent": [None, 0, 0], "born_s": [2.0, 2.0, 2.1], "money": [3.0, 1.0, 2.0],
+            "edge": [None, "cabinet", "cabinet"], "edge_j": [30.0, 10.0, 20.0],
+            "cloud": [None, None, None], "cloud_j": [0.0, 0.0, 0.0],
+        }
+    )  # fmt: skip
+    rows.write_parquet(tmp_path / "requests.parquet")
+    found = costs.used(tmp_path / "requests.parquet", load(SMALL).file)
+    assert found.money_per_s == pytest.approx(3 / 9)
+    assert found.node_w == pytest.approx({"cabinet": 30 / 9})
+
+
 def test_devices_are_paid_for_only_if_asked(tmp_path: Path) -> None:
     scenario = load(SMALL, ["costs.devices=true"])
     assert told(costs.standing(scenario))["car: 2 x x86-core to buy"] == pytest.approx(2 * 150 / 60)
