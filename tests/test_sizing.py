@@ -192,11 +192,13 @@ def test_what_fails_is_told_by_the_targets_that_it_fails(tmp_path: Path) -> None
 
 
 def test_what_is_open_is_not_called_never_met(tmp_path: Path) -> None:
-    args = ["--target", "on_time >= 97.6%", "--vary", "nodes.station.servers=7..8", *FEW]
+    args = ["--target", "on_time >= 97.6%", "--vary", "nodes.station.servers=6..8", *FEW]
     code, told, _ = call(QUEUE, *args, "--out", str(tmp_path))
     assert code == 1
     assert "not shown to be met: the nearest is" in told
     assert "never met" not in told
+    found = json.loads((tmp_path / "size.json").read_text())["configurations"]
+    assert [each["verdict"] for each in found] == ["undecided", "not surer", "undecided"]
 
 
 def test_a_step_that_nothing_has_a_price_for_buys_nothing_by_the_unit(tmp_path: Path) -> None:

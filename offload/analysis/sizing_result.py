@@ -15,7 +15,7 @@ from offload.analysis.sizing_search import CHECKS, ERROR
 from offload.analysis.sizing_target import Target
 from offload.analysis.statistics import Interval
 
-State = Literal["meets", "fails", "undecided", "ruled out", "no cheaper"]
+State = Literal["meets", "fails", "undecided", "ruled out", "not surer", "no cheaper"]
 CLEAREST = 3  # legs that are told of those that take longest
 
 
@@ -24,8 +24,8 @@ class Configuration:
     """A configuration that was simulated.
 
     `measures` holds intervals for each alone; `bounds` the one-sided ones that all claims rest on, which
-    hold at once, for what was tested. What was not is ruled out by a larger one that is not known to
-    meet the targets, or no cheaper than the answer. Costs are per month.
+    hold at once, for what was tested. What was not is ruled out by a larger one that fails, not surer
+    than a larger one that is undecided, or no cheaper than the answer. Costs are per month.
     """
 
     values: tuple[str, ...]
@@ -129,7 +129,10 @@ def _state(done: Sizing, i: int) -> State:
     verdict = done.search.trials[i].verdict
     if verdict != "open":
         return verdict
-    return "ruled out" if done.search.ruled_out(i) else "no cheaper"
+    if not done.search.ruled_out(i):
+        return "no cheaper"
+    above = {done.search.trials[j].verdict for j in done.search.above(i)}
+    return "ruled out" if "fails" in above else "not surer"
 
 
 def _bound(target: Target, margins: Interval) -> Interval:

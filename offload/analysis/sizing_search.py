@@ -132,7 +132,7 @@ class Search:
     def ruled_out(self, i: int) -> bool:
         """Tell whether a larger one that is not known to meet the targets speaks against it."""
         free = self.candidates[i].group in self.broken or i in self._doubted
-        return not free and bool(self._above(i))
+        return not free and bool(self.above(i))
 
     def sample(self, wanted: Mapping[int, int]) -> None:
         """Bring candidates to so many replications."""
@@ -185,7 +185,7 @@ class Search:
         self.sample(dict.fromkeys(new, CHECKS))
         return self._wave() or self._doubtful()
 
-    def _above(self, i: int) -> list[int]:
+    def above(self, i: int) -> list[int]:
         """Those that are larger than i and were not shown to meet the targets."""
         mine = self.candidates[i]
         return [
@@ -217,7 +217,7 @@ class Search:
         new = [i for i in self._open() if i not in self._checked and self.ruled_out(i)]
         self.sample(dict.fromkeys(new, CHECKS))
         self._checked |= set(new)
-        found = [i for i in new if any(self._better(i, j) for j in self._above(i))]
+        found = [i for i in new if any(self._better(i, j) for j in self.above(i))]
         self._doubted |= set(found)
         return found
 

@@ -162,7 +162,7 @@ def draw(found: Sized) -> Figure:
     _front(found, axes)
     if any(not each.tested and not each.front for each in found.configurations):
         axes.plot([], [], "o", markersize=4.5, color="#999999", markerfacecolor="white",
-                  label="not tested: ruled out, or no cheaper")  # fmt: skip
+                  label="not tested: ruled out, not surer, or no cheaper")  # fmt: skip
     axes.axhline(_scaled(target, target.limit), color="#555555", linestyle=":", linewidth=1)
     axes.annotate(
         f"target {target.show(target.limit)}", (1.0, _scaled(target, target.limit)),
@@ -299,6 +299,6 @@ def _method(found: Sized) -> str:
         " replications showed, like a rare failure, it knows nothing of. Simulated"
         f" {len(found.configurations)} of {found.possible} configurations, {found.replications}"
         f" replications where all would take {found.exhaustive}. Costs are as if the simulated load went"
-        " on all month. Ruled out: in a few replications no better than a larger one that was not shown"
-        " to meet the target."
+        " on all month. Ruled out: in a few replications"
+        " no better than a larger one that fails; not surer: than a larger one that is undecided."
     )
