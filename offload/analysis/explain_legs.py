@@ -45,6 +45,13 @@ class Cause(NamedTuple):
     kind: str
 
 
+class Kind(NamedTuple):
+    """A cause, wherever it was."""
+
+    leg: str
+    kind: str
+
+
 class Part(NamedTuple):
     """A request of its own, or a stage of a frame: its row, its facts, its plan.
 
@@ -253,7 +260,7 @@ def _signal_s(part: Part, mean: Seven) -> dict[int, float]:
 def _sent_s(
     reach: Reach, cell: Cell, rates_bps: Mapping[str, float], size_bits: float, begin_s: float
 ) -> float:
-    """Tell when a message that begins now is sent if nobody else sends, over a cell or those after it."""
+    """Tell when a message is sent if nobody else sends: over its cell, or those that come after it."""
     if cell.interruption_s is None:
         speed = reach.speeds.get(cell.name, ALWAYS)
         return speed.ends(begin_s, size_bits / rates_bps[cell.name])

@@ -47,6 +47,7 @@ class Leg:
 class Late:
     """A late request leg by leg; `looks` are the decisions about it, seen with the truth."""
 
+    point: str  # the name of the folder of its comparison
     replication: int
     request: int
     device: str
@@ -127,7 +128,7 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
     for root in roots:
         blamed[f"{root['group']}.{root['task']}"].update(blame(root, parts[root["request"]]))
     alone_s = {number: [quickest_alone_s(part.facts) for part in each] for number, each in parts.items()}
-    looks = {number: _looks(rows, alone_s[number], witness) for number, rows in paths.items()}
+    looks = {number: decisions(rows, alone_s[number], witness) for number, rows in paths.items()}
     unanswered = sum(root["cause"] != "" for root in roots)
     return Study(
         replication=kept.replication,
@@ -140,7 +141,7 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
         never=sum(sum(alone_s[root["request"]]) > root["deadline_s"] for root in roots),
         blamed={task: dict(causes) for task, causes in blamed.items()},
         worst=tuple(
-            _late(root, parts[root["request"]], kept.replication, looks[root["request"]])
+            _late(root, parts[root["request"]], kept, looks[root["request"]])
             for root in ends
         ),
         mistakes=Counter(judge(looks[number]) for number in sample) if witness else {},
@@ -189,7 +190,9 @@ def _fresh(recipe: Recipe, from_s: float) -> int:
     return missed
 
 
-def _looks(rows: Sequence[Row], alone_s: Sequence[float], witness: Witness | None) -> tuple[Look, ...]:
+def decisions(
+    rows: Sequence[Row], alone_s: Sequence[float], witness: Witness | None
+) -> tuple[Look, ...]:
     """Return the decisions along a path; what its later stages take at the least is not left to them."""
     if witness is None:
         return ()
@@ -247,7 +250,7 @@ def _over_s(row: Row) -> float:
     return max(over_s, row["deadline_s"]) if row["cause"] else over_s
 
 
-def _late(root: Row, parts: Sequence[Part], replication: int, looks: tuple[Look, ...]) -> Late:
+def _late(root: Row, parts: Sequence[Part], kept: Kept, looks: tuple[Look, ...]) -> Late:
     found = []
     for part in parts:
         where = places(part)
@@ -256,6 +259,7 @@ def _late(root: Row, parts: Sequence[Part], replication: int, looks: tuple[Look,
                 found.append(Leg(NAMES[leg], where[leg], took_s, min(own_s, took_s)))
     plans = [part.row["plan"] for part in parts if part.row["plan"] is not None]
     return Late(
-        replication, root["request"], root["device"], root["task"], root["born_s"], root["deadline_s"],
-        root["ended_s"] - root["born_s"], root["cause"], "; ".join(plans) or "none", tuple(found), looks,
+        kept.folder.name, kept.replication, root["request"], root["device"], root["task"],
+        root["born_s"], root["deadline_s"], root["ended_s"] - root["born_s"], root["cause"],
+        "; ".join(plans) or "none", tuple(found), looks,
     )  # fmt: skip

@@ -55,12 +55,13 @@ def explain(
             msg = f"--measure {measure}: must be one of {', '.join(MEASURES)}"
             raise BadInputError(msg)
         folder = results if results.is_dir() else results.parent
+        if figure and folder.exists():
+            writable(folder)
         found = explained(
             results, policy or (), 5 if worst is None else worst, replications,
             jobs or os.cpu_count() or 1, measure, progress, replay=not no_replay,
         )  # fmt: skip
         if figure:
-            writable(folder)
             written = showing.keep(found, folder)
         if json_:
             from offload.analysis.compare import to_json
