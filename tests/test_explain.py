@@ -377,6 +377,15 @@ def test_causes_at_many_places_are_one_kind(herd: Path) -> None:
     assert sum(each.mean for each in policy.kinds.values()) == pytest.approx(1.0)
 
 
+def test_a_node_that_is_down_does_not_report_more_often(herd: Path) -> None:
+    policy, share = only(explain(herd, ["random"], replay=False)), Interval(1.0, 1.0, 1.0)
+    policy = replace(policy, fresh=Interval(0.0, 0.0, 0.0))
+    for leg, kind, reports in ((RETRY, FAILED, False), ("edge", WAITING, True)):
+        causes, kinds = {Cause(leg, "cabinet", kind): share}, {Kind(leg, kind): share}
+        said = verdict(replace(policy, causes=causes, kinds=kinds))
+        assert ("Look at reports.every of the nodes" in said) is reports
+
+
 def test_no_key_is_named_for_a_place_that_has_none(herd: Path) -> None:
     policy, share = only(explain(herd, ["random"], replay=False)), Interval(1.0, 1.0, 1.0)
 

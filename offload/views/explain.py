@@ -168,7 +168,8 @@ def keep(found: Report, out: Path) -> list[Path]:
             shares = np.array([_of_leg(each, leg, waits=waits) for each in policies])
             if shares.max(initial=0.0) < HARDLY_SEEN:
                 continue
-            name = f"{leg}: waiting, luck" if waits else f"{leg}: its work, or ended there"
+            chance = "signal" if leg in ("uplink", "downlink") else "luck"
+            name = f"{leg}: waiting, {chance}" if waits else f"{leg}: its work, or ended there"
             axes.barh(labels, shares, left=left, color=colours[leg], label=name,
                       hatch=None if waits else "///", edgecolor="white", linewidth=0.4)  # fmt: skip
             left += shares

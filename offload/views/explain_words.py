@@ -19,6 +19,7 @@ from offload.analysis.explain_legs import (
 from offload.analysis.explain_mistakes import HOPELESS, OVERTAKEN, PREFERENCE, STALE
 from offload.analysis.explain_study import Late, Leg
 from offload.analysis.statistics import Interval
+from offload.simulation.stations import DOWN
 from offload.units import show_seconds
 
 TOLD = 0.1  # causes with less of the blame are left out
@@ -108,8 +109,8 @@ def verdict(found: Explanation, radio: Collection[str] = ()) -> str:
         told.append(f"for {found.never:.0%} no plan is that fast even in an empty world")
     shares = {key: share.mean for key, share in (found.mistakes or {}).items() if share is not None}
     words = {
-        HOPELESS: "were hopeless when asked about, even to who knew the present state",
-        STALE: "could have been avoided by the same policy, had it known the present state",
+        HOPELESS: "were hopeless when asked about, even to who knew the present state and their luck",
+        STALE: "could have been avoided by the same policy, had it known the present state and its luck",
         PREFERENCE: "could have been avoided by a plan that this policy would not choose knowing it",
         OVERTAKEN: "were to be on time when decided, and overtaken by what came later",
     }
@@ -123,7 +124,7 @@ def verdict(found: Explanation, radio: Collection[str] = ()) -> str:
 
 def _named(found: Explanation, kind: Kind) -> str:
     """Name the places of a kind of cause, or the first of many."""
-    names = [place for place, _ in where_of(found, kind)]
+    names = [place.replace(", ", " + ") for place, _ in where_of(found, kind)]
     if len(names) > MOST_TOLD:
         names[MOST_TOLD - 1 :] = [f"{len(names) - MOST_TOLD + 1} more"]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
@@ -132,7 +133,10 @@ def _named(found: Explanation, kind: Kind) -> str:
 def _keys_of(found: Explanation, kinds: Sequence[Kind], radio: Collection[str]) -> list[str]:
     """Return which keys of the scenario have to do with what was known, and with these causes."""
     keys = []
-    if found.fresh and found.missed and found.fresh.mean <= OF_REPORTS * found.missed.mean:
+    # A node that is down reports nothing, however often it does otherwise.
+    silent = kinds[0].kind in (FAILED, DOWN)
+    fewer = found.fresh and found.missed and found.fresh.mean <= OF_REPORTS * found.missed.mean
+    if fewer and not silent:
         keys.append("reports.every of the nodes")
     for kind in kinds:
         for places, _ in where_of(found, kind)[:2]:
@@ -230,8 +234,8 @@ def notes(found: Report) -> str:
         judged = sum(each.judged for each in found.policies)
         told.append(
             "luck: this run took longer than the mean. hopeless: no plan was on time by the true state"
-            " when it was asked about; stale knowledge: the policy, shown the truth, would have chosen"
-            " one that was; preference: it would not; overtaken: its plan was on time by the truth then"
+            " and its luck when it was asked about; stale knowledge: the policy, shown the truth, would"
+            " have chosen one that was; preference: it would not; overtaken: its plan was on time by the truth then"
             " (others came later, perhaps misled by old reports); missed if fresh: what all together"
             f" would miss with reports of no age. {judged} missed requests were looked at, by repeating"
             " the runs to the same rows; it is a second instance of the policy that was shown the truth."
