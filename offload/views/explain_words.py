@@ -235,8 +235,9 @@ def notes(found: Report) -> str:
         told.append(
             "luck: this run took longer than the mean. hopeless: no plan was on time by the true state"
             " and its luck when it was asked about; stale knowledge: the policy, shown the truth, would"
-            " have chosen one that was; preference: it would not; overtaken: its plan was on time by the truth then"
-            " (others came later, perhaps misled by old reports); missed if fresh: what all together"
+            " have chosen one that was; preference: it would not; overtaken: its plan was on time by the"
+            " truth then (others came later, perhaps misled by old reports); missed if fresh: what all"
+            " together"
             f" would miss with reports of no age. {judged} missed requests were looked at, by repeating"
             " the runs to the same rows; it is a second instance of the policy that was shown the truth."
         )
