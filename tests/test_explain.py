@@ -480,6 +480,16 @@ def test_rows_that_another_scenario_has_left(herd: Path, tmp_path: Path) -> None
     )
 
 
+def test_who_interrupts_it_is_promised_nothing(herd: Path, monkeypatch) -> None:
+    def interrupt(*_args: object, **_options: object) -> Report:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("offload.analysis.explain.explain", interrupt)
+    assert call(herd)[2] == (
+        "interrupted; the results are as they were, and the same command begins again\n"
+    )
+
+
 def test_a_sweep_without_points_and_a_second_opinion(herd: Path, tmp_path: Path) -> None:
     (tmp_path / "points").mkdir()
     (tmp_path / "sweep.json").write_text("{}")
