@@ -48,8 +48,11 @@ class BadInputError(OffloadError):
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn faults of the user's input into lines on standard error and exit code 2."""
+def clear_errors(interrupted: str = KEPT) -> Iterator[None]:
+    """Turn faults of the user's input into lines on standard error and exit code 2.
+
+    Who is interrupted is told what that means for what was done so far.
+    """
     try:
         yield
     except OffloadError as error:
@@ -60,7 +63,7 @@ def clear_errors() -> Iterator[None]:
         typer.echo(f"{error.filename or 'file'}: {error.strerror or error}{full}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; {KEPT}", err=True)
+        typer.echo(f"interrupted; {interrupted}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
