@@ -109,6 +109,10 @@ def test_how_it_is_known_is_as_bad_as_the_worst() -> None:
         (["hardware.core.price="], "core: nobody says what it costs; give hardware.core.price"),
         (["costs.currency=CHF"], "core: its price is in EUR and the scenario in CHF"),
         (["costs.currency=CHF", "costs.electricity="], "nobody says what it costs in CHF"),
+        (
+            ['links.hop.up={ mean = "9 Mbit/s", sd = "1 Mbit/s", memory = "1 s" }'],
+            "links.hop.rent.per_Mbit: needs a rate that is a number; give rent.per_month alone",
+        ),
     ],
 )
 def test_costs_that_are_missing(settings: list[str], said: str) -> None:

@@ -161,7 +161,4 @@ class Link(Table):
         if not self.is_cell and not isinstance(self.from_, str):
             msg = "a wire leads from one node to one node"
             raise ValueError(msg)
-        if self.rent is not None and self.rent.per_mbit and self.carried_bps is None:
-            msg = "rent.per_Mbit: needs a rate that is a number; give rent.per_month alone"
-            raise ValueError(msg)
         return self
