@@ -47,7 +47,6 @@ def attempt(replication: Replication, paths: Sequence[str] = ()) -> Summary | Fa
     try:
         return replication.run()
     except BaseException as error:
-        sweep_up(replication)
         if refused := _refused(error, replication):
             raise refused from None
         if isinstance(error, SystemExit):
@@ -67,13 +66,6 @@ def killed(replication: Replication) -> Failure:
             " of memory: a shorter duration, or fewer processes at once, need less"
         )
     )
-
-
-def sweep_up(replication: Replication) -> None:
-    """Remove what a process left half-written."""
-    if replication.rows_path is not None:
-        for aside in replication.rows_path.parent.glob(".*.parquet.*"):
-            aside.unlink(missing_ok=True)
 
 
 def absolute_paths() -> tuple[str, ...]:

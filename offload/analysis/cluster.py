@@ -199,6 +199,7 @@ def _differences(here: Mapping[str, str], found: Any) -> list[str]:  # noqa: ANN
     unseen: list[str] = found[1]
     others = [
         f"has {key} {there.get(key)}, here it is {value}: rows might differ"
+        + ("; it keeps the policies that it has loaded: start it again" if "policy" in key else "")
         for key, value in here.items()
         if there.get(key, value) != value
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed, sweep_up
+from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
 from offload.analysis.replication import Replication
 
@@ -47,7 +47,7 @@ class Processes:
                     try:
                         found = future.result()
                     except BrokenProcessPool:
-                        sweep_up(each)
+                        _sweep_up(each)
                         if not before:
                             waiting.appendleft((each, True))
                             continue
@@ -58,7 +58,7 @@ class Processes:
         finally:  # only if interrupted, or nobody wants the rest, is anyone busy
             for process, each, _ in busy.values():
                 process.shutdown(kill_workers=True)
-                sweep_up(each)
+                _sweep_up(each)
 
     def close(self) -> None:
         """End the processes."""
@@ -80,6 +80,13 @@ class Processes:
                 return
             process = ProcessPoolExecutor(1, env=_ONE_THREAD)
             busy[process.submit(attempt, each, absolute_paths())] = process, each, before
+
+
+def _sweep_up(replication: Replication) -> None:
+    """Remove what a process of ours that was killed left half-written."""
+    if replication.rows_path is not None:
+        for aside in replication.rows_path.parent.glob(".*.parquet.*"):
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager

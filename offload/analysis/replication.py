@@ -12,21 +12,28 @@ from offload.analysis import rows
 from offload.analysis.growing import Growing
 from offload.analysis.measures import COLUMNS, Summary, Tally
 from offload.analysis.result import simulate_in_chunks
+from offload.entities import OffloadError
 from offload.policies.table import Choice, folder_name
 from offload.scenario.load import Scenario, check
 from offload.simulation.run import Run
+
+
+class ChangedError(OffloadError):
+    """A replication whose files are not those that it was asked for with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replication:
     """A piece of work that any process can do: it holds the resolved scenario as text.
 
-    Its rows go to `out/<label>/<number>/requests.parquet`, nowhere if `out` is None.
+    `basis` hashes what decides the rows besides: the files that the scenario names, and a user's
+    policy. Rows go to `out/<label>/<number>/requests.parquet`, nowhere if `out` is None.
     """
 
     path: str
     base: str
     resolved: str
+    basis: str
     choice: Choice
     seed: int
     number: int
@@ -43,17 +50,25 @@ class Replication:
         return rows.identity(scenario, self.choice, self.seed, self.number)
 
     def run(self) -> Summary:
-        """Simulate, or read the rows if they are there, and measure them. Raises PolicyError."""
+        """Simulate, or read the rows if they are there, and measure them.
+
+        Raises PolicyError, and ChangedError where this process has other files than who asked for it.
+        """
         scenario = _scenario(self.path, self.base, self.resolved)
+        if _basis(scenario, self.choice) != self.basis:
+            msg = (
+                f"policy {self.choice.label}, replication {self.number}: files of the scenario, or the"
+                " policy's, are not what they were when this began, or not in the process that was to"
+                " do it, which keeps what it has loaded; start this, and such workers, again"
+            )
+            raise ChangedError(msg)
         file = scenario.file
         kept, warm_up_s = self.rows_path, 0.0 if file.warm_up == "auto" else float(file.warm_up)
         tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
         if kept is None:
             self._simulate(scenario, tally.add)
-        elif rows.is_there(kept, self.identity()):
-            for frame in rows.chunks(pl.scan_parquet(kept), *COLUMNS):
-                tally.add(frame)
-        else:
+        elif not (rows.is_there(kept, self.identity()) and _tallied(kept, tally)):
+            tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
             self._write(scenario, kept, tally)
         return tally.summary()
 
@@ -81,13 +96,27 @@ def replications(
 ) -> list[Replication]:
     """Return the first `count` replications of a policy."""
     resolved = json.dumps(scenario.raw, default=str)
-    path, base = str(scenario.path), str(scenario.base)
-    return [Replication(path, base, resolved, choice, seed, n, out) for n in range(count)]
+    path, base, basis = str(scenario.path), str(scenario.base), _basis(scenario, choice)
+    return [Replication(path, base, resolved, basis, choice, seed, n, out) for n in range(count)]
 
 
 def rows_path(out: Path, label: str, number: int) -> Path:
     """Return where the rows of one replication lie."""
     return out / folder_name(label) / str(number) / "requests.parquet"
+
+
+def _tallied(path: Path, tally: Tally) -> bool:
+    """Add the rows of a file; tell whether they can be read."""
+    try:
+        for frame in rows.chunks(pl.scan_parquet(path), *COLUMNS):
+            tally.add(frame)
+    except pl.exceptions.PolarsError:  # what a failing disk left
+        return False
+    return True
+
+
+def _basis(scenario: Scenario, choice: Choice) -> str:
+    return f"{scenario.digest} {rows.policy_code(scenario, choice)}"
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from offload.analysis.compare import to_json
 from offload.analysis.design import MOST_POINTS, Method, Point
 from offload.analysis.measures import MEASURES
-from offload.analysis.rows import code_digest
+from offload.analysis.rows import code_digest, writing
 from offload.analysis.sweep import PointResult, Sweep
 from offload.entities import OffloadError
 from offload.policies.table import Choice
@@ -147,9 +147,9 @@ def same_keys(folder: Path, scenario: str, keys: Sequence[str]) -> None:
 def keep(found: Sweep, folder: Path) -> None:
     """Write summary.json, the table of points, and what failed."""
     write_json(folder / "summary.json", found.as_json())
-    aside = folder / f".{TABLE}.new"
-    table(found).write_parquet(aside)
-    aside.replace(folder / TABLE)
+    with writing(folder / TABLE) as aside:
+        table(found).write_parquet(aside)
+        aside.replace(folder / TABLE)
     lines = []
     for each in found.failed:
         values = zip(found.keys, each.point.values, strict=True)
@@ -201,6 +201,6 @@ def table(found: Sweep) -> pl.DataFrame:
 def write_json(path: Path, told: object) -> None:
     """Write aside and rename, so that the file is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(to_json(told), indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    with writing(path) as aside:
+        aside.write_text(json.dumps(to_json(told), indent=1) + "\n", encoding="utf-8")
+        aside.replace(path)
