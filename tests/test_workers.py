@@ -78,7 +78,7 @@ def test_run_all_raises_what_fails(jobs: int, tmp_path: Path) -> None:
 
 
 def test_what_fails_leaves_what_another_machine_writes(tmp_path: Path) -> None:
-    """A worker of a cluster may still be at a replication whose command was given up and called again."""
+    """A worker of a cluster may still be at what a command wanted that was given up and called again."""
     (each,) = work("deadly_policies:Raises", 1, tmp_path)
     theirs = each.rows_path.with_name(".requests.parquet.elsewhere.1.0")
     theirs.parent.mkdir(parents=True)

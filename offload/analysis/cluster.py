@@ -25,7 +25,7 @@ from typing import Any
 from offload.analysis import rows
 from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
+from offload.analysis.replication import During, Replication
 from offload.entities import OffloadError
 
 ANSWERS_WITHIN_S = 8.0
@@ -75,8 +75,8 @@ class Cluster:
             msg = f"--cluster {address}: no Dask scheduler answers there; dask scheduler starts one"
             raise ClusterError(msg) from error
 
-    def run(self, work: Sequence[Replication]) -> Ending:
-        """Run replications, and return each with what it came to as it ends.
+    def run(self, work: Sequence[Replication], _during: During | None = None, /) -> Ending:
+        """Run replications, and return each with what it came to as it ends; not how far they are.
 
         What is under way when this is given up is not interrupted. Raises ClusterError, OSError.
         """

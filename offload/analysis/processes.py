@@ -13,7 +13,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
+from offload.analysis.replication import During, Replication
 
 # Each process has a core of its own, as with joblib.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -30,10 +30,13 @@ class Processes:
         self._count = count
         self._idle: list[Any] = []  # loky has no types
 
-    def run(self, work: Sequence[Replication]) -> Ending:
-        """Run replications, and return each with what it came to as it ends. Raises OSError."""
+    def run(self, work: Sequence[Replication], during: During | None = None, /) -> Ending:
+        """Run replications, and return each with what it came to as it ends. Raises OSError.
+
+        With one process `during` is told how far it is.
+        """
         if self._count == 1:
-            yield from ((each, attempt(each)) for each in work)
+            yield from ((each, attempt(each, during=during)) for each in work)
             return
         waiting = deque((each, False) for each in work)  # and whether it was killed before
         busy: dict[Future[Summary | Failure], tuple[Any, Replication, bool]] = {}

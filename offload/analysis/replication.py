@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,9 @@ from offload.entities import OffloadError
 from offload.policies.table import Choice, folder_name
 from offload.scenario.load import Scenario, check
 from offload.simulation.run import Run
+
+# Is told of work under way: whose policy's, how many seconds are to be simulated, how many are.
+During = Callable[[str, float, float], None]
 
 
 class ChangedError(OffloadError):
@@ -49,10 +52,11 @@ class Replication:
         scenario = _scenario(self.path, self.base, self.resolved)
         return rows.identity(scenario, self.choice, self.seed, self.number)
 
-    def run(self) -> Summary:
+    def run(self, during: During | None = None) -> Summary:
         """Simulate, or read the rows if they are there, and measure them.
 
-        Raises PolicyError, and ChangedError where this process has other files than who asked for it.
+        `during` is told how far it is, a few times a second at most. Raises PolicyError, and
+        ChangedError where this process has other files than who asked for it.
         """
         scenario = _scenario(self.path, self.base, self.resolved)
         if _basis(scenario, self.choice) != self.basis:
@@ -66,16 +70,19 @@ class Replication:
         kept, warm_up_s = self.rows_path, 0.0 if file.warm_up == "auto" else float(file.warm_up)
         tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
         if kept is None:
-            self._simulate(scenario, tally.add)
+            self._simulate(scenario, tally.add, during)
         elif not (rows.is_there(kept, self.identity()) and _tallied(kept, tally)):
             tally = Tally(warm_up_s, file.duration, judged=scenario.judged)
-            self._write(scenario, kept, tally)
+            self._write(scenario, kept, tally, during)
         return tally.summary()
 
-    def _simulate(self, scenario: Scenario, add: Callable[[pl.DataFrame], None]) -> Run:
-        return simulate_in_chunks(scenario, self.choice, self.seed, self.number, add)
+    def _simulate(
+        self, scenario: Scenario, add: Callable[[pl.DataFrame], None], during: During | None
+    ) -> Run:
+        tell = during and partial(during, self.choice.label, scenario.file.duration)
+        return simulate_in_chunks(scenario, self.choice, self.seed, self.number, add, tell=tell)
 
-    def _write(self, scenario: Scenario, path: Path, tally: Tally) -> None:
+    def _write(self, scenario: Scenario, path: Path, tally: Tally, during: During | None) -> None:
         """Simulate, and write the rows as they come; their file has its name last of all."""
 
         def add(frame: pl.DataFrame) -> None:
@@ -83,7 +90,7 @@ class Replication:
             file.add(frame)
 
         with Growing(path) as file:
-            done = self._simulate(scenario, add)
+            done = self._simulate(scenario, add, during)
             told = rows.metadata(done)
             # Its type cannot be told from devices without a battery.
             devices = pl.DataFrame(done.devices, schema_overrides={"battery_j": pl.Float64})

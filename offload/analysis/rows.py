@@ -211,7 +211,7 @@ def policy_code(scenario: Scenario, choice: Choice) -> str:
 
 @cache
 def _file_digest(policy: Callable[..., Policy]) -> str:
-    """Return a hash of the file of a class, once: a process keeps what it loaded, whatever is there now."""
+    """Return a hash of the file of a class, once: a process keeps what it loaded, not what is there."""
     file = inspect.getsourcefile(policy)
     return hashlib.blake2b(Path(file).read_bytes(), digest_size=12).hexdigest() if file else ""
 

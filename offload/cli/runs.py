@@ -1,6 +1,7 @@
 """The commands that simulate: check, run, compare."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -253,13 +254,16 @@ def _compare(
 def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     """Simulate again what a file of rows holds, from what it says of itself."""
     from offload.analysis.repeat import read
+    from offload.views.progress import progress
 
     if out is not None and (out / "requests.parquet").resolve() == file.resolve():
         msg = f"--out {out}: holds {file} itself, which would be replaced; give another folder"
         raise BadInputError(msg)
     recipe = read(file)
-    with kept_for_this(out):
-        count, same = recipe.repeat(None if out is None else out / "requests.parquet")
+    again = None if out is None else out / "requests.parquet"
+    with kept_for_this(out), progress("repeating", 1) as advance:
+        tell = partial(advance.within, recipe.choice.label, recipe.scenario.file.duration)
+        count, same = recipe.repeat(again, tell=tell)
     told = {"file": str(file), "requests": count, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
     if not same:
