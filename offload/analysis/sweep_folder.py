@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from offload.analysis.compare import to_json
 from offload.analysis.design import MOST_POINTS, Method, Point
 from offload.analysis.measures import MEASURES
-from offload.analysis.rows import code_digest, writing
+from offload.analysis.rows import code_digest, policy_code, writing
 from offload.analysis.sweep import PointResult, Sweep
 from offload.entities import OffloadError
 from offload.policies.table import Choice
@@ -38,6 +38,7 @@ class Identity(BaseModel):
     keys: list[str]
     design: str
     policies: list[dict[str, Any]]
+    policy_code: list[str] = []  # of users' own
     seed: int
     replications: int
     digest: str
@@ -55,6 +56,7 @@ class Identity(BaseModel):
         return cls(
             scenario=base.file.name, method=method, keys=list(keys), design=design.hexdigest(),
             policies=[{"name": c.name, "label": c.label, **dict(c.said)} for c in choices],
+            policy_code=[policy_code(base, choice) for choice in choices],
             seed=seed, replications=count, digest=base.digest, code=code_digest(),
         )  # fmt: skip
 
