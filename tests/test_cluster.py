@@ -89,6 +89,15 @@ def test_what_keeps_killing_workers_fails_alone(cluster: Cluster) -> None:
     assert repr([found[each] for each in good]) == repr([each for _, each in run_all(good)])
 
 
+def test_the_scheduler_opens_no_work(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lives longer than a version of ours, and would write anew what it read with another."""
+    opened = []
+    monkeypatch.setattr(Replication, "__setstate__", lambda *_: opened.append(1))
+    found = list(run_all(work("local", 2), cluster))  # the scheduler is in this process
+    assert len(found) == 2
+    assert not opened
+
+
 def test_a_command_on_the_cluster(scheduler: LocalCluster, tmp_path: Path) -> None:
     call = ["compare", str(SMALL), "--policy", "edge", "--json", "--out"]
     there = [str(tmp_path / "there"), "--cluster", scheduler.scheduler_address]
