@@ -235,7 +235,7 @@ class Request(Struct, frozen=True, gc=False):
         return _asked(self.task, self.stage)
 
 
-class Plan(Struct, frozen=True, gc=False):
+class Plan(Struct, frozen=True, gc=False, cache_hash=True):
     """A variant and two cuts: what runs on the device, at the named edge node, in the named cloud.
 
     The device runs what lies before `device_cut`, the edge what lies between the two, the cloud the

@@ -73,10 +73,10 @@ def test_program_and_callbacks_interleave_by_time_then_order():
 
     clock.process(process())
     clock.at(2.0, lambda _: trace.append(("callback", clock.now)))
-    clock.at(0.5, lambda event: trace.append((event.value, clock.now)), "value")
+    clock.at(0.5, lambda now: trace.append(("called", now)))
     clock.run()
     assert trace == [
-        ("value", 0.5),
+        ("called", 0.5),
         ("process", 1.0),
         ("callback", 2.0),
         ("process", 2.0),

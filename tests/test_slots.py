@@ -70,7 +70,7 @@ def test_who_is_born_as_a_slot_ends_is_asked_at_once(born_s: float) -> None:
     # 0.07 / 0.005 is 14.000000000000002.
     clock = SimpleNamespace(now=born_s, at=lambda time_s, _: asked.append(time_s))
     asked: list[float] = []
-    Desk(clock, None, {}, {}, 0.005).ask(None)
+    Desk(clock, None, {}, 0.005).ask(None)
     assert asked == [pytest.approx(born_s, abs=1e-9)]
 
 

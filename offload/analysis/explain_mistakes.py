@@ -136,11 +136,7 @@ class Witness:
     def _true(self, world: World, question: Question) -> Observation:
         """Return what a clairvoyant sees at the same moment."""
         self.truth = self.truth or world.observer.all_knowing()
-        journey = world.under_way[question.request.id]
-        compute, battery_j = world.compute[journey.device.name], question.seen.battery_j
-        return self.truth.observe(
-            world.clock.now, journey.device, compute, journey.facts, journey.fate, battery_j
-        )
+        return self.truth.observe(world.under_way[question.request.id], world.clock.now)
 
     def _look(self, request: Request, seen: Observation, plan: Plan, others: Sequence[Plan]) -> Look:
         prices = price(request, seen)

@@ -1,16 +1,20 @@
 """What all plans that leave the device meet on their way, put together once: a maximum of sums."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy import maximum
 
-from offload.entities import Facts, Observation, Uplink
+from offload.entities import Facts, Observation, Report, Uplink
 from offload.planning.columns import Columns, Floats
 from offload.planning.legs import over
 
 Places = npt.NDArray[np.intp]
+
+KEPT = 256  # rates whose seconds are remembered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +25,8 @@ class Itinerary:
     (`first`, an index of `nodes`), `between_s` after they begin there at the second, if they need one
     (else at the end of `nodes`, where nobody waits), and `back_s` after they begin there have
     `result_bits` to receive. Of those that send a larger input, each byte more crosses the air if
-    `raw`, and costs `wire_s` a byte behind it; None where losses make that no line.
+    `raw`, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` is of
+    all rows: when a device that is at rest has done its part.
     """
 
     begin: int
@@ -35,24 +40,57 @@ class Itinerary:
     result_bits: Floats
     raw: Floats
     wire_s: Floats | None
+    done_s: Floats
+    _ups: dict[float, Floats] = field(default_factory=dict)
+    _downs: dict[float, Floats] = field(default_factory=dict)
+    _waits: dict[str, tuple[Mapping[str, Report | None], Floats, Floats]] = field(default_factory=dict)
 
-    def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink, more_bytes: float) -> None:
-        """Turn when each row is ready to leave into when its answer is there, in place; in seconds."""
-        rate_bps = uplink.rate_bps
+    def leave(self, done_s: Floats, uplink: Uplink, more_bytes: float) -> None:
+        """Turn when the device has done its part of each row into when that is there, in place."""
+        rate_bps, leaving = uplink.rate_bps, done_s[self.begin :]
         if uplink.queued_bytes:
-            np.maximum(elapsed, 8 * uplink.queued_bytes / rate_bps, out=elapsed)
-        elapsed += self.up_bits * (1 / rate_bps)
-        elapsed += self.out_s
+            maximum(leaving, 8 * uplink.queued_bytes / rate_bps, out=leaving)
+        leaving += self.up_bits * (1 / rate_bps)
+        leaving += self.out_s
         if more_bytes and self.wire_s is not None:
-            elapsed += self.raw * (more_bytes * 8 / rate_bps) + self.wire_s * more_bytes
-        reports = [seen.reports.get(name) for name in self.nodes]
-        backlogs_s = np.array([0.0 if each is None else each.backlog_s for each in reports] + [0.0])
-        np.maximum(elapsed, backlogs_s[self.first], out=elapsed)
+            leaving += self.raw * (more_bytes * 8 / rate_bps) + self.wire_s * more_bytes
+
+    def unhindered(self, uplink: Uplink) -> Floats:
+        """Return when each row is at its first node, or done, if its device is at rest.
+
+        That depends on the rate alone. Few rates come up, each again and again.
+        """
+        found = self._ups.get(uplink.rate_bps)
+        if found is None:
+            found = self.done_s.copy()
+            self.leave(found, uplink, 0.0)
+            _keep(self._ups, uplink.rate_bps, found)
+        return found.copy()
+
+    def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink) -> None:
+        """Turn when each row that leaves is at its first node into when it is back, in place."""
+        first_s, second_s = self._waiting(seen.reports)
+        maximum(elapsed, first_s, out=elapsed)
         elapsed += self.between_s
         if self.second is not None:
-            np.maximum(elapsed, backlogs_s[self.second], out=elapsed)
+            maximum(elapsed, second_s, out=elapsed)
             elapsed += self.back_s
-        elapsed += self.result_bits * (1 / uplink.down_bps)
+        down_s = self._downs.get(uplink.down_bps)
+        if down_s is None:
+            down_s = self.result_bits * (1 / uplink.down_bps)
+            _keep(self._downs, uplink.down_bps, down_s)
+        elapsed += down_s
+
+    def _waiting(self, reports: Mapping[str, Report | None]) -> tuple[Floats, Floats]:
+        """Tell until when each row waits at its two nodes, found once a set of reports."""
+        kept = self._waits.get("last")
+        if kept is None or kept[0] is not reports:
+            told = [reports.get(name) for name in self.nodes]
+            backlogs_s = np.array([0.0 if each is None else each.backlog_s for each in told] + [0.0])
+            first_s = backlogs_s[self.first]
+            second_s = first_s if self.second is None else backlogs_s[self.second]
+            kept = self._waits["last"] = (reports, first_s, second_s)
+        return kept[1], kept[2]
 
 
 @lru_cache(maxsize=1024)
@@ -102,7 +140,14 @@ def itinerary(table: Columns, facts: Facts, serving: str) -> Itinerary | None:
         result_bits=8 * table.result_bytes[leaving],
         raw=raw[leaving],
         wire_s=None if lossy else (wire_s * raw)[leaving],
+        done_s=table.device_s + facts.overhead_s,
     )
+
+
+def _keep(known: dict[float, Floats], rate_bps: float, seconds: Floats) -> None:
+    if len(known) >= KEPT:
+        known.clear()
+    known[rate_bps] = seconds
 
 
 def _batch_s(facts: Facts, name: str) -> float:

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from msgspec import Struct
 
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.planning import exits
@@ -16,8 +17,7 @@ from offload.planning.money import has_prices, money
 from offload.planning.onward import onward
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prices:
+class Prices(Struct, frozen=True, eq=False):
     """The open plans and their predicted prices: one entry a plan in each column.
 
     `latency_s` runs from now to the answer's arrival; `energy_j` is the device's marginal energy;
@@ -120,8 +120,13 @@ def price_at(
     way = itinerary(table, facts, serving) if seen.luck is None else None
     if way is None or (more_bytes and (way.wire_s is None or has_prices(facts))):
         return _leg_by_leg(seen, table, serving, more_bytes)
-    latency_s, energy_j = _at_device(table, seen)
-    way.follow(latency_s[way.begin :], seen, seen.uplinks[serving], more_bytes)
+    uplink, energy_j = seen.uplinks[serving], table.energy_j
+    if more_bytes or uplink.queued_bytes or seen.backlog_s > facts.overhead_s:
+        latency_s, _ = _at_device(table, seen)
+        way.leave(latency_s, uplink, more_bytes)
+    else:
+        latency_s = way.unhindered(uplink)
+    way.follow(latency_s[way.begin :], seen, uplink)
     if more_bytes:
         energy_j = energy_j + table.raw * (more_bytes * _j_per_byte(facts, serving))
     costs = None

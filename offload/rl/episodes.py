@@ -15,8 +15,9 @@ from offload.policies.table import KNOWLEDGE, Choice
 from offload.rl.view import Sight, View
 from offload.scenario.load import Scenario, load
 from offload.simulation.answering import Answering, PolicyError, answering, each_asker, guard
+from offload.simulation.refusing import InvalidPlanError
 from offload.simulation.run import fresh, seeing
-from offload.simulation.world import InvalidPlanError, World
+from offload.simulation.world import World
 from offload.streams import Streams
 
 Reward = Callable[[Outcome], float]

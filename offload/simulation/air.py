@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
+from types import MappingProxyType
 
-from offload.simulation.clock import Alarm, Clock
+from msgspec import Struct
+
+from offload.entities import Cell, Uplink
+from offload.simulation.clock import Clock
 from offload.simulation.stations import LATE, Note, Wake
 from offload.world.rate import Rate
 
@@ -19,28 +23,25 @@ NO_ROUTE = "no-route"
 HANDOVER = "handover"  # no failure: what is left goes over the next cell
 
 
-class Transfer:
+class Transfer(Struct, eq=False):
     """A message on its way: what is left of it, and what it has used of the air so far.
 
     Of what is on air, both are as of when its device was last put there.
     """
 
-    __slots__ = ("due_s", "ends_at", "left_s", "used_s", "wake", "whole_s")
-
-    def __init__(self, air_s: float, due_s: float, wake: Wake) -> None:
-        self.whole_s = air_s  # at the nominal rate
-        self.left_s = air_s
-        self.used_s = 0.0
-        self.due_s = due_s
-        self.wake = wake
-        self.ends_at = 0.0  # in the cell's virtual time, while on air
+    whole_s: float  # at the nominal rate
+    left_s: float
+    due_s: float
+    wake: Wake
+    used_s: float = 0.0
+    ends_at: float = 0.0  # in the cell's virtual time, while on air
 
     def fail(self, cause: str) -> None:
         """Tell of a failure, what share of it was through and what air time it had used."""
         self.wake(cause, 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0, self.used_s)
 
 
-def _fail_late(transfer: Transfer, _event: object) -> None:
+def _fail_late(transfer: Transfer, _now: float) -> None:
     transfer.fail(LATE)
 
 
@@ -82,6 +83,7 @@ class Shared:
         self.wakes_at = float("inf")
         self.order = count()
         self.note: Note | None = None
+        self.noted_until_s = 0.0  # whoever takes notes need not be told of changes before
         self.price_per_byte = 0.0
 
     def send(
@@ -98,7 +100,7 @@ class Shared:
         """
         now = self.clock.now
         self._advance(now)
-        transfer = Transfer(air_s, due_s, wake)
+        transfer = Transfer(air_s, air_s, due_s, wake)
         queue = self.queues.get(device)
         if queue is not None:
             queue.append(transfer)
@@ -130,7 +132,7 @@ class Shared:
         return total
 
     def _advance(self, now: float) -> None:
-        if self.note is not None:
+        if now >= self.noted_until_s and self.note is not None:
             self.note(now)
         if self.active:
             self.virtual_s += (now - self.updated_s) / self.active
@@ -156,11 +158,10 @@ class Shared:
             ends_s = max(now, ends_s)  # two that end at once may differ by a rounding error
             if ends_s < self.wakes_at:
                 self.wakes_at = ends_s
-                self.clock.at(ends_s, self._wake, ends_s)
+                self.clock.at(ends_s, self._wake)
 
-    def _wake(self, event: Alarm) -> None:
-        now = self.clock.now
-        if event.value != self.wakes_at:  # superseded
+    def _wake(self, now: float) -> None:
+        if now != self.wakes_at:  # superseded
             return
         self.wakes_at = float("inf")
         self._advance(now)
@@ -173,7 +174,10 @@ class Shared:
             self._arrive(device, transfer, now)
             queue = self.queues[device]
             queue.popleft()
-            self._next(device, now)
+            if queue:
+                self._next(device, now)
+            else:
+                self._forget(device)
         self._arm(now)
 
     def _take_off(self, device: str) -> None:
@@ -315,13 +319,19 @@ class Dedicated:
             self.clock.at(begins_s, lambda _: wake(LATE))
             return None
         if speed is None:
-            self.free_s[device] = begins_s + air_s
-            return begins_s + air_s + self.delay_s
+            ends_s = self.free_s[device] = begins_s + air_s
+            return ends_s + self.delay_s
         ends_s = speed.ends(begins_s, air_s) if begins_s < float("inf") else begins_s
         self.free_s[device] = ends_s
         if ends_s < float("inf"):
             self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
         return None
+
+    def book(self, device: str, air_s: float, ready_s: float) -> float:
+        """Tell when arrives what will be ready then; whatever is sent later must be ready later too."""
+        free_s = self.free_s.get(device, 0.0)
+        ends_s = self.free_s[device] = (free_s if free_s > ready_s else ready_s) + air_s
+        return ends_s + self.delay_s
 
     def is_on_air(self, device: str) -> bool:
         """Tell whether a device is sending now."""
@@ -340,3 +350,15 @@ class Dedicated:
 
 
 Air = Shared | Dedicated
+
+
+class Hop:
+    """All that a device sees of its cells which has but one, for itself and at full speed."""
+
+    __slots__ = ("empty", "seen", "uplink")
+
+    def __init__(self, uplink: Dedicated, cell: Cell) -> None:
+        self.uplink = uplink
+        self.seen: tuple[tuple[str, ...], str | None] = (cell.name,), cell.name  # as `Place.seen`
+        empty = Uplink(cell.name, True, cell.up_bps, cell.down_bps, 0.0)
+        self.empty: Mapping[str, Uplink] = MappingProxyType({cell.name: empty})  # with nothing on it

@@ -4,17 +4,20 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from struct import Struct
 
+import msgspec
 import numpy as np
-from msgspec import Struct, field
 
 from offload.entities import Request
 from offload.scenario.demand import Part
 from offload.scenario.setup import Device
+from offload.simulation.air import Hop
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.meters import NO_POWER, Meter
+from offload.simulation.stations import InOrder
 from offload.world.demand import Scene, View
 
 AHEAD = 32  # births drawn at a time
@@ -24,19 +27,22 @@ AHEAD = 32  # births drawn at a time
 # where answers were measured.
 DEVICE, EDGE, CLOUD, WIRE_OUT, WIRE_BACK, CORRECT = range(6)
 FATE_NUMBERS = 6
-NEXT = slice(-FATE_NUMBERS, None)  # of those that lie ready
+FATE = Struct(f"{FATE_NUMBERS}d")
 
 
-class Arrivals(Struct):
+class Arrivals(msgspec.Struct):
     """One task of one device: draws the next birth, and asks about each request that is born.
 
-    Compact, since there may be many thousands: the births and Fates that lie ready are arrays. `sizes`
-    are the quantiles of inputs that are not all of one size, `scenes` hold whom a view may show. Where
-    a frame needs several networks, `chances` has a generator for each of the parts.
+    Compact, since there may be many thousands: the births and Fates that lie ready are plain numbers.
+    `sizes` are the quantiles of inputs that are not all of one size, `scenes` hold whom a view may show,
+    `hop` and `meter` are the device's, where it has one. Where a frame needs several networks, `chances`
+    has a generator for each of the parts.
     """
 
     clock: Clock
     device: Device
+    compute: InOrder
+    part: Part  # the first
     parts: Sequence[Part]
     ask: Callable[[Journey], None]
     under_way: dict[int, Journey]
@@ -50,52 +56,58 @@ class Arrivals(Struct):
     last_s: float
     next_id: int
     id_step: int
-    meter: Meter | None = None
-    ahead: "array[float]" = field(default_factory=lambda: array("d"))
-    fates: "array[float]" = field(default_factory=lambda: array("d"))
+    meter: Meter | None
+    hop: Hop | None
+    ahead: "array[float]" = msgspec.field(default_factory=lambda: array("d"))
+    fates: Iterator[Sequence[float]] = msgspec.field(default_factory=lambda: iter(()))
 
     def expect(self) -> None:
-        """Await the next birth, if it falls into the run."""
-        if not self.ahead:
-            self.ahead = array("d", islice(self.births, AHEAD))[::-1]
-            if not self.ahead:  # a trace has ended
-                return
-        next_s = self.ahead.pop()
-        if next_s < self.last_s:
-            self.clock.at(next_s, self.frame_born if self.chances else self.born)
+        """Await the first birth, if it falls into the run."""
+        first_s = self._draw_births()
+        if first_s is not None:
+            self.clock.at(first_s, self.frame_born if self.chances else self.born)
 
-    def born(self, _event: object) -> None:
-        """Let a request be born: fix its Fate, look around and ask."""
-        fates = self.fates
-        if not fates:
-            fates = self.fates = array("d", self.chance.random(AHEAD * FATE_NUMBERS).tobytes())
-        fate = fates[NEXT]
-        del fates[NEXT]
-        now, device, part = self.clock.now, self.device, self.parts[0]
+    def _draw_births(self) -> float | None:
+        """Lay the next births ready and take the first; None if no more fall into the run."""
+        self.ahead = array("d", islice(self.births, AHEAD))[::-1]
+        while self.ahead and self.ahead[0] >= self.last_s:
+            del self.ahead[0]
+        return self.ahead.pop() if self.ahead else None
+
+    def born(self, now: float) -> float | None:
+        """Let a request be born: fix its Fate, look around and ask; tell when the next one is."""
+        fate = next(self.fates, None)
+        if fate is None:
+            drawn = self.chance.random((AHEAD, FATE_NUMBERS))
+            self.fates = FATE.iter_unpack(drawn[::-1].tobytes())
+            fate = next(self.fates)
+        number, device, part = self.next_id, self.device, self.part
         facts = part.facts
         input_bytes = facts.input_bytes
         if self.sizes is not None:
             input_bytes = part.inputs.at(next(self.sizes), self._in_view(part.inputs.view))
         request = Request(
-            self.next_id, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes,
+            number, device.name, device.group, facts.task, now, facts.deadline_s, input_bytes,
             facts.priority,
         )  # fmt: skip
-        journey = self.under_way[self.next_id] = Journey(
-            self.clock, request, device, facts, fate, self.fail, now, [0.0] * 7, [0.0] * 3
-        )
-        self.next_id += self.id_step
-        if self.meter is None:
-            self.ask(journey)
+        journey = self.under_way[number] = Journey(
+            self.clock, request, device, self.compute, facts, fate, self.fail, now,
+            [0.0] * 7, [0.0] * 3, self.hop, self.meter,
+        )  # fmt: skip
+        self.next_id = number + self.id_step
+        ask, meter = self.ask, self.meter
+        if meter is not None and meter.off:
+            self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask
         else:
-            self._ask_if_on(journey, self.meter)
-        self.expect()
+            ask(journey)
+        return self.ahead.pop() if self.ahead else self._draw_births()
 
-    def frame_born(self, _event: object) -> None:
+    def frame_born(self, now: float) -> float | None:
         """Let a frame be born that needs several networks: fix what each of its requests will meet.
 
         They have their ids and their Fates now, whenever they will ask, and so under every policy.
         """
-        now, device, facts = self.clock.now, self.device, self.parts[0].facts
+        device, facts = self.device, self.parts[0].facts
         number = self.next_id
         crops: list[list[Crop]] = []
         for part, chance in zip(self.parts, self.chances, strict=True):
@@ -115,7 +127,7 @@ class Arrivals(Struct):
         )
         frame = self.frames[number] = Frame(root, self.parts, crops, self._ask_about)
         frame.go_on()
-        self.expect()
+        return self.ahead.pop() if self.ahead else self._draw_births()
 
     def _in_view(self, view: View | None) -> int:
         """How many other devices a view shows now."""
@@ -132,26 +144,18 @@ class Arrivals(Struct):
         """
         self.clock.at(self.clock.now, partial(self._ask_now, frame, part, crop))
 
-    def _ask_now(self, frame: Frame, part: Part, crop: Crop, _event: object) -> None:
-        root, now, stage = frame.root, self.clock.now, part.facts.stage
+    def _ask_now(self, frame: Frame, part: Part, crop: Crop, now: float) -> None:
+        root, stage = frame.root, part.facts.stage
         left_s = root.born_s + root.deadline_s - now
         request = Request(
             crop.id, root.device, root.group, root.task, now, left_s, crop.input_bytes, root.priority,
             root.id, stage,
         )  # fmt: skip
         journey = self.under_way[crop.id] = Journey(
-            self.clock, request, self.device, part.facts, crop.fate, self.fail, now, [0.0] * 7,
-            [0.0] * 3, frame,
+            self.clock, request, self.device, self.compute, part.facts, crop.fate, self.fail, now,
+            [0.0] * 7, [0.0] * 3, self.hop, self.meter, frame,
         )  # fmt: skip
-        if self.meter is None:
-            self.ask(journey)
-        else:
-            self._ask_if_on(journey, self.meter)
-
-    def _ask_if_on(self, journey: Journey, meter: Meter) -> None:
-        """Ask about a request; there is nobody to ask while the power is off."""
-        journey.meter = meter
-        if meter.off:
-            self.fail(journey, NO_POWER, 0.0, 0.0)
+        if self.meter is not None and self.meter.off:
+            self.fail(journey, NO_POWER, 0.0, 0.0)  # there is nobody to ask
         else:
             self.ask(journey)

@@ -9,7 +9,6 @@ from offload.entities import Question
 from offload.simulation.clock import Clock
 from offload.simulation.journey import Journey
 from offload.simulation.observing import Observer
-from offload.simulation.stations import InOrder
 
 
 class Desk:
@@ -22,13 +21,11 @@ class Desk:
         self,
         clock: Clock,
         observer: Observer,
-        compute: Mapping[str, InOrder],
         under_way: Mapping[int, Journey],
         slot_s: float,
     ) -> None:
         self.clock = clock
         self.observer = observer
-        self.compute = compute
         self.under_way = under_way
         self.slot_s = slot_s
         self.ask: Callable[[Journey], None] = self._wait if slot_s else self._ask_now
@@ -36,15 +33,10 @@ class Desk:
         self.waiting: list[Journey] = []
 
     def _ask_now(self, journey: Journey) -> None:
-        now, device, request, meter = self.clock.now, journey.device, journey.request, journey.meter
-        name = device.name
-        battery_j = None if meter is None else meter.charge_j()
-        seen = self.observer.observe(
-            now, device, self.compute[name], journey.facts, journey.fate, battery_j
-        )
+        now, request = self.clock.now, journey.request
         if now != request.born_s:
             request = replace(request, deadline_s=request.born_s + request.deadline_s - now)
-        self.asked.append(Question(name, request, seen))
+        self.asked.append(Question(request.device, request, self.observer.observe(journey, now)))
 
     def _wait(self, journey: Journey) -> None:
         if not self.waiting:
@@ -53,7 +45,7 @@ class Desk:
             self.clock.at(max(now, slots * self.slot_s), self._end_slot)
         self.waiting.append(journey)
 
-    def _end_slot(self, _event: object) -> None:
+    def _end_slot(self, _now: float) -> None:
         """Ask about all that have waited and still live."""
         waiting, self.waiting = self.waiting, []
         for journey in waiting:

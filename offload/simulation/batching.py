@@ -10,7 +10,7 @@ from offload.simulation.stations import DOWN, LATE, Note, Wake
 from offload.world.rate import Rate
 
 
-def _tell_late(wake: Wake, _event: object) -> None:
+def _tell_late(wake: Wake, _now: float) -> None:
     wake(LATE)
 
 
@@ -147,8 +147,8 @@ class Batching:
         else:  # its first member is another now, which ripens later
             self.clock.at(max(now, queue[0].joined_s + self.wait_s), self._ripen)
 
-    def _ripen(self, _event: object) -> None:
-        self._begin(self.clock.now)
+    def _ripen(self, now: float) -> None:
+        self._begin(now)
 
     def _start(self, members: list[Member], now: float) -> None:
         self.queued_s = max(0.0, self.queued_s - sum(member.alone_s for member in members))

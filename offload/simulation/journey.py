@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.scenario.setup import Device
-from offload.simulation.air import HANDOVER
+from offload.simulation.air import HANDOVER, Hop
 from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
 from offload.simulation.meters import Meter
 from offload.simulation.queueing import Job
-from offload.simulation.stations import SHED
+from offload.simulation.stations import SHED, InOrder
 from offload.simulation.trips import Away, Stop, Trip
 
 # The legs, in the order of an Outcome's columns. Joules are spent in three places.
@@ -34,14 +34,16 @@ class Journey(Struct):
     clock: Clock
     request: Request
     device: Device
+    compute: InOrder
     facts: Facts
     fate: Sequence[float]
     fail: Fail
     mark_s: float
     spent_s: list[float]
     joules: list[float]
+    hop: Hop | None  # of its device, where it has but one, of its own, and no meter
+    meter: Meter | None  # of its device, where something draws energy beside its requests
     frame: Frame | None = None  # of which it is a part
-    meter: Meter | None = None  # of its device, where something draws energy beside its requests
     leg: int = DECIDE
     up_bytes: float = 0.0
     down_bytes: float = 0.0
@@ -59,16 +61,17 @@ class Journey(Struct):
     attempts: int = 1
     refused: bool = False  # by a node, but it may go on at home
 
-    def go_on(self, _event: object = None) -> None:
-        """Book the time of the leg that ends now, and live on to the end of the next."""
-        clock = self.clock
-        now = clock.now
-        if now != self.mark_s:
-            self.spent_s[self.leg] += now - self.mark_s
-            self.mark_s = now
-        until_s = next(self.steps, None)
+    def go_on(self, now: float) -> float | None:
+        """Book the time of the leg that ends now, and live on; tell when the next ends, if one knows."""
+        self.spent_s[self.leg] += now - self.mark_s
+        self.mark_s = now
+        return next(self.steps, None)
+
+    def resume(self) -> None:
+        """Go on, at a time that was not known before."""
+        until_s = self.go_on(self.clock.now)
         if until_s is not None:
-            clock.at(until_s, self.go_on)
+            self.clock.at(until_s, self.go_on)
 
     def wake(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """Go on, or end for a cause: what stations call.
@@ -77,10 +80,10 @@ class Journey(Struct):
         """
         if not cause or cause == HANDOVER:
             self.share, self.air_s = share, air_s
-            self.go_on()
+            self.resume()
         elif cause == SHED and self.trip.falls_back and self.attempts > self.facts.retries:
             self.refused = True
-            self.go_on()
+            self.resume()
         else:
             if self.steps is not None:
                 self.steps.close()
@@ -166,6 +169,8 @@ class Journey(Struct):
     def outcome(self, ended_s: float, cause: str, correct: bool | None) -> Outcome:
         """Close the accounts."""
         self.spent_s[self.leg] += ended_s - self.mark_s
+        decide_s, device_s, uplink_s, edge_s, wan_s, cloud_s, downlink_s = self.spent_s
+        energy_j, edge_j, cloud_j = self.joules
         return Outcome(  # by position: it is made once a request
             self.request,
             self.plan if self.first_plan is None else self.first_plan,
@@ -174,10 +179,18 @@ class Journey(Struct):
             ended_s,
             cause,
             correct,
-            *self.spent_s,  # type: ignore[arg-type]  # seven of them
-            self.up_bytes,  # type: ignore[call-arg]
+            decide_s,
+            device_s,
+            uplink_s,
+            edge_s,
+            wan_s,
+            cloud_s,
+            downlink_s,
+            self.up_bytes,
             self.down_bytes,
-            *self.joules,
+            energy_j,
+            edge_j,
+            cloud_j,
             self.batch,
             None if cause else self.trip.exit,
             self.load_s,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from offload.energy import Radio
 from offload.entities import Hardware
 from offload.scenario.setup import Device
-from offload.simulation.clock import Alarm, Clock
+from offload.simulation.clock import Clock
 from offload.simulation.stations import InOrder
 from offload.world.battery import Supply
 
@@ -189,7 +189,7 @@ class Powered(Meter):
         if empty_s != self.alarm_s:
             self.alarm_s = empty_s
             if empty_s <= self.until_s:
-                self.clock.at(empty_s, self._empty, empty_s)
+                self.clock.at(empty_s, self._empty)
 
     def _empties(self, now: float) -> float:
         battery, left_j = self.supply.battery, self.left_j
@@ -201,9 +201,8 @@ class Powered(Meter):
             left_j = battery.after(left_j, begin_s, end_s, watts)
         return NEVER
 
-    def _empty(self, event: Alarm) -> None:
-        now = self.clock.now
-        if event.value != self.alarm_s or self.over():
+    def _empty(self, now: float) -> None:
+        if now != self.alarm_s or self.over():
             return
         self._follow(now)
         self.left_j, self.alarm_s = 0.0, NEVER
@@ -214,8 +213,7 @@ class Powered(Meter):
         if charged_s < self.until_s:
             self.clock.at(charged_s, self._charged)
 
-    def _charged(self, _event: object) -> None:
-        now = self.clock.now
+    def _charged(self, now: float) -> None:
         if self.over():
             return
         self._follow(now)

@@ -1,7 +1,7 @@
 """What nodes report, and what a device knows when it must decide."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from types import MappingProxyType
 
@@ -9,6 +9,7 @@ from offload.entities import Cell, Facts, Knowledge, Luck, Observation, Plan, Re
 from offload.scenario.setup import Device
 from offload.simulation.air import Air, Shared
 from offload.simulation.batching import Batching
+from offload.simulation.journey import Journey
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 from offload.world.rate import Rate
@@ -46,6 +47,10 @@ class Book:
         # A direction that nobody shares has nothing to report.
         self.up = [(name, air) for name, (air, _) in cells.items() if isinstance(air, Shared)]
         self.down = [(name, air) for name, (_, air) in cells.items() if isinstance(air, Shared)]
+        # They ask first whether there is anything to note.
+        self.told = [air for _, air in (*self.up, *self.down)] + [
+            each for each in (servers,) if isinstance(each, InOrder)
+        ]
         self.pages: deque[tuple[int, State]] = deque()
         self.next_s = 0.0
 
@@ -58,8 +63,8 @@ class Book:
             index -= 1  # a report at this very moment tells what is true after it
         self.pages.append((index, self._state()))
         self.next_s = (index + 1) * self.every_s
-        if isinstance(self.servers, InOrder):
-            self.servers.noted_until_s = self.next_s
+        for station in self.told:
+            station.noted_until_s = self.next_s
         oldest = int((now - self.longest_s) / self.every_s)  # the oldest still on its way to someone
         while len(self.pages) > 1 and self.pages[0][0] < oldest:
             self.pages.popleft()
@@ -110,6 +115,7 @@ class Observer:
         between: Mapping[tuple[str, str], float],
     ) -> None:
         self.knowledge = knowledge
+        self.reported = knowledge == "reported"
         self.books = books
         self.airs = airs
         self.cells = cells
@@ -117,53 +123,50 @@ class Observer:
         self.delays = delays
         self.between = between
         self.arrived: dict[str | None, tuple[float, Mapping[str, Report | None]]] = {}
-        self.nominal = {c.name: Uplink(c.name, True, c.up_bps, c.down_bps, 0.0) for c in cells.values()}
-        # What a device sees that has but a hop of its own, and nothing on it.
-        self.alone: dict[tuple[str, ...], Mapping[str, Uplink]] = {
-            (c.name,): MappingProxyType({c.name: self.nominal[c.name]})
-            for c in cells.values()
-            if not c.shared
-        }
         self.own_rates: dict[tuple[str, str], tuple[float, float]] = {}
 
     def all_knowing(self) -> "Observer":
         """Return one that sees the same stations as they truly are; to ask it changes nothing."""
         other = copy(self)
-        other.knowledge = "clairvoyant"
+        other.knowledge, other.reported = "clairvoyant", False
         return other
 
-    def observe(
-        self,
-        now: float,
-        device: Device,
-        compute: InOrder,
-        facts: Facts,
-        fate: Sequence[float],
-        battery_j: float | None = None,
-    ) -> Observation:
-        """Return what a device knows now, with what is left in its battery."""
-        cells, serving = device.place.fixed or device.place.seen(now)
-        luck = None
-        if self.knowledge == "reported":
-            kept = self.arrived.get(serving, NOTHING)
-            if serving is not None and now >= kept[0]:
-                kept = self.arrived[serving] = self._reports(serving, self.delays, now)
-            reports = kept[1]
+    def observe(self, journey: Journey, now: float) -> Observation:
+        """Return what a device knows now that must decide about a request."""
+        device, hop, luck = journey.device, journey.hop, None
+        if hop is not None:
+            cells, serving = hop.seen
+        else:
+            cells, serving = device.place.fixed or device.place.seen(now)
+        if self.reported:
+            until_s, reports = self.arrived.get(serving, NOTHING)
+            if now >= until_s and serving is not None:
+                _, reports = self.arrived[serving] = self._reports(serving, self.delays, now)
         else:
             reports = MappingProxyType({name: book.fresh(now) for name, book in self.books.items()})
             if self.knowledge == "clairvoyant":
                 wires_free_s = {way: station.free[0] for way, station in self.wires.items()}
+                device_, edge, cloud, wire_out, wire_back, answer = journey.fate
                 luck = Luck(
-                    fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], MappingProxyType(wires_free_s)
+                    device_, edge, cloud, wire_out, wire_back, answer, MappingProxyType(wires_free_s)
                 )
-        free_s = compute.free[0]
-        backlog_s = free_s - now if free_s > now else 0.0
-        uplinks = self.alone.get(cells) if device.place.steady else None
-        if uplinks is None or self.airs[cells[0]][0].queued_air_s(device.name):
+        if hop is not None and hop.uplink.free_s.get(device.name, 0.0) <= now:
+            uplinks = hop.empty
+        else:
             uplinks = MappingProxyType({
                 name: self._uplink(now, device, name, reports) for name in cells
             })  # fmt: skip
-        return Observation(now, backlog_s, serving, uplinks, reports, facts, battery_j, luck)
+        free_s = journey.compute.free[0]
+        return Observation(
+            now,
+            free_s - now if free_s > now else 0.0,
+            serving,
+            uplinks,
+            reports,
+            journey.facts,
+            None if journey.meter is None else journey.meter.charge_j(),
+            luck,
+        )
 
     def observe_at(self, node: str, now: float, facts: Facts, begun: Plan) -> Observation:
         """Return what an edge node knows of a request that has come to it."""
@@ -204,21 +207,22 @@ class Observer:
         """What a device expects of a cell: its rate over one more than were active in the report."""
         cell, (up, down) = self.cells[name], self.airs[name]
         place = device.place
-        rate_bps, down_bps = cell.up_bps, cell.down_bps
+        rate_bps, down_bps, reachable = cell.up_bps, cell.down_bps, True
         # What it would get if it were in reach, where it is not.
         if (speed := place.up.speeds.get(name)) is not None:
-            rate_bps *= speed.at(now) or 1.0
+            share = speed.at(now)
+            reachable = share > 0.0
+            rate_bps *= share or 1.0
         if (speed := place.down.speeds.get(name)) is not None:
             down_bps *= speed.at(now) or 1.0
         queued_s = up.queued_air_s(device.name)
         if not cell.shared:  # a hop of one's own: what is queued takes as long as it does
-            reachable = place.up.inside(name, now)
             return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
         alone_bps = rate_bps
         if (report := reports.get(cell.node)) is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             weight = device.weight
-            if self.knowledge != "reported":  # what is true now can leave oneself out
+            if not self.reported:  # what is true now can leave oneself out
                 others_up -= weight * up.is_on_air(device.name)
                 others_down -= weight * down.is_on_air(device.name)
             rate_bps /= 1 + others_up / weight
@@ -226,7 +230,7 @@ class Observer:
         own_rate, own_at = self.own_rates.get((device.name, name), (None, None))
         return Uplink(
             name,
-            place.up.inside(name, now),
+            reachable,
             rate_bps,
             down_bps,
             queued_s * cell.up_bps / 8,

@@ -223,10 +223,9 @@ class Queueing:
             self.starting.append(ready_s)
             self.clock.at(ready_s, partial(self._ready, scale, self.lives))
 
-    def _ready(self, scale: Scale, life: int, _event: object) -> None:
+    def _ready(self, scale: Scale, life: int, now: float) -> None:
         if life != self.lives:
             return
-        now = self.clock.now
         self._note(now)
         self.starting.pop(0)
         self.idle.append(now)
@@ -252,5 +251,5 @@ class Queueing:
         self._server_s, self._counted_s = self.server_seconds(now), now
 
 
-def _tell_late(wake: Wake, _event: object) -> None:
+def _tell_late(wake: Wake, _now: float) -> None:
     wake(LATE)

@@ -17,7 +17,8 @@ from offload.scenario.load import Scenario
 from offload.simulation.answering import Answering, PolicyError, answering, each_asker, guard
 from offload.simulation.flow import Flow, Take, Tell
 from offload.simulation.meters import Powered
-from offload.simulation.world import InvalidPlanError, World
+from offload.simulation.refusing import InvalidPlanError
+from offload.simulation.world import World
 from offload.streams import Streams
 
 Nodes = Mapping[str, tuple[Policy, Choice]]  # the policies of nodes that have their own

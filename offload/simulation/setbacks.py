@@ -26,9 +26,9 @@ NEVER = float("inf")
 def expect_leaving(world: "World", device: Device) -> None:
     """When a device leaves, end what it has under way."""
 
-    def leave(_event: object) -> None:
+    def leave(now: float) -> None:
         if device.name in world.meters and not world.is_over():
-            world.meters[device.name].stop(world.clock.now)
+            world.meters[device.name].stop(now)
         world.cut_off(device, LEFT)
 
     world.clock.at(max(0.0, device.leaves_s), leave)
@@ -37,8 +37,8 @@ def expect_leaving(world: "World", device: Device) -> None:
 def expect_faults(world: "World", book: Book, servers: Servers, speed: Rate) -> None:
     """Whenever a node stops, let all that it has fail; what comes meanwhile fails on arrival."""
 
-    def stop(_event: object) -> None:
-        book.fall_silent(world.clock.now)
+    def stop(now: float) -> None:
+        book.fall_silent(now)
         servers.fail(speed)  # type: ignore[union-attr]  # what may break is simulated
 
     for begin_s, _ in stops(speed):
@@ -55,7 +55,7 @@ def try_again(world: "World", journey: Journey) -> bool:
         return False
     again = world.under_way[journey.request.id] = journey.again()
 
-    def go_on(_event: object) -> None:
+    def go_on(_now: float) -> None:
         if world.under_way.get(again.request.id) is not again:  # its device has left
             return
         if asks:
@@ -63,7 +63,7 @@ def try_again(world: "World", journey: Journey) -> bool:
             world.desk.ask(again)
         else:
             again.steps = _only_home(world, again)
-            again.go_on()
+            again.resume()
 
     world.clock.at(world.clock.now + facts.retry_after_s, go_on)
     return True

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from offload.entities import Cell, Node
 from offload.scenario.setup import Device, Setting
-from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Shared
+from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Hop, Shared
 from offload.simulation.batching import Batching
 from offload.simulation.clock import Clock
 from offload.simulation.memory import Memory
@@ -37,6 +37,20 @@ def _air(clock: Clock, cell: Cell, unreachable: str, weights: Mapping[str, float
     return air
 
 
+def hops(
+    setting: Setting, airs_: Mapping[str, tuple[Air, Air]], meters_: Mapping[str, Meter]
+) -> dict[str, Hop]:
+    """Return the hop of each device without a meter that stands in one cell which it does not share."""
+    mine = {c: Hop(up, setting.cells[c]) for c, (up, _) in airs_.items() if isinstance(up, Dedicated)}
+    found = {}
+    for device in setting.devices:
+        cells, _ = device.place.seen(0.0)
+        plain = device.place.steady and device.name not in meters_
+        if plain and len(cells) == 1 and cells[0] in mine:
+            found[device.name] = mine[cells[0]]
+    return found
+
+
 def servers(clock: Clock, setting: Setting) -> dict[str, Servers]:
     """Return each node's servers: whoever can do without simulating a queue does."""
     return {name: _servers(clock, setting, node) for name, node in setting.nodes.items()}
@@ -54,6 +68,12 @@ def _servers(clock: Clock, setting: Setting, node: Node) -> Servers:
         sizes = {variant.label: variant.weight_bytes or 0.0 for variant in here}
         memory = Memory(node.memory_bytes, node.load_bps, sizes, node.resident)
     return Queueing(clock, node, memory, speed)
+
+
+def only_server(stations: Mapping[str, Servers]) -> InOrder | None:
+    """Return the one that serves all, one after the other, where there is no other."""
+    (first, *others) = [*stations.values(), None]
+    return first if others == [None] and isinstance(first, InOrder) and len(first.free) == 1 else None
 
 
 def wires(setting: Setting) -> dict[tuple[str, str], InOrder]:

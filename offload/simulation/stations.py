@@ -20,7 +20,7 @@ Note = Callable[[float], object]  # is told the time before a station's state ch
 class Wake(Protocol):
     """What a station calls when work ends."""
 
-    def __call__(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> object:
+    def __call__(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
         """Be told the cause of a failure, or "" for success; what share was sent, in what air time."""
 
 

@@ -9,7 +9,7 @@ from offload.networks import Profile
 from offload.planning import exits
 from offload.planning.cost import Work, cost, sends_input, works
 from offload.planning.money import has_prices
-from offload.simulation.air import Air
+from offload.simulation.air import Air, Dedicated
 from offload.simulation.batching import Batching
 from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
@@ -79,13 +79,31 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """What a plan asks that only crosses hops of the device's own, at no cost, to and from one node.
+
+    The node serves in order, and there is nothing to do but there.
+    """
+
+    uplink: Dedicated
+    stop: Stop
+    downlink: Dedicated
+    up_bytes: float
+    up_air_s: float
+    result_bytes: float
+    down_air_s: float
+    drops_late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Trip:
     """A plan looked up: what it asks of the device and of others, and whether its answer is right.
 
     `right[image]` tells it of the test image that a Fate chooses; else `accuracy` is the probability;
     with neither nobody can say. `exit` is where it leaves a network that has several exits. If it
     `falls_back`, the device runs the whole network when a node turns the request away. Trips that are
-    `sized` send inputs of several sizes, and this one those of the mean.
+    `sized` send inputs of several sizes, and this one those of the mean. Where it is
+    so simple, `plain` says it all.
     """
 
     overhead_s: float
@@ -97,6 +115,7 @@ class Trip:
     accuracy: float | None
     falls_back: bool = False
     sized: bool = False
+    plain: Plain | None = None
 
     def carrying(self, input_bytes: float) -> "Trip":
         """Return the trip of a request with so large an input; one that is sized."""
@@ -174,6 +193,7 @@ def trip(
             pays=facts.radio is not None or facts.capacity_j is not None or has_prices(facts),
             asks=at_edge is not None and facts.nodes[plan.edge or ""].decides_s is not None,
         )
+    sized = facts.most_input_bytes is not None and sends_input(plan)
     answers, last = exits.answers(plan), exits.last_exit(plan)
     return Trip(
         overhead_s=facts.overhead_s,
@@ -184,8 +204,23 @@ def trip(
         right=None if answers is None else answers.right[last],
         accuracy=exits.accuracy(plan),
         falls_back=facts.fallback == "device" and plan.variant in facts.profiles["device"],
-        sized=facts.most_input_bytes is not None and sends_input(plan),
+        sized=sized,
+        plain=None if device or away is None or sized else _plain(away, facts),
     )
+
+
+def _plain(away: Away, facts: Facts) -> Plain | None:
+    """Return what is asked of others in a straight line, if it can be said so."""
+    up, down, stop = away.uplink, away.downlink, away.edge
+    if not isinstance(up, Dedicated) or not isinstance(down, Dedicated):
+        return None
+    if stop is None or not isinstance(stop.servers, InOrder) or away.cloud is not None:
+        return None
+    if away.to_edge or away.back or away.asks or away.pays or facts.overhead_s:
+        return None
+    late = facts.late == "drop"
+    sent = away.up_bytes, away.up_air_s, away.result_bytes, away.down_air_s
+    return Plain(up, stop, down, *sent, drops_late=late)
 
 
 def _at(

@@ -4,12 +4,10 @@ from collections.abc import Callable, Generator, Sequence
 
 from msgspec.structs import replace as with_changes
 
-from offload.entities import Facts, Knowledge, OffloadError, Outcome, Plan, Question
+from offload.entities import Facts, Knowledge, Outcome, Plan, Question
 from offload.planning.luck import exponential, factor
-from offload.planning.onward import why_not_onward
-from offload.planning.validity import choices, why_invalid
 from offload.scenario.setup import Device, Setting, Source
-from offload.simulation import setbacks, stage
+from offload.simulation import plain, refusing, setbacks, stage
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE
 from offload.simulation.arrivals import CLOUD, CORRECT, DEVICE, EDGE, WIRE_BACK, WIRE_OUT, Arrivals
 from offload.simulation.asking import Desk
@@ -39,10 +37,6 @@ UNFINISHED = "unfinished"
 NEVER = float("inf")
 
 Game = Generator[tuple[Question, ...], Sequence[Plan], None]
-
-
-class InvalidPlanError(OffloadError):
-    """A policy's plan that the world cannot carry out: which request, and why."""
 
 
 class World:
@@ -81,7 +75,7 @@ class World:
         self.scenes = stage.scenes(setting)
         self.under_way: dict[int, Journey] = {}
         self.frames: dict[int, Frame] = {}  # of several networks, that have no row yet
-        self.desk = Desk(self.clock, self.observer, self.compute, self.under_way, slot_s)
+        self.desk = Desk(self.clock, self.observer, self.under_way, slot_s)
         self.outcomes: list[Outcome] = []
         self.meters = stage.meters(
             self.clock,
@@ -90,6 +84,11 @@ class World:
             lambda device: self.cut_off(device, NO_POWER),
             self.is_over,
         )
+        self.hops = stage.hops(setting, self.airs, self.meters)
+        # Where one server does all, one by one, and nobody minds that rows come ahead of time, answers
+        # that go home over a hop of their own are told as their requests come to it: none overtakes.
+        plainly = learn is None and not self.meters
+        self.only_server = stage.only_server(self.servers) if plainly else None
         for device in setting.devices:
             if device.leaves_s <= self.end_s:
                 setbacks.expect_leaving(self, device)
@@ -114,22 +113,29 @@ class World:
             plans = yield questions
             if len(plans) != len(questions):
                 msg = f"{len(plans)} plans for {len(questions)} questions; answer each with one"
-                raise InvalidPlanError(msg)
+                raise refusing.InvalidPlanError(msg)
             for question, plan in zip(questions, plans):  # noqa: B905 - of one length
+                journey = self.under_way[question.request.id]
                 try:
-                    way = self.trips[question.seen.facts, plan]
+                    way = self.trips[journey.facts, plan]
                 except (KeyError, TypeError):  # new, or no plan at all
                     way = self._look_up(question, plan)
-                journey = self.under_way[question.request.id]
                 if isinstance(way, Fork):
                     way = way.trip(journey.fate[CORRECT], question.request.input_bytes)
                 if journey.steps is None:
-                    journey.plan, journey.trip, journey.steps = plan, way, self._live(journey, way)
+                    if way.plain is not None and journey.hop and not journey.frame:
+                        journey.steps = plain.live(self, journey, way.plain)
+                    else:
+                        journey.steps = self._live(journey, way)
                 else:  # it has come to a node that decides where it goes on
-                    self._check_onward(question, plan)
+                    refusing.check_onward(question, plan)
                     journey.first_plan = journey.first_plan or journey.plan
-                    journey.plan, journey.trip = plan, way
-                journey.go_on()
+                journey.plan, journey.trip = plan, way
+                journey.resume()
+        self._close()
+
+    def _close(self) -> None:
+        """End all that is under way."""
         for air in [air for pair in self.airs.values() for air in pair]:
             air.close(self.end_s, UNFINISHED)
         for journey in tuple(self.under_way.values()):
@@ -144,6 +150,8 @@ class World:
         Arrivals(
             clock=self.clock,
             device=device,
+            compute=self.compute[device.name],
+            part=parts[0],
             parts=parts,
             ask=self.desk.ask,
             under_way=self.under_way,
@@ -160,6 +168,7 @@ class World:
             next_id=number,
             id_step=len(self.setting.sources),
             meter=self.meters.get(device.name),
+            hop=self.hops.get(device.name),
         ).expect()
 
     def _live(self, journey: Journey, way: Trip) -> Steps:  # noqa: C901, PLR0912, PLR0915 - one life, one page
@@ -170,6 +179,7 @@ class World:
             yield self.clock.now + way.overhead_s
 
         done_s: float | None = None
+        back_s: float | None = None
         if way.device is not None:
             journey.leg = ON_DEVICE
             done_s = self.compute_at(journey, way.device, DEVICE, due_s)
@@ -200,7 +210,10 @@ class World:
                 away, to_cloud = yield from self._ask(journey)
             if away.edge is not None:
                 journey.leg = AT_EDGE
-                yield self.compute_at(journey, away.edge, EDGE, due_s)
+                ends_s = self.compute_at(journey, away.edge, EDGE, due_s)
+                if away.edge.servers is self.only_server and journey.hop and ends_s is not None:
+                    back_s = away.downlink.book(device.name, away.down_air_s, ends_s)  # type: ignore[union-attr]
+                yield ends_s
 
             if to_cloud and not journey.refused:
                 journey.leg = WAN
@@ -217,7 +230,9 @@ class World:
                     journey.leg = WAN
                     yield from self.forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
-                if steady:
+                if back_s is not None:
+                    done_s = back_s
+                elif steady:
                     done_s = away.downlink.send(device.name, away.down_air_s, journey.wake, NEVER)
                 else:
                     down = away.downlink, away.result_bytes, away.down_air_s
@@ -237,13 +252,17 @@ class World:
         # the answer: else it needs no event.
         if done_s is None or self.learn or journey.frame or journey.meter:
             yield done_s
-        if done_s is not None and done_s <= self.end_s and done_s < device.leaves_s:
+        self.came_home(journey, done_s)
+
+    def came_home(self, journey: Journey, done_s: float | None) -> None:
+        """Write the row of an answer that comes while the run lasts and the device is there."""
+        if done_s is not None and done_s <= self.end_s and done_s < journey.device.leaves_s:
             self.end(journey, "", done_s)
 
     def compute_at(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
         """Wait for a server and compute; tell when that ends, or None if the station will wake us."""
         now = self.clock.now
-        servers = stop.servers or self.compute[journey.device.name]
+        servers = stop.servers or journey.compute
         times = factor(stop.profile, journey.fate[place]) if stop.varies else 1.0
         if not isinstance(servers, InOrder):
             if isinstance(servers, Batching):
@@ -251,12 +270,12 @@ class World:
             else:
                 servers.join(journey.job(stop, times, due_s, place))
             return None
-        begins_s = servers.free[0]
-        if begins_s < now:
-            begins_s = now
-        if begins_s > due_s:
-            self.clock.at(begins_s, lambda _: journey.wake(LATE))
-            return None
+        if due_s < NEVER:
+            free_s = servers.free[0]
+            begins_s = free_s if free_s > now else now
+            if begins_s > due_s:
+                self.clock.at(begins_s, lambda _: journey.wake(LATE))
+                return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
         ends_s = servers.serve(now, seconds)
@@ -351,27 +370,9 @@ class World:
             return
         self.end(journey, cause, at_s)
 
-    def _check_onward(self, question: Question, plan: Plan) -> None:
-        """Refuse a plan by which a request that has begun cannot go on."""
-        begun = question.seen.begun
-        reason = None if begun is None else why_not_onward(begun, plan)
-        if reason is not None:
-            raise self._invalid(question, plan, reason)
-
     def _look_up(self, question: Question, plan: Plan) -> Trip | Fork:
         """Look a plan up; it is checked the first time that it is met."""
+        refusing.check(question, plan)
         facts = question.seen.facts
-        reason = why_invalid(facts, plan)
-        if reason is not None:
-            raise self._invalid(question, plan, reason)
         found = self.trips[facts, plan] = look_up(facts, plan, self.airs, self.servers, self.wires)
         return found
-
-    def _invalid(self, question: Question, plan: Plan, reason: str) -> InvalidPlanError:
-        request, facts = question.request, question.seen.facts
-        whose = "" if question.seen.begun is None else f" of node {question.asker}"
-        return InvalidPlanError(
-            f"the plan{whose} for request {request.id} (task {request.asked} of {request.device}, at"
-            f" {request.born_s:.6g} s) cannot be carried out: {reason}. Plan: {plan!r:.200};"
-            f" {choices(facts)}"
-        )

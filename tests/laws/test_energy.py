@@ -126,6 +126,8 @@ def test_radio_joules_are_the_cell_busy_time(load_text):
 
         air.note = note
 
+    for book in world.observer.books.values():
+        book.told.clear()  # so that every change is told
     for air in world.airs["cell"]:
         watch(air)
     choice = choose({"name": "edge"})

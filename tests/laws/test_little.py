@@ -110,6 +110,8 @@ def test_cell(load_text):
         usual(now)
 
     cell.note = note
+    for book in world.observer.books.values():
+        book.told.clear()  # so that every change is told
     drive(world, choice.make(), choice)
     waiting_s, busy_s = (fsum(column) for column in zip(*areas, strict=True))
     # The delay of 2 ms is spent after the cell.
