@@ -97,7 +97,7 @@ def test_what_has_changed_since_is_not_simulated(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_ours_tells_where_it_arose(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Replication) -> None:
+    def broken(_: Replication, _during: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Replication, "run", broken)
