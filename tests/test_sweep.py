@@ -438,7 +438,9 @@ def test_progress_tells_of_points(tmp_path: Path) -> None:
 class Backwards:
     """Workers of which the last is the first to end."""
 
-    def run(self, work: Sequence[Replication]) -> Iterator[tuple[Replication, Summary | Failure]]:
+    def run(
+        self, work: Sequence[Replication], _during: object = None, /
+    ) -> Iterator[tuple[Replication, Summary | Failure]]:
         yield from ((each, attempt(each)) for each in reversed(work))
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -24,16 +24,35 @@ from offload.scenario.load import Scenario, check
 
 LEVEL = 0.95
 
-# Tells of a piece of work with so many parts: a function to call after each of them.
-Telling = Callable[[int], AbstractContextManager[Callable[[str], None]]]
-Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
+
+class Advance(Protocol):
+    """Is called after each part of a piece of work with its name."""
+
+    def __call__(self, name: str, /) -> None:
+        """Tell that a part is done."""
+
+    def within(self, name: str, of_s: float, now_s: float, /) -> None:
+        """Tell how far the part is that is under way, in simulated time."""
+
+
+# Tells of a piece of work with so many parts.
+Telling = Callable[[int], AbstractContextManager[Advance]]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Runs = dict[str, list[Summary]]  # by label, in the order of their numbers
 
 
+class _Silent:
+    def __call__(self, name: str, /) -> None:
+        pass
+
+    def within(self, name: str, of_s: float, now_s: float, /) -> None:
+        pass
+
+
 @contextmanager
-def silent(_what: str, _total: int) -> Iterator[Callable[[str], None]]:
+def silent(_what: str, _total: int) -> Iterator[Advance]:
     """Tell nobody."""
-    yield lambda _: None
+    yield _Silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +182,7 @@ def _more(
     work = [one for row in zip(*each, strict=True) for one in row]
     found: dict[str, dict[int, Summary]] = {choice.label: {} for choice in choices}
     with progress(len(work)) as advance:
-        for done, summary in run_all(work, workers):
+        for done, summary in run_all(work, workers, advance.within):
             found[done.choice.label][done.number] = summary
             advance(done.choice.label)
     for label, summaries in found.items():

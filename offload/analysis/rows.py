@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +21,8 @@ import polars as pl
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
-from offload.policies.table import Choice
+from offload.policies.protocol import Policy
+from offload.policies.table import NAMED, Choice
 from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
 from offload.simulation.flow import CHUNK
@@ -183,7 +184,7 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
         "seed": str(seed),
         "replication": str(replication),
         "policy": choice.name,
-        "policy_code": " ".join(map(_policy_digest, (choice, *scenario.forwarders.values()))).strip(),
+        "policy_code": policy_code(scenario, choice),
         "label": choice.label,
         "knowledge": choice.knowledge,
         "estimate": choice.estimate or "",
@@ -202,11 +203,16 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _policy_digest(choice: Choice) -> str:
-    """Return a hash of the file that a user's policy stands in (not of what that imports)."""
-    if ":" not in choice.name:
-        return ""
-    file = inspect.getsourcefile(load_policy(choice.name))
+def policy_code(scenario: Scenario, choice: Choice) -> str:
+    """Return hashes of the files that users' policies stand in (not of what these import)."""
+    names = [each.name for each in (choice, *scenario.forwarders.values())]
+    return " ".join("" if name in NAMED else _file_digest(load_policy(name)) for name in names).strip()
+
+
+@cache
+def _file_digest(policy: Callable[..., Policy]) -> str:
+    """Return a hash of the file of a class, once: a process keeps what it loaded, not what is there."""
+    file = inspect.getsourcefile(policy)
     return hashlib.blake2b(Path(file).read_bytes(), digest_size=12).hexdigest() if file else ""
 
 
@@ -260,9 +266,9 @@ def writing(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     try:
         yield aside
-    except pl.exceptions.ComputeError as error:
+    except (pl.exceptions.ComputeError, OSError) as error:
         told = re.search(r"\(os error (\d+)\)", str(error))
-        number = int(told[1]) if told else _why_refused(aside)
+        number = getattr(error, "errno", None) or (int(told[1]) if told else _why_refused(aside))
         reason = os.strerror(number) if number else str(error)
         raise OSError(number, reason, str(path)) from error
     finally:

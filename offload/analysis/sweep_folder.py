@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from offload.analysis.compare import to_json
 from offload.analysis.design import MOST_POINTS, Method, Point
 from offload.analysis.measures import MEASURES
-from offload.analysis.rows import code_digest
+from offload.analysis.rows import code_digest, policy_code, writing
 from offload.analysis.sweep import PointResult, Sweep
 from offload.entities import OffloadError
 from offload.policies.table import Choice
@@ -38,6 +38,7 @@ class Identity(BaseModel):
     keys: list[str]
     design: str
     policies: list[dict[str, Any]]
+    policy_code: list[str] = []  # of users' own
     seed: int
     replications: int
     digest: str
@@ -55,6 +56,7 @@ class Identity(BaseModel):
         return cls(
             scenario=base.file.name, method=method, keys=list(keys), design=design.hexdigest(),
             policies=[{"name": c.name, "label": c.label, **dict(c.said)} for c in choices],
+            policy_code=[policy_code(base, choice) for choice in choices],
             seed=seed, replications=count, digest=base.digest, code=code_digest(),
         )  # fmt: skip
 
@@ -147,9 +149,9 @@ def same_keys(folder: Path, scenario: str, keys: Sequence[str]) -> None:
 def keep(found: Sweep, folder: Path) -> None:
     """Write summary.json, the table of points, and what failed."""
     write_json(folder / "summary.json", found.as_json())
-    aside = folder / f".{TABLE}.new"
-    table(found).write_parquet(aside)
-    aside.replace(folder / TABLE)
+    with writing(folder / TABLE) as aside:
+        table(found).write_parquet(aside)
+        aside.replace(folder / TABLE)
     lines = []
     for each in found.failed:
         values = zip(found.keys, each.point.values, strict=True)
@@ -201,6 +203,6 @@ def table(found: Sweep) -> pl.DataFrame:
 def write_json(path: Path, told: object) -> None:
     """Write aside and rename, so that the file is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(to_json(told), indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    with writing(path) as aside:
+        aside.write_text(json.dumps(to_json(told), indent=1) + "\n", encoding="utf-8")
+        aside.replace(path)
