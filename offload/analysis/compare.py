@@ -270,14 +270,3 @@ def _mean(values: Sequence[float]) -> float | None:
     """Return the mean of what is defined, None if nothing is."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else None
-
-
-def to_json(told: Any) -> Any:  # noqa: ANN401 - any nest of dicts and lists
-    """Return the same with null for what is not a finite number."""
-    if isinstance(told, dict):
-        return {key: to_json(value) for key, value in told.items()}
-    if isinstance(told, list | tuple):
-        return [to_json(value) for value in told]
-    if isinstance(told, float) and not math.isfinite(told):
-        return None
-    return told

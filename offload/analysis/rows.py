@@ -3,11 +3,8 @@
 import hashlib
 import inspect
 import json
-import os
 import platform
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from itertools import chain
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from offload.analysis.files import writing
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
@@ -255,34 +253,6 @@ def write(frame: pl.DataFrame, path: Path, told: Mapping[str, str]) -> None:
     with writing(path) as aside:
         frame.write_parquet(aside, metadata=dict(told), row_group_size=CHUNK)
         aside.replace(path)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Yield a name aside, under which nothing stays if it is not renamed.
-
-    Raises OSError with the reason and the file: polars hides it in a text, or loses it.
-    """
-    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
-    try:
-        yield aside
-    except (pl.exceptions.ComputeError, OSError) as error:
-        told = re.search(r"\(os error (\d+)\)", str(error))
-        number = getattr(error, "errno", None) or (int(told[1]) if told else _why_refused(aside))
-        reason = os.strerror(number) if number else str(error)
-        raise OSError(number, reason, str(path)) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _why_refused(path: Path) -> int:
-    """Return the number of the error with which a file is refused more room; 0 if it is not."""
-    try:
-        with path.open("ab") as file:
-            file.write(bytes(1 << 16))
-    except OSError as error:
-        return error.errno or 0
-    return 0
 
 
 def is_there(path: Path, wanted: Mapping[str, str]) -> bool:

@@ -1,7 +1,6 @@
 """What a sweep's folder holds besides rows: which points there are, how far each is, what was found."""
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from offload.analysis.compare import to_json
 from offload.analysis.design import MOST_POINTS, Method, Point
+from offload.analysis.files import write_json, writing
 from offload.analysis.measures import MEASURES
-from offload.analysis.rows import code_digest, policy_code, writing
+from offload.analysis.rows import code_digest, policy_code
 from offload.analysis.sweep import PointResult, Sweep
 from offload.entities import OffloadError
 from offload.policies.table import Choice
@@ -198,11 +197,3 @@ def table(found: Sweep) -> pl.DataFrame:
     types: dict[str, Any] = {"error": pl.String, "known": pl.String, "saturated": pl.Boolean}
     types |= dict.fromkeys(measured, pl.Float64) | dict.fromkeys(("requests", "unfinished"), pl.Int64)
     return pl.DataFrame(columns, schema_overrides=types)
-
-
-def write_json(path: Path, told: object) -> None:
-    """Write aside and rename, so that the file is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path) as aside:
-        aside.write_text(json.dumps(to_json(told), indent=1) + "\n", encoding="utf-8")
-        aside.replace(path)

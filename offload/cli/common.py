@@ -104,7 +104,7 @@ def kept_for_this(folder: Path | None) -> Iterator[None]:
 def show_list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:
     """Print rows as a table with these columns, or all of them as JSON."""
     if json_:
-        from offload.analysis.compare import to_json
+        from offload.analysis.files import to_json
 
         typer.echo(json.dumps(to_json(rows)))
         return

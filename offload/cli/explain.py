@@ -64,7 +64,7 @@ def explain(
         if figure:
             written = showing.keep(found, folder)
         if json_:
-            from offload.analysis.compare import to_json
+            from offload.analysis.files import to_json
 
             typer.echo(json.dumps(to_json(found.as_json())))
             return

@@ -227,7 +227,8 @@ def _compare(
     scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None,
     those: "Workers", out: Path | None, json_: bool, until: "Until | None", *, second_opinion: bool,
 ) -> None:  # fmt: skip
-    from offload.analysis.compare import compare, to_json
+    from offload.analysis.compare import compare
+    from offload.analysis.files import to_json
     from offload.views import present
     from offload.views.progress import progress
 

@@ -133,7 +133,7 @@ def _show(found: "Sweep", measures: list[str], folder: Path, json_: bool) -> Non
 
     written = [path for each in measures for path in showing.keep(found, each, folder)]
     if json_:
-        from offload.analysis.compare import to_json
+        from offload.analysis.files import to_json
 
         typer.echo(json.dumps(to_json(found.as_json())))
     else:

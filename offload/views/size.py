@@ -1,6 +1,5 @@
 """A sizing on a terminal and as a figure: cost against what is to be reached."""
 
-import json
 from itertools import cycle
 from math import isfinite
 from pathlib import Path
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from offload.analysis.compare import to_json
+from offload.analysis.files import write_json
 from offload.analysis.sizing_result import Configuration, Sized
 from offload.analysis.sizing_target import Target
 from offload.views.figures import MARKERS, canvas, colour, legend, save
@@ -26,9 +25,7 @@ MILLISECONDS = ("ms", 1e3)
 
 def keep(found: Sized, out: Path) -> list[Path]:
     """Write the figure and size.json beside the rows; return the figure's paths."""
-    aside = out / ".size.json"
-    aside.write_text(json.dumps(to_json(found.as_json()), indent=1) + "\n")
-    aside.replace(out / "size.json")
+    write_json(out / "size.json", found.as_json())
     costs = sorted({item.known for each in found.configurations for item in each.items})
     return save(draw(found), out / "size", f"{found.known}; costs {', '.join(costs)}")
 
