@@ -18,11 +18,11 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 import offload
-from offload.analysis import cluster as clusters
-from offload.analysis.attempt import Failure, KilledError
-from offload.analysis.cluster import Cluster, ClusterError
-from offload.analysis.replication import Replication, replications
-from offload.analysis.workers import run_all, try_all
+from offload.analysis.work import cluster as clusters
+from offload.analysis.work.attempt import Failure, KilledError
+from offload.analysis.work.cluster import Cluster, ClusterError
+from offload.analysis.work.replication import Replication, replications
+from offload.analysis.work.workers import run_all, try_all
 from offload.cli import app
 from offload.policies.table import choose
 

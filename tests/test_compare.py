@@ -9,9 +9,10 @@ import pytest
 
 import offload
 from offload.analysis import compare as comparing
-from offload.analysis import files, repeat, replication
+from offload.analysis import files, repeat
 from offload.analysis.statistics import Pair
 from offload.analysis.survival import PairAgain, survival
+from offload.analysis.work import replication
 from offload.policies.table import choose
 from offload.scenario.load import check
 from offload.views.table import second_opinion_text

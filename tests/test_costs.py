@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from offload.analysis import costs
-from offload.analysis.costs import Use
 from offload.analysis.result import simulate
+from offload.analysis.sizing import costs
+from offload.analysis.sizing.costs import Use
 from offload.scenario.load import load
 
 QUEUE = Path(__file__).parent / "queue.toml"

@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from offload.analysis.design import LONGEST, part, points
-from offload.analysis.vary import VaryError, read
+from offload.analysis.sweeping.design import LONGEST, part, points
+from offload.analysis.sweeping.vary import VaryError, read
 
 TWO = [read("nodes.a.servers=1, 2"), read("links.cell.up=10 Mbit/s, 20 Mbit/s")]
 

@@ -14,10 +14,17 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from offload.analysis.compare import compare
-from offload.analysis.explain import Explanation, Report, explain
-from offload.analysis.explain_legs import FAILED, HANDOVER, RETRY, WAITING, WORK, Cause, Kind
-from offload.analysis.explain_mistakes import HOPELESS, MISTAKES, OVERTAKEN, PREFERENCE, STALE, Witness
-from offload.analysis.explain_study import path
+from offload.analysis.explaining.explain import Explanation, Report, explain
+from offload.analysis.explaining.legs import FAILED, HANDOVER, RETRY, WAITING, WORK, Cause, Kind
+from offload.analysis.explaining.mistakes import (
+    HOPELESS,
+    MISTAKES,
+    OVERTAKEN,
+    PREFERENCE,
+    STALE,
+    Witness,
+)
+from offload.analysis.explaining.study import path
 from offload.analysis.result import simulate_in_chunks
 from offload.analysis.statistics import Interval
 from offload.cli import app
@@ -484,7 +491,7 @@ def test_who_interrupts_it_is_promised_nothing(herd: Path, monkeypatch) -> None:
     def interrupt(*_args: object, **_options: object) -> Report:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("offload.analysis.explain.explain", interrupt)
+    monkeypatch.setattr("offload.analysis.explaining.explain.explain", interrupt)
     assert call(herd)[2] == (
         "interrupted; the results are as they were, and the same command begins again\n"
     )

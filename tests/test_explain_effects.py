@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from offload.analysis.explain_effects import Factor, effects, factors
+from offload.analysis.explaining.effects import Factor, effects, factors
 from offload.streams import Streams
 
 BOX = {"name": "x", "seed": 3, "nodes": {"box": {"servers": 1}}, "links": {"cell": {"up": "1 Mbit/s"}}}

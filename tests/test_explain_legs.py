@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from offload.analysis.explain_legs import (
+from offload.analysis.explaining.legs import (
     BEFORE,
     EARLIER,
     FAILED,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from offload.analysis.explain_mistakes import (
+from offload.analysis.explaining.mistakes import (
     HOPELESS,
     NOT_ASKED,
     OVERTAKEN,
@@ -16,7 +16,7 @@ from offload.analysis.explain_mistakes import (
     Witness,
     judge,
 )  # fmt: skip
-from offload.analysis.explain_study import decisions
+from offload.analysis.explaining.study import decisions
 from offload.analysis.result import simulate, simulate_in_chunks
 from offload.policies.table import choose
 from offload.scenario.load import load

@@ -12,10 +12,11 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from offload.analysis import growing, replication, rows
+from offload.analysis import growing, rows
 from offload.analysis.growing import Growing
-from offload.analysis.replication import Replication
 from offload.analysis.result import simulate
+from offload.analysis.work import replication
+from offload.analysis.work.replication import Replication
 from offload.cli import app
 from offload.policies.table import choose
 from offload.scenario.load import load

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from offload.analysis.design import Point
-from offload.analysis.sweep_folder import Identity, Told
+from offload.analysis.sweeping.design import Point
+from offload.analysis.sweeping.folder import Identity, Told
 from offload.cli import app
 from offload.policies.table import choose
 from offload.scenario.load import load

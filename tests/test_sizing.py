@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from offload.analysis import sizing, sizing_target, vary
 from offload.analysis.compare import silent
 from offload.analysis.measures import Summary
-from offload.analysis.sizing import Axis, Case, Sizing
+from offload.analysis.sizing import grid as sizing
+from offload.analysis.sizing import target as sizing_target
+from offload.analysis.sizing.grid import Axis, Case, Sizing
+from offload.analysis.sweeping import vary
 from offload.cli import app
 from offload.cli.size import _folder
 from offload.policies.table import choose

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import betaincinv
 
-from offload.analysis.sizing_bounds import bounds
+from offload.analysis.sizing.bounds import bounds
 
 
 def test_agreeing_shares_are_as_sure_as_their_requests_allow() -> None:

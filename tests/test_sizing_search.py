@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from offload.analysis.sizing_search import ERROR, Candidate, Sample, Search
+from offload.analysis.sizing.search import ERROR, Candidate, Sample, Search
 
 LOOKS = (10, 20, 40)
 Make = Callable[[np.random.Generator, int], np.ndarray]

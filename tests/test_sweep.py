@@ -15,12 +15,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from offload.analysis import design, sweep
-from offload.analysis.attempt import Failure, attempt
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
-from offload.analysis.sweep import Case
-from offload.analysis.vary import read
+from offload.analysis.sweeping import design, sweep
+from offload.analysis.sweeping.sweep import Case
+from offload.analysis.sweeping.vary import read
+from offload.analysis.work.attempt import Failure, attempt
+from offload.analysis.work.replication import Replication
 from offload.cli import app
 from offload.scenario import load
 from offload.scenario.faults import ScenarioError

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.analysis import vary
-from offload.analysis.vary import VaryError
+from offload.analysis.sweeping import vary
+from offload.analysis.sweeping.vary import VaryError
 from offload.scenario.load import _value
 
 

@@ -14,9 +14,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import offload
-from offload.analysis.attempt import Failure, KilledError, attempt
-from offload.analysis.replication import ChangedError, Replication, replications
-from offload.analysis.workers import hired, run_all, try_all
+from offload.analysis.work.attempt import Failure, KilledError, attempt
+from offload.analysis.work.replication import ChangedError, Replication, replications
+from offload.analysis.work.workers import hired, run_all, try_all
 from offload.policies.table import choose
 from offload.simulation.answering import PolicyError
 

@@ -11,14 +11,15 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from offload.analysis import replication, statistics
+from offload.analysis import statistics
 from offload.analysis.measures import BINS, MEASURES, Summary, summarise
-from offload.analysis.replication import rows_path
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.survival import Survival, headline, survival
 from offload.analysis.until import LEVEL as UNTIL_LEVEL
 from offload.analysis.until import START, Until
-from offload.analysis.workers import Workers, hired, run_all
+from offload.analysis.work import replication
+from offload.analysis.work.replication import rows_path
+from offload.analysis.work.workers import Workers, hired, run_all
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario, check
 

@@ -14,7 +14,7 @@ from offload.entities import OffloadError
 
 if TYPE_CHECKING:
     from offload.analysis.until import Until
-    from offload.analysis.workers import Workers
+    from offload.analysis.work.workers import Workers
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -93,7 +93,7 @@ def writable(folder: Path) -> None:
 @contextmanager
 def kept_for_this(folder: Path | None) -> Iterator[None]:
     """Let no other command write to a results folder meanwhile. Raises BadInputError, LockedError."""
-    from offload.analysis.lock import locked
+    from offload.analysis.work.lock import locked
 
     if folder is not None:
         writable(folder)
@@ -123,12 +123,12 @@ def workers(jobs: int | None, cluster: str | None, pieces: int) -> Iterator["Wor
         msg = "--jobs: processes of this machine have no part in what --cluster does; leave one out"
         raise BadInputError(msg)
     if cluster is not None:
-        from offload.analysis.cluster import Cluster
+        from offload.analysis.work.cluster import Cluster
 
         with closing(Cluster(cluster)) as those:
             yield those
         return
-    from offload.analysis.processes import Processes
+    from offload.analysis.work.processes import Processes
 
     with closing(Processes(min(jobs or os.cpu_count() or 1, max(1, pieces)))) as those:
         yield those

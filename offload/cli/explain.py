@@ -46,7 +46,7 @@ def explain(
 ) -> None:
     """Say why requests were late: which leg, where, and what the policy could have done instead."""
     with clear_errors("the results are as they were, and the same command begins again"):
-        from offload.analysis.explain import explain as explained
+        from offload.analysis.explaining.explain import explain as explained
         from offload.analysis.measures import MEASURES
         from offload.views import explain as showing
         from offload.views.progress import progress

@@ -23,7 +23,7 @@ from offload.cli.common import (
 
 if TYPE_CHECKING:
     from offload.analysis.until import Until
-    from offload.analysis.workers import Workers
+    from offload.analysis.work.workers import Workers
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
     from offload.scenario.setup import Setting

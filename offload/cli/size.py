@@ -10,7 +10,7 @@ from offload.cli.common import BadInputError, Jobs, Json, OnCluster, clear_error
 from offload.cli.runs import File, Out, Policies, Seed, Set, choices
 
 if TYPE_CHECKING:
-    from offload.analysis.sizing import Axis, Case
+    from offload.analysis.sizing.grid import Axis, Case
 
 NOT_MET = 1
 
@@ -44,9 +44,10 @@ def size(
 ) -> None:
     """Find the cheapest configuration that meets targets, with 95 % confidence; resumes."""
     with clear_errors():
-        from offload.analysis import sizing, sizing_target
-        from offload.analysis import vary as varying
-        from offload.analysis.sizing_result import result
+        from offload.analysis.sizing import grid as sizing
+        from offload.analysis.sizing import target as sizing_target
+        from offload.analysis.sizing.result import result
+        from offload.analysis.sweeping import vary as varying
         from offload.views import size as showing
         from offload.views.progress import progress
 
@@ -92,7 +93,7 @@ def _folder(
     name: str, axes: "list[Axis]", cases: "list[Case]", settings: list[str] | None
 ) -> Path:  # fmt: skip
     """Name a folder for what is varied; other settings than the file's have another."""
-    from offload.analysis.vary import folder
+    from offload.analysis.sweeping.vary import folder
 
     parts = [name, "size", *(folder(axis.key.replace("*", "all")) for axis in axes)]
     digest = f"-{cases[0].scenario.digest[:6]}" if settings else ""

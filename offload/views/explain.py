@@ -7,10 +7,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from offload.analysis.explain import Explanation, Report
-from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import LOADING, LUCK, NAMES, RETRY, SIGNAL, WAITING, Kind
-from offload.analysis.explain_mistakes import MISTAKES, NOT_ASKED
+from offload.analysis.explaining.effects import Effects
+from offload.analysis.explaining.explain import Explanation, Report
+from offload.analysis.explaining.legs import LOADING, LUCK, NAMES, RETRY, SIGNAL, WAITING, Kind
+from offload.analysis.explaining.mistakes import MISTAKES, NOT_ASKED
 from offload.analysis.statistics import Interval
 from offload.views.explain_words import (
     bare,

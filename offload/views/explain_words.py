@@ -3,9 +3,9 @@
 import math
 from collections.abc import Collection, Sequence
 
-from offload.analysis.explain import Explanation, Report
-from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import (
+from offload.analysis.explaining.effects import Effects
+from offload.analysis.explaining.explain import Explanation, Report
+from offload.analysis.explaining.legs import (
     ELSEWHERE,
     FAILED,
     LOADING,
@@ -16,8 +16,8 @@ from offload.analysis.explain_legs import (
     WORK,
     Kind,
 )  # fmt: skip
-from offload.analysis.explain_mistakes import HOPELESS, OVERTAKEN, PREFERENCE, STALE
-from offload.analysis.explain_study import Late, Leg
+from offload.analysis.explaining.mistakes import HOPELESS, OVERTAKEN, PREFERENCE, STALE
+from offload.analysis.explaining.study import Late, Leg
 from offload.analysis.statistics import Interval
 from offload.simulation.stations import DOWN
 from offload.units import show_seconds

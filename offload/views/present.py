@@ -7,8 +7,8 @@ from rich.console import Console
 
 from offload.analysis.compare import Comparison
 from offload.analysis.files import write_json
-from offload.analysis.replication import rows_path
 from offload.analysis.survival import headline
+from offload.analysis.work.replication import rows_path
 from offload.views.table import comparison_tables, footnotes, pairs_text, second_opinion_text
 
 MOST_LINES = 8

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Protocol
 
-from offload.analysis.attempt import Ending, Failure
 from offload.analysis.measures import Summary
-from offload.analysis.processes import Processes
-from offload.analysis.replication import During, Replication
+from offload.analysis.work.attempt import Ending, Failure
+from offload.analysis.work.processes import Processes
+from offload.analysis.work.replication import During, Replication
 
 
 class Workers(Protocol):

@@ -13,13 +13,14 @@ import joblib
 import numpy as np
 import polars as pl
 
-from offload.analysis import explain_effects, repeat, rows, statistics
+from offload.analysis import repeat, rows, statistics
 from offload.analysis.compare import Progress, silent
-from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import Cause, Kind
-from offload.analysis.explain_mistakes import MISTAKES
-from offload.analysis.explain_rows import ExplainError, Kept, find
-from offload.analysis.explain_study import Late, Study, study
+from offload.analysis.explaining import effects as explain_effects
+from offload.analysis.explaining.effects import Effects
+from offload.analysis.explaining.folder import ExplainError, Kept, find
+from offload.analysis.explaining.legs import Cause, Kind
+from offload.analysis.explaining.mistakes import MISTAKES
+from offload.analysis.explaining.study import Late, Study, study
 from offload.analysis.measures import COLUMNS, Tally
 from offload.analysis.statistics import Interval
 

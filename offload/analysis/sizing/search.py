@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from offload.analysis.sizing_bounds import bounds
+from offload.analysis.sizing.bounds import bounds
 from offload.analysis.statistics import Interval
 
 ERROR = 0.05  # that anything at all is claimed wrongly

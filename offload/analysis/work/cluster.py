@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from offload.analysis import rows
-from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
-from offload.analysis.replication import During, Replication
+from offload.analysis.work.attempt import Ending, Failure, absolute_paths, attempt, killed
+from offload.analysis.work.replication import During, Replication
 from offload.entities import OffloadError
 
 ANSWERS_WITHIN_S = 8.0

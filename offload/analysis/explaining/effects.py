@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 
 from offload.analysis import statistics
 from offload.analysis.statistics import Interval
-from offload.analysis.vary import Vary
+from offload.analysis.sweeping.vary import Vary
 from offload.streams import Streams
 
 Method = Literal["main effect", "main effect, others vary too", "rank regression"]

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from offload.analysis.design import MOST_POINTS, Method, Point
 from offload.analysis.files import write_json, writing
 from offload.analysis.measures import MEASURES
 from offload.analysis.rows import code_digest, policy_code
-from offload.analysis.sweep import PointResult, Sweep
+from offload.analysis.sweeping.design import MOST_POINTS, Method, Point
+from offload.analysis.sweeping.sweep import PointResult, Sweep
 from offload.entities import OffloadError
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import polars as pl
 
 from offload.analysis import statistics
-from offload.analysis.costs import Item
 from offload.analysis.rows import LEGS
-from offload.analysis.sizing import Axis, Sizing
-from offload.analysis.sizing_search import CHECKS, ERROR
-from offload.analysis.sizing_target import Target
+from offload.analysis.sizing.costs import Item
+from offload.analysis.sizing.grid import Axis, Sizing
+from offload.analysis.sizing.search import CHECKS, ERROR
+from offload.analysis.sizing.target import Target
 from offload.analysis.statistics import Interval
 
 State = Literal["meets", "fails", "undecided", "ruled out", "not surer", "no cheaper"]

@@ -8,15 +8,16 @@ from itertools import product
 from math import prod
 from pathlib import Path
 
-from offload.analysis import costs, statistics
+from offload.analysis import statistics
 from offload.analysis.compare import Progress
-from offload.analysis.costs import CostError, Item, Use
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication, replications
-from offload.analysis.sizing_search import Candidate, Sample, Search
-from offload.analysis.sizing_target import Target, TargetError
-from offload.analysis.vary import Vary, VaryError, folder, named
-from offload.analysis.workers import Workers, run_all
+from offload.analysis.sizing import costs
+from offload.analysis.sizing.costs import CostError, Item, Use
+from offload.analysis.sizing.search import Candidate, Sample, Search
+from offload.analysis.sizing.target import Target, TargetError
+from offload.analysis.sweeping.vary import Vary, VaryError, folder, named
+from offload.analysis.work.replication import Replication, replications
+from offload.analysis.work.workers import Workers, run_all
 from offload.planning.money import has_prices
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError

@@ -11,9 +11,9 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
-from offload.analysis.replication import During, Replication
+from offload.analysis.work.attempt import Ending, Failure, absolute_paths, attempt, killed
+from offload.analysis.work.replication import During, Replication
 
 # Each process has a core of its own, as with joblib.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

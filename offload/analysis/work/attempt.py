@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from offload.analysis.measures import Summary
-from offload.analysis.replication import During, Replication
+from offload.analysis.work.replication import During, Replication
 from offload.entities import OffloadError
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how polars tells what the system refused

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from offload.analysis.sweep_folder import NAME, FolderError, PointState, Told, read
+from offload.analysis.sweeping.folder import NAME, FolderError, PointState, Told, read
 
 # What has to be the same in all parts, and how to tell people of it.
 _SAME = {

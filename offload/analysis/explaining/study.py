@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from offload.analysis import repeat
-from offload.analysis.explain_legs import (
+from offload.analysis.explaining.folder import ExplainError, Kept
+from offload.analysis.explaining.legs import (
     NAMES,
     ORDER,
     Cause,
@@ -21,8 +22,7 @@ from offload.analysis.explain_legs import (
     plan_of,
     quickest_alone_s,
 )  # fmt: skip
-from offload.analysis.explain_mistakes import Look, Witness, judge
-from offload.analysis.explain_rows import ExplainError, Kept
+from offload.analysis.explaining.mistakes import Look, Witness, judge
 from offload.analysis.repeat import Recipe
 from offload.analysis.result import simulate_in_chunks
 from offload.analysis.rows import SCHEMA
