@@ -159,7 +159,9 @@ def keep(found: Report, out: Path) -> list[Path]:
     from offload.views.figures import LEG_COLOURS, canvas, legend, save
 
     policies = [each for each in found.policies if each.missed is not None]
-    figure, axes = canvas(f"{found.scenario}: where requests missed their deadlines", width=7.2)
+    height = min(4.2, 1.6 + 0.45 * len(policies))
+    title = f"{found.scenario}: where requests missed their deadlines"
+    figure, axes = canvas(title, width=7.2, height=height)
     labels = [each.label for each in policies]
     left = np.zeros(len(labels))
     colours = dict(zip(NAMES, LEG_COLOURS, strict=True)) | {RETRY: "#D55E00"}

@@ -198,6 +198,7 @@ def _front(found: Sized, axes: Axes) -> None:
             xytext=(9, -24) if n == found.just_cheaper else (12, -13),  # a line each: both may coincide
             textcoords="offset points", fontsize=7.5, color="black" if chosen else "#555555",
             weight="bold" if chosen else "normal",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
         )  # fmt: skip
 
 
