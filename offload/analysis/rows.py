@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import version
+from importlib import metadata as installed
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -175,7 +175,7 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
     """Return what decides the rows; two results with the same identity are the same."""
     return {
         "format": str(FORMAT),
-        "offload": version("offload"),
+        "offload": _version("offload"),
         "code": code_digest(),
         "scenario": scenario.file.name,
         "digest": scenario.digest,
@@ -214,6 +214,12 @@ def _file_digest(policy: Callable[..., Policy]) -> str:
     return hashlib.blake2b(Path(file).read_bytes(), digest_size=12).hexdigest() if file else ""
 
 
+@cache
+def _version(package: str) -> str:
+    """Return what is installed, looked up once: pip takes it away for a moment while it installs."""
+    return installed.version(package)
+
+
 def metadata(run: Run) -> dict[str, str]:
     """Return what a file of rows says of itself: identity, scenario, provenance, versions."""
     scenario, choice = run.scenario, run.choice
@@ -242,8 +248,8 @@ def metadata(run: Run) -> dict[str, str]:
         "profiles": json.dumps(known, sort_keys=True),
         "answers": json.dumps(answers, sort_keys=True),
         "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "simpy": version("simpy"),
+        "numpy": _version("numpy"),
+        "simpy": _version("simpy"),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from offload.analysis.measures import MEASURES
 from offload.analysis.statistics import PAIRED, Interval, Pair
 from offload.entities import OffloadError
-from offload.units import Quantity
+from offload.units import Quantity, show_seconds
 
 START = 20  # replications before the first look
 LEVEL = 0.97  # of the intervals that are looked at, and shown, so that they hold in 95 %
@@ -83,7 +83,7 @@ class Until:
     ) -> tuple[str, ...]:
         """Return what is not that narrow, a line each, and what can never be."""
         lines = [
-            f"{target.said}: {what} is ±{have:.3g}, not ±{room:.3g}"
+            f"{target.said}: {what} is ±{_shown(target, have)}, not ±{_shown(target, room)}"
             for (target, what), have, room in self._wide(policies, pairs)
         ]
         return tuple(lines) + tuple(
@@ -109,6 +109,13 @@ class Until:
                     room = target.room(each.mean)
                     found.append(((target, label), each.high - each.mean, room))
         return found
+
+
+def _shown(target: Target, half: float) -> str:
+    """Write a half-width in the unit in which people ask for it."""
+    if target.measure.endswith("_s"):
+        return show_seconds(half)
+    return f"{100 * half:.3g}%" if target.measure in _SHARES else f"{half:.3g}"
 
 
 def read(texts: Sequence[str]) -> tuple[Target, ...]:

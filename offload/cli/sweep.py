@@ -19,6 +19,7 @@ from offload.cli.common import (
     kept_for_this,
     narrow,
     workers,
+    writable,
 )
 from offload.cli.runs import File, Out, Policies, Replications, Seed, Set, choices, same_scenario
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from offload.scenario.load import Scenario
 
 SOME_FAILED = 1
+WIDE = 1000  # characters: no table is cut
 MANY = 50  # points whose check takes a while
 
 Vary = Annotated[
@@ -121,6 +123,7 @@ def merge(
         from offload.analysis.sweeping.merge import merge
         from offload.analysis.work.lock import locked
 
+        writable(out)
         with ExitStack() as held:
             for folder in dict.fromkeys((out, *(part for part in parts if part.is_dir()))):
                 held.enter_context(locked(folder))
@@ -141,9 +144,11 @@ def _show(found: "Sweep", measures: list[str], folder: Path, json_: bool) -> Non
     else:
         from rich.console import Console
 
+        console = Console()
+        room = console.width if console.is_terminal else WIDE
         for each in measures:
-            for table in showing.tables(found, each):
-                Console(width=1000).print(table)
+            for table in showing.tables(found, each, room):
+                Console(width=WIDE).print(table)
         names = ", ".join(["summary.json", "points.parquet", *(path.name for path in written)])
         typer.echo(f"rows, {names} are in {folder}")
     unmet = [each for each in found.found if each.unmet]
@@ -152,7 +157,9 @@ def _show(found: "Sweep", measures: list[str], folder: Path, json_: bool) -> Non
     if found.failed:
         why = folder / "failed.txt"
         typer.echo(
-            f"{len(found.failed)} of {len(found.points)} points failed; {why} tells why", err=True
+            f"{len(found.failed)} of {len(found.points)} points failed; {why} tells why, and the same"
+            " command tries them again",
+            err=True,
         )
         raise typer.Exit(SOME_FAILED)
 

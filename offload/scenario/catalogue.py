@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -175,6 +175,24 @@ class Catalogue:
         wanted = [v for v in self._plain(variant.model, variant.input_shape[-1]) if v.precision == form]
         found = self.measured(variant.model)
         return next((p for p in found if p.variant in wanted and p.hardware == here), None)
+
+
+def with_shipped(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a scenario whose tables of shipped hardware without a `kind` have all that they leave out.
+
+    So a scenario gives a shipped machine another price, say, in a line.
+    """
+    tables = raw.get("hardware")
+    if not isinstance(tables, Mapping):
+        return raw
+    shipped = {path.stem: path for path in (DATA / "hardware").glob("*.toml")}
+    filled = {
+        name: {**tomllib.loads(shipped[name].read_text()), **table}
+        if name in shipped and isinstance(table, Mapping) and "kind" not in table
+        else table
+        for name, table in tables.items()
+    }
+    return {**raw, "hardware": filled}
 
 
 def as_hardware(name: str, table: HardwareTable) -> Hardware:

@@ -96,15 +96,23 @@ def _say(fault: Any, place: Key, what: str) -> str:  # noqa: ANN401 - pydantic's
         alike = difflib.get_close_matches(str(place[-1]), known, 1)
         if alike:
             return f'no such key; did you mean "{alike[0]}"?'
-        return "no such key" + (f"; known here: {', '.join(known)}" if known else "")
+        other = _elsewhere(str(place[-1])) if len(place) > 1 else ""
+        return f"no such key{other}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
-        return f"must be a table, not {given}"
+        of = ", ".join(_fields(place))
+        return f"must be a table{of and f' of {of}'}, not {given}"
     if fault["type"] == "value_error":
         said = isinstance(fault["input"], str | int | float) and what.startswith(("not", "a bare"))
         return f"{given} is {what}" if said else what
     if isinstance(fault["input"], dict | list):
         return what
     return f"{what[:1].lower()}{what[1:]}, not {given}"
+
+
+def _elsewhere(name: str) -> str:
+    """Say which tables of a scenario, if not that of a fault, have a key of this name."""
+    there = [section for section in ScenarioFile.model_fields if name in _fields((section, "NAME"))]
+    return f" (there is one in [{there[0]}.NAME])" if len(there) == 1 else ""
 
 
 def _exists(raw: Any, key: Key) -> bool:  # noqa: ANN401 - any nest of dicts and lists

@@ -17,7 +17,7 @@ from offload.entities import Facts
 from offload.policies import table as policies
 from offload.policies.table import Choice, folder_name
 from offload.scenario import lines
-from offload.scenario.catalogue import Catalogue
+from offload.scenario.catalogue import Catalogue, with_shipped
 from offload.scenario.demand import BirthTraces, read_births
 from offload.scenario.faults import Fault, Key, ScenarioError, Where, explain, tell
 from offload.scenario.places import Traces, read_bandwidths
@@ -232,7 +232,7 @@ def read(path: str | Path, base: Path | None = None) -> Draft:
 def check(path: Path, raw: Mapping[str, Any], locate: Callable[[Key], str], base: Path) -> Scenario:
     """Check what a scenario says. `locate` tells where a key stands. Raises ScenarioError."""
     try:
-        file = ScenarioFile.model_validate(raw)
+        file = ScenarioFile.model_validate(with_shipped(raw))
     except ValidationError as error:
         raise tell(explain(error, raw), locate) from error
     faults: list[Fault] = []
@@ -285,7 +285,7 @@ def _read(path: Path) -> str:
             )
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ScenarioError([f"{path}: {error.strerror}"]) from error
+        raise ScenarioError([f"{path}: {error.strerror}; give a scenario file (TOML)"]) from error
     except UnicodeDecodeError as error:
         raise ScenarioError([f"{path}: not UTF-8 (byte {error.start})"]) from error
 
@@ -301,7 +301,8 @@ def _set(raw: dict[str, Any], setting: str, where: Where) -> str | None:
     except (ValueError, RecursionError):  # ValueError: TOML's, or Python's limit on digits
         parts = []
     if not equals or not parts:
-        return f"--set {setting:.80}: write KEY=VALUE, like nodes.cabinet.servers=4"
+        star = "; a * is for --vary" * ("*" in name)
+        return f"--set {setting:.80}: write KEY=VALUE, like nodes.cabinet.servers=4{star}"
     here: Any = raw
     key: Key = ()
     for part in parts[:-1]:
@@ -310,6 +311,7 @@ def _set(raw: dict[str, Any], setting: str, where: Where) -> str | None:
             here = here[int(part)]
         elif isinstance(here, dict):
             key = (*key, part)
+            where.found.setdefault(key, 0)  # what is missing in a new table is the setting's fault
             here = here.setdefault(part, {})
         else:
             return f"--set {name}: {part} is not a table of the file"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from offload.networks import Known
 from offload.scenario.breaking import FaultTable
@@ -252,6 +252,19 @@ class Sweep(Table):
     policies: Annotated[list[dict[str, Any]], Field(max_length=100)] = []
     replications: Annotated[int, Field(ge=1, le=10_000)] | None = None
     measures: Annotated[list[str], Field(max_length=20)] = []
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _tables(cls, given: object) -> object:
+        if isinstance(given, dict) or (
+            isinstance(given, list) and all(isinstance(each, dict) for each in given)
+        ):
+            return given
+        msg = (
+            'write { "nodes.hub.servers" = "1..4", "links.wifi.up" = ["20 Mbit/s", "40 Mbit/s"] }, or'
+            ' with method = "list" one such table a point'
+        )
+        raise ValueError(msg)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

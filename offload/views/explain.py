@@ -142,6 +142,7 @@ def _effects(found: Effects) -> Table:
     if found.fit is not None:
         title += f", R² {found.fit:.2f}"
     table = _left(title, "key", "values", "largest at", "smallest at")
+    table.columns[0].no_wrap = False  # keys are long, and the only column that can give way
     table.add_column("SRRC" if ranks else "effect", justify="right", no_wrap=True)
     for each in found.effects:
         table.add_row(

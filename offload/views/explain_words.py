@@ -168,9 +168,14 @@ def effects_verdict(found: Effects) -> str:
 
 
 def keys_told(keys: tuple[str, ...]) -> str:
-    """Name a factor by the first of its keys."""
-    more = f" (and {len(keys) - 1} that vary with it)" if len(keys) > 1 else ""
-    return keys[0] + more
+    """Name a factor by its keys: with a * for what alone differs between them, else by the first."""
+    if len(keys) == 1:
+        return keys[0]
+    parts = list(zip(*(key.split(".") for key in keys), strict=False))
+    star = ".".join(each[0] if len(set(each)) == 1 else "*" for each in parts)
+    if star.count("*") == 1 and len({key.count(".") for key in keys}) == 1:
+        return f"{star} ({len(keys)} keys)"
+    return f"{keys[0]} (and {len(keys) - 1} that vary with it)"
 
 
 def bare(value: str) -> str:

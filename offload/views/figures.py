@@ -208,7 +208,8 @@ def useful_energy(found: Comparison) -> Figure:
             markerfacecolor="white" if hollow else None,
         )  # fmt: skip
     axes.set(xlabel="device energy per request (J, marginal)", ylabel=f"share {name}")
-    axes.set_ylim(bottom=0)
+    top = axes.get_ylim()[1]
+    axes.set_ylim(-0.02 * top, top)  # a marker at 0 is seen whole
     axes.set_xlim(left=0)
     legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -54,7 +54,7 @@ def configurations(found: Sized) -> Table:
         f"{found.scenario}: {targets}; costs in {found.currency} a month",
         (*(target.measure for target in found.targets), "claimed", "cost", "runs", ""),
     )
-    shown.columns[0].header = ", ".join((*_keys(found), "policy"))
+    _give_way(shown, ", ".join((*_keys(found), "policy")))
     for n in _around(found):
         each = found.configurations[n]
         style = "bold" if n == found.chosen else None if each.tested else "dim"
@@ -94,7 +94,7 @@ def answer(found: Sized) -> list[str]:
 def breakdown(found: Sized, chosen: Configuration) -> Table:
     """Return what a configuration costs, part by part, and how that is known."""
     shown = headed(f"what it costs, in {found.currency} a month", ("cost",))
-    shown.columns[0].header = ""
+    _give_way(shown, "")
     shown.add_column("known")
     shown.add_column("source", overflow="fold", style="dim")
     for item in chosen.items:
@@ -111,7 +111,7 @@ def steps(found: Sized) -> Table:
         f"what the next {found.currency} buys, in {target.measure}",
         (f"{found.currency} a month", f"gain{unit and f', {unit}'}", f"gain per {found.currency}"),
     )
-    shown.columns[0].header = "step"
+    _give_way(shown, "step")
     for step in found.steps:
         gain, per = "-", "-" if step.cost <= 0 else "not priced"
         if step.gain is not None:
@@ -121,6 +121,11 @@ def steps(found: Sized) -> Table:
             per = f"{step.per_unit * times:+.3g}"
         shown.add_row(step.what, f"{round(step.cost, 2) + 0.0:+.2f}", gain, per)  # no -0.00
     return shown
+
+
+def _give_way(table: Table, heading: str) -> None:
+    """Head the first column, and let it wrap where there is little room: figures must not be cut."""
+    table.columns[0].header, table.columns[0].no_wrap = heading, False
 
 
 def name(each: Configuration) -> str:

@@ -1,5 +1,6 @@
 """A sweep on a terminal: the measure at each point, the best points, what each key has to do with it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ SHOWN = {
 }
 MOST_ROWS = 40  # points that a terminal shows one by one
 BEST = 5
+GAP = 2  # between two columns
 
 
 def keep(found: Sweep, measure: str, out: Path) -> list[Path]:
@@ -38,9 +40,13 @@ def keep(found: Sweep, measure: str, out: Path) -> list[Path]:
     return save(draw(found, measure), out / f"sweep-{measure}", found.found[0].known)
 
 
-def tables(found: Sweep, measure: str) -> list[Group]:
-    """Return a row a point and a column a policy, or of many points the best; and rank correlations."""
-    shown = _points(found, measure) if len(found.points) <= MOST_ROWS else _best(found, measure)
+def tables(found: Sweep, measure: str, room: int = 1000) -> list[Group]:
+    """Return a row a point and a column a policy, or of many points the best; and rank correlations.
+
+    Policies for which a line has no `room` get a table of their own.
+    """
+    few = len(found.points) <= MOST_ROWS
+    shown = _points(found, measure, room) if few else _best(found, measure)
     many = len(found.keys) > 1 and len(found.points) > BEST
     return [shown, *([_correlations(found, measure)] if many else [])]
 
@@ -71,32 +77,57 @@ def chance(found: Sweep) -> float:
     return float(1.96 / np.sqrt(max(2, len(found.found)) - 1))
 
 
-def _titled(found: Sweep, title: str, table: Table) -> Group:
+def _titled(found: Sweep, title: str, *shown: Table) -> Group:
     points = f"{len(found.points)} points, " if len(found.keys) > 1 else ""
     told = {each.replications for each in found.found}
     runs = f"{min(told)} to {max(told)}" if len(told) > 1 else f"{next(iter(told), found.replications)}"
     told_of = f"{found.scenario}: {title}; {points}{runs} replications, seed {found.seed}"
-    return Group(Text(told_of, style="bold"), table)
+    return Group(Text(told_of, style="bold"), *shown)
 
 
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
-def _points(found: Sweep, measure: str) -> Group:
-    shown = _table()
-    for key in found.keys:
-        shown.add_column(key, no_wrap=True)
-    for label in found.labels:
-        shown.add_column(label, justify="right", no_wrap=True)
-    for each in found.points:
-        cells = [
+def _points(found: Sweep, measure: str, room: int) -> Group:
+    cells = {
+        label: [
             "failed" if label in each.errors or "" in each.errors
             else _told(each.interval(label, measure), measure)
-            for label in found.labels
-        ]  # fmt: skip
-        shown.add_row(*each.point.values, *cells)
-    return _titled(found, SHOWN[measure][0], shown)
+            for each in found.points
+        ]
+        for label in found.labels
+    }  # fmt: skip
+    values = list(zip(*(each.point.values for each in found.points), strict=True))
+    left = room - sum(_width(key, texts) for key, texts in zip(found.keys, values, strict=True))
+    shown = []
+    for labels in _fitting({label: _width(label, texts) for label, texts in cells.items()}, left):
+        table = _table()
+        for key in found.keys:
+            table.add_column(key, no_wrap=True)
+        for label in labels:
+            table.add_column(label, justify="right", no_wrap=True)
+        for row in zip(*values, *(cells[label] for label in labels), strict=True):
+            table.add_row(*row)
+        shown.append(table)
+    return _titled(found, SHOWN[measure][0], *shown)
+
+
+def _width(heading: str, texts: Sequence[str]) -> int:
+    return max(map(len, (heading, *texts))) + GAP
+
+
+def _fitting(widths: Mapping[str, int], room: int) -> list[list[str]]:
+    """Divide columns of these widths, in order, into rows that fit; at least one column each."""
+    found: list[list[str]] = []
+    left = 0
+    for label, width in widths.items():
+        if not found or width > left:
+            found.append([])
+            left = room
+        found[-1].append(label)
+        left -= width
+    return found
 
 
 def _best(found: Sweep, measure: str) -> Group:

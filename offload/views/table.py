@@ -10,7 +10,7 @@ from offload.analysis.compare import Comparison
 from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
-LEAST_WIDTH = 22
+LEAST_WIDTH = 20
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
@@ -153,7 +153,7 @@ def plain(columns: list[str], rows: list[dict[str, object]], room: int = 80) -> 
     texts = [[_cell(column, row[column]) for column in columns] for row in rows]
     headings = [column.removesuffix("_s").replace("_", " ") for column in columns]
     widths = [max(map(len, cells)) for cells in zip(headings, *texts, strict=True)]
-    others = sum(widths[:-1]) + 2 * len(columns) + 1
+    others = sum(widths[:-1]) + 2 * len(columns)
     if others + min(widths[-1], LEAST_WIDTH) > room:
         table.width = others + min(widths[-1], LEAST_WIDTH)
     for number, (column, heading) in enumerate(zip(columns, headings, strict=True)):

@@ -11,7 +11,7 @@ result, all else being equal.
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import comb
 from typing import Any, Literal
@@ -80,18 +80,31 @@ class Effects:
 
 
 def factors(tables: Sequence[Mapping[str, Any]]) -> list[Factor]:
-    """Return what differs between the resolved scenarios of points; keys that differ alike are one."""
+    """Return what differs between the resolved scenarios of points; keys that differ alike are one.
+
+    Keys that take another value at every point, as in a Latin hypercube, all divide the points alike;
+    if they are numbers, those are one whose values stand in the same order, or in the reverse.
+    """
     flat = [dict(_leaves(table)) for table in tables]
-    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    values: dict[tuple[int, ...], tuple[str, ...]] = {}
+    differ: list[Factor] = []
     for key in sorted({key for each in flat for key in each}):
         told = [json.dumps(each[key]) if key in each else "not given" for each in flat]
         found = tuple(dict.fromkeys(told))
         if len(found) > 1:
-            taken = tuple(found.index(value) for value in told)
-            alike[taken].append(key)
-            values.setdefault(taken, found)
-    return [Factor(tuple(keys), values[taken], taken) for taken, keys in alike.items()]
+            differ.append(Factor((key,), found, tuple(found.index(value) for value in told)))
+    own = [each for each in differ if len(each.values) == len(flat)]
+    ordered = all(each.numbers is not None for each in own)
+    alike: dict[tuple[tuple[float, ...], ...], list[Factor]] = defaultdict(list)
+    for each in differ:
+        order = _order(each) if ordered and len(each.values) == len(flat) else ()
+        alike[each.taken, order].append(each)
+    return [replace(each[0], keys=tuple(one.keys[0] for one in each)) for each in alike.values()]
+
+
+def _order(factor: Factor) -> tuple[float, ...]:
+    """The ranks of a factor's numbers, or of their negatives: whichever come first."""
+    ranks = rankdata(factor.numbers)
+    return min(tuple(ranks.tolist()), tuple((len(ranks) + 1 - ranks).tolist()))
 
 
 def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

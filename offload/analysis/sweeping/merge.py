@@ -1,12 +1,12 @@
 """Folders of parts of one sweep put together."""
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from offload.analysis.files import writing
 from offload.analysis.sweeping.folder import NAME, FolderError, PointState, Told, read
 
 # What has to be the same in all parts, and how to tell people of it.
@@ -81,9 +81,9 @@ def _same_rows(a: Path, b: Path) -> bool:
 def _copy(source: Path, place: Path) -> None:
     """Copy aside and rename, so that the file is whole or absent."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
-    shutil.copyfile(source, aside)
-    aside.replace(place)
+    with writing(place) as aside:
+        shutil.copyfile(source, aside)
+        aside.replace(place)
 
 
 def _points(parts: Iterable[Told]) -> list[PointState]:
