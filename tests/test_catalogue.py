@@ -9,7 +9,7 @@ import pytest
 
 from offload.dnn import answers
 from offload.dnn.profiles import ProfileError
-from offload.scenario.catalogue import Catalogue
+from offload.scenario.catalogue import Catalogue, with_shipped
 from offload.scenario.schema import HardwareTable, InlineModel
 from offload.shipped import DATA
 from tests import hand_made
@@ -307,3 +307,17 @@ def test_profiles_of_one_variant_agree_on_its_exits(tmp_path: Path) -> None:
     (tmp_path / "pictures.exits.tub.json").write_text(json.dumps(told))
     with pytest.raises(ProfileError, match=r"tub\.json: its layers are not those of the other profiles"):
         Catalogue(tmp_path).variants("pictures")
+
+
+def test_a_scenario_gives_shipped_hardware_another_price() -> None:
+    price = {"value": 1200, "life": "4 years", "known": "assumed", "source": "a quotation"}
+    raw = {"hardware": {"cortex-a53": {"price": price}, "mine": {"price": price}, "x86-core": 3}}
+    tables = with_shipped(raw)["hardware"]
+    assert raw["hardware"]["cortex-a53"] == {"price": price}
+    assert tables["mine"] == {"price": price}
+    assert tables["x86-core"] == 3
+    mine = Catalogue(hardware={"cortex-a53": HardwareTable.model_validate(tables["cortex-a53"])})
+    assert mine.price("cortex-a53").value == 1200
+    assert mine.hardware("cortex-a53") == Catalogue().hardware("cortex-a53")
+    whole = {"hardware": {"x86-core": {"kind": "cpu"}}}  # a machine of its own, with all that it is
+    assert with_shipped(whole) == whole

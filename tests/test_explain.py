@@ -1,6 +1,7 @@
 """Results explained: the cause that was planted is named, in words and in figures; what is refused."""
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -33,7 +34,7 @@ from offload.policies.table import choose
 from offload.scenario.load import load
 from offload.streams import Streams
 from offload.views.explain import tables
-from offload.views.explain_words import effects_verdict, verdict, worst_text
+from offload.views.explain_words import effects_verdict, keys_told, verdict, worst_text
 from tests.hand_made import ROOT
 
 SMALL = ROOT / "tests" / "small.toml"
@@ -510,3 +511,26 @@ def test_the_verdict_of_a_run_without_requests(herd: Path) -> None:
     policy = replace(only(explain(herd, ["local"], replay=False)), missed=None)
     assert verdict(policy).startswith("local: every request")
     assert OVERTAKEN in MISTAKES
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("links.cell.up",), "links.cell.up"),
+        (("nodes.a.reports.every", "nodes.b.reports.every"), "nodes.*.reports.every (2 keys)"),
+        (("nodes.a.servers", "links.cell.up"), "nodes.a.servers (and 1 that vary with it)"),
+        (("nodes.a.scale.max", "nodes.a.servers"), "nodes.a.scale.max (and 1 that vary with it)"),
+    ],
+)
+def test_keys_that_vary_together_have_one_name(keys: tuple[str, ...], told: str) -> None:
+    assert keys_told(keys) == told
+
+
+def test_a_narrow_terminal_cuts_no_effect(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLUMNS", "72")
+    code, told, said = call(swept, "--no-replay", "--worst", "0")
+    assert code == 0, said
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", told)
+    assert {"key", "values", "largest", "smallest", "effect"} <= set(plain.split())
+    assert "…" not in plain

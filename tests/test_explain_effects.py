@@ -95,3 +95,26 @@ def test_nothing_is_told_of_points_that_share_no_values() -> None:
         for name, order in (("a", (1, 2, 3, 4)), ("b", (3, 1, 4, 2)))
     ]
     assert effects("x", "useful", found, np.arange(4.0)[:, None], 1) is None
+
+
+def test_keys_of_a_latin_hypercube_are_not_one() -> None:
+    """All divide the points alike, into single ones: what tells them apart is the order."""
+    ups, waits = (3, 1, 6, 4, 2, 5), (1, 5, 2, 6, 3, 4)
+    tables = [
+        point(1, f"{up} Mbit/s", there={"every": f"{wait} ms"}, again={"every": f"{wait} ms"})
+        | {"back": {"rate": f"{9 - up} kbit/s"}}
+        for up, wait in zip(ups, waits, strict=True)
+    ]
+    found = {each.keys: each for each in factors(tables)}
+    assert set(found) == {("again.every", "there.every"), ("back.rate", "links.cell.up")}
+    told = effects("x", "useful", list(found.values()), np.array(ups)[:, None] / 10, 1)
+    assert told.method == "rank regression"
+    assert told.effects[0].keys == ("back.rate", "links.cell.up")
+    still = effects("x", "useful", list(found.values()), np.ones((6, 1)), 1)
+    assert still.fit == 0.0  # nothing varies, and nothing is explained
+
+
+def test_values_without_an_order_keep_keys_together() -> None:
+    tables = [point(servers, "1 Mbit/s", kind={"is": kind}) for servers, kind in ((2, "a"), (1, "b"))]
+    (one,) = factors(tables)
+    assert one.keys == ("kind.is", "nodes.box.servers")

@@ -4,7 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from offload.views.figures import STEP, answered_within
+from offload.analysis.compare import compare
+from offload.scenario.load import load
+from offload.views.figures import STEP, answered_within, useful_energy
+from tests.hand_made import ROOT
+
+SMALL = ROOT / "tests" / "small.toml"
 
 
 def rows(latencies_s: list[float | None]) -> pl.LazyFrame:
@@ -35,3 +40,11 @@ def test_more_rows_are_no_more_points() -> None:
 def test_nothing_answered_is_no_curve(latencies: list[float | None]) -> None:
     at_ms, shares = answered_within(rows(latencies))
     assert len(at_ms) == len(shares) == 0
+
+
+def test_a_policy_that_is_never_useful_is_seen_whole() -> None:
+    scenario = load(SMALL, ["devices.car.tasks.objects.deadline=1 us"])
+    found = compare(scenario, scenario.compared[:1], 2)
+    (axes,) = useful_energy(found).axes
+    assert found.policies[0].measures["on_time"].mean == 0.0
+    assert axes.get_ylim()[0] < 0.0

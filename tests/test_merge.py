@@ -1,7 +1,9 @@
 """Parts of a sweep, put together: the same as the whole; what does not belong together is refused."""
 
+import errno
 import importlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -148,3 +150,23 @@ def test_a_folder_with_something_else_is_no_place(parts: tuple[Path, Path], tmp_
     (tmp_path / "notes.txt").write_text("mine")
     code, _, said = merged(parts, tmp_path)
     assert (code, "is not empty" in said) == (2, True)
+
+
+def test_a_full_disk_is_told_by_what_it_has_no_room_for(
+    parts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, place: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    code, told, said = merged(parts, tmp_path / "out")
+    assert (code, told) == (2, "")
+    assert said.startswith(str(tmp_path / "out"))
+    assert "No space left on device; what is finished is kept" in said
+
+
+def test_a_file_is_no_place(parts: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, said = merged(parts, tmp_path / "file")
+    assert code == 2
+    assert said == f"--out {tmp_path / 'file'}: File exists; give a folder that can be written\n"

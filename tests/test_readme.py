@@ -86,7 +86,7 @@ def test_there_are_commands() -> None:
 
 
 def test_scenario(tmp_path: Path) -> None:
-    text, entry_points = blocks("toml")
+    _, text, entry_points = blocks("toml")
     assert entry_points.strip() in (ROOT / "tests" / "plugin" / "pyproject.toml").read_text()
     path = tmp_path / "doorbells.toml"
     path.write_text(text)
@@ -123,3 +123,12 @@ def test_first_command_line_is_whole() -> None:
     first = blocks("sh")[0].strip()
     assert first.startswith("python3 -m venv .venv && ")
     assert first.endswith(".venv/bin/offload compare scenarios/urban-intersection.toml")
+
+
+def test_prices(tmp_path: Path) -> None:
+    (prices,) = [text for text in blocks("toml") if "[hardware." in text]
+    path = tmp_path / "own.toml"
+    path.write_text((ROOT / "scenarios" / "staleness.toml").read_text() + prices)
+    scenario = offload.load(path)
+    assert scenario.catalogue.price("x86-core").value == 600
+    assert scenario.file.costs.electricity.per_kwh == 0.31

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 REFUSED = HERE / "refused"
 SMALL = HERE / "small.toml"
 FILES = sorted(REFUSED.glob("*.toml"))
+GIVE = "give a scenario file (TOML)"
 TASK = "devices.car.tasks.objects"
 
 
@@ -92,11 +93,11 @@ def test_real_command_line(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    assert message(tmp_path / "no.toml") == f"{tmp_path / 'no.toml'}: No such file or directory"
+    assert message(tmp_path / "no.toml") == f"{tmp_path / 'no.toml'}: No such file or directory; {GIVE}"
 
 
 def test_folder(tmp_path: Path) -> None:
-    assert message(tmp_path) == f"{tmp_path}: Is a directory"
+    assert message(tmp_path) == f"{tmp_path}: Is a directory; {GIVE}"
 
 
 def test_ten_megabytes(tmp_path: Path) -> None:
@@ -466,3 +467,16 @@ def test_policy_table_that_is_refused(options: dict[str, object], fault: str) ->
     with pytest.raises(table.PolicyTableError) as caught:
         table.choose(options)
     assert [key for key, _ in caught.value.faults] == [fault]
+
+
+def test_a_setting_is_to_blame_for_what_its_new_table_lacks() -> None:
+    told = sorted(message(SMALL, "nodes.cabinett.servers=4").splitlines())
+    assert told == [
+        f"--set nodes.cabinett: nodes.cabinett.{key}: missing; it must be given"
+        for key in ("hardware", "kind")
+    ]
+
+
+def test_a_star_is_for_vary() -> None:
+    said = "--set nodes.*.servers=4: write KEY=VALUE, like nodes.cabinet.servers=4; a * is for --vary"
+    assert message(SMALL, "nodes.*.servers=4") == said

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
+from offload.analysis import rows
 from offload.analysis.rows import plan_label
 from offload.cli import app
 from offload.dnn import answers
@@ -176,3 +177,13 @@ def test_networks_whose_answers_are_about_other_images_do_not_mix(line: Path, tm
         ' (pictures:exits: 60 of "made-up pictures", others:plain: 2 of "others"), but one image stands'
         " for a request under every variant; choose variants with answers to the same ones\n"
     )
+
+
+def test_versions_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who installs an extra takes the project's metadata away for a moment, while a sweep may run."""
+    asked = []
+    rows._version.cache_clear()
+    monkeypatch.setattr(rows.installed, "version", lambda package: asked.append(package) or "1")
+    assert [rows._version("offload"), rows._version("offload")] == ["1", "1"]
+    rows._version.cache_clear()
+    assert asked == ["offload"]

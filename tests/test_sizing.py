@@ -310,3 +310,15 @@ def test_another_scenarios_folder(tmp_path: Path) -> None:
     (tmp_path / "size.json").write_text('{"scenario": "another"}')
     code, _, error = call(QUEUE, *TARGET, *SERVERS, "--out", str(tmp_path))
     assert (code, "holds the results of another" in error) == (2, True)
+
+
+def test_a_narrow_terminal_cuts_no_figure(
+    queue: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLUMNS", "64")
+    args = ["--target", "on_time >= 75%", "--vary", "nodes.station.servers=1..8", *SOME]
+    code, told, error = call(QUEUE, *args, "--out", str(queue[0]))
+    assert code == 0, error
+    assert "cheapest" in told
+    assert "…" not in told

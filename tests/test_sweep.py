@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -237,7 +238,8 @@ def test_a_failed_point_does_not_stop_the_others(policy: str, tmp_path: Path) ->
     code, told, said = call(*args)
     failed = 1 if policy == "edge" else 2
     assert code == 1
-    assert f"{failed} of 2 points failed; {tmp_path / 'failed.txt'} tells why" in said
+    why = f"{tmp_path / 'failed.txt'} tells why, and the same command tries them again"
+    assert f"{failed} of 2 points failed; {why}" in said
     assert "failed" in told
     read = json.loads((tmp_path / "sweep.json").read_text())["points"]
     assert [point["state"] for point in read] == ["failed", "done" if policy == "edge" else "failed"]
@@ -468,3 +470,20 @@ def test_points_of_another_sweep_are_not_taken_for_done(tmp_path: Path) -> None:
     assert states() == ["waiting", "done"]
     assert call(*args, "--part", "1/2", "--seed", "8", file=file)[0] == 0
     assert states() == ["done", "done"]
+
+
+def test_policies_without_room_get_a_table_of_their_own(
+    kept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = ["--vary", "links.cell.up=20 Mbit/s, 4 Mbit/s", *FEW, "--out", str(kept[0])]
+    headings = {}
+    for columns in ("80", "35"):
+        monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+        monkeypatch.setenv("COLUMNS", columns)
+        code, told, _ = call(*again)
+        assert code == 0
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", told).splitlines()
+        headings[columns] = [line.split() for line in lines if line.startswith(" links.cell.up")]
+        assert not any("…" in line for line in lines)
+    assert headings["80"] == [["links.cell.up", "local", "edge"]]
+    assert headings["35"] == [["links.cell.up", "local"], ["links.cell.up", "edge"]]

@@ -133,3 +133,11 @@ def test_giving_up_is_told() -> None:
     assert found.replications == 24
     assert found.unmet[0].startswith("useful ±0.1%: edge is ±")
     assert found.unmet[1] == "latency_p99_s ±1 ms: not defined for edge, and left out"
+
+
+def test_what_is_not_narrow_is_told_in_the_unit_of_the_target() -> None:
+    until = Until(read(["latency_p95_s ±0.01 ms"]), 20)
+    measures = {"latency_p95_s": Interval(0.0427, 0.047, 0.0513)}
+    assert until.unmet({"quickest": measures}) == (
+        "latency_p95_s ±0.01 ms: quickest is ±4.3 ms, not ±10 us",
+    )

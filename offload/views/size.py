@@ -125,7 +125,8 @@ def steps(found: Sized) -> Table:
 
 def _give_way(table: Table, heading: str) -> None:
     """Head the first column, and let it wrap where there is little room: figures must not be cut."""
-    table.columns[0].header, table.columns[0].no_wrap = heading, False
+    first = table.columns[0]
+    first.header, first.no_wrap, first.overflow = heading, False, "fold"
 
 
 def name(each: Configuration) -> str:

@@ -178,7 +178,7 @@ def _srrc(inputs: Floats, results: Floats) -> tuple[Floats, float]:
     x, y = _standard(rankdata(inputs, axis=0)), _standard(rankdata(results))
     coefficients = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
     rest = float(((y - x @ coefficients) ** 2).sum())
-    return coefficients, 1.0 - rest / (float((y**2).sum()) or 1.0)
+    return coefficients, 1.0 - rest / float((y**2).sum()) if y.any() else 0.0
 
 
 def _standard(ranks: Floats) -> Floats:
