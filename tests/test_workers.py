@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import offload
+from offload.analysis.work import processes
 from offload.analysis.work.attempt import Failure, KilledError, attempt
 from offload.analysis.work.replication import ChangedError, Replication, replications
 from offload.analysis.work.workers import hired, run_all, try_all
@@ -127,3 +129,21 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert {path: path.stat().st_ino for path in tmp_path.rglob("requests.parquet")} == kept
     assert not list(tmp_path.rglob(".*.parquet*"))
+
+
+def test_an_interruption_while_a_process_starts_is_heard_afterwards() -> None:
+    """What is started does not hear it, and whoever else has a thread that does loses nothing."""
+    other = threading.Thread(target=threading.Event().wait, args=(1.0,))
+    other.start()
+    begun, told = [], ""
+    with pytest.raises(KeyboardInterrupt), processes._deaf():  # noqa: PT012 - what is under test
+        deaf = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('deaf')"
+        told = subprocess.check_output([sys.executable, "-c", deaf], text=True)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        begun.append("and finished")
+    other.join()
+    assert told == "deaf\n"
+    assert begun == ["and finished"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

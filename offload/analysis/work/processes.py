@@ -94,15 +94,22 @@ def _sweep_up(replication: Replication) -> None:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Let the processes that are started here ignore Ctrl-C: it is this one's to end them.
+    """Let the processes that are started here not hear Ctrl-C: it is this one's to end them.
 
-    An ignored signal stays ignored in what a process starts.
+    A signal that is blocked stays so in what a process starts. Ignored here it would be lost, and runs
+    that are short spend much of their time here: one that comes meanwhile is heard afterwards.
     """
-    if threading.current_thread() is not threading.main_thread():
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came: list[int] = []  # by way of a thread that does not block it
+    usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
         signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
