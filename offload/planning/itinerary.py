@@ -3,18 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 from numpy import maximum
 
 from offload.entities import Facts, Observation, Report, Uplink
 from offload.planning.columns import Columns, Floats
 from offload.planning.legs import over
 
+if TYPE_CHECKING:
+    from offload.planning.price import Prices
+
+K, V = TypeVar("K"), TypeVar("V")
 Places = npt.NDArray[np.intp]
 
-KEPT = 256  # rates whose seconds are remembered
+KEPT = 256  # rates that are remembered
+
+
+class Met(Struct, eq=False):
+    """What holds while no other report comes: until when each row waits at its two nodes.
+
+    And the prices that devices at rest were `shown`, by their rates up and down: nothing else decides.
+    """
+
+    reports: Mapping[str, Report | None]
+    first_s: Floats
+    second_s: Floats
+    shown: "dict[tuple[float, float], Prices]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +61,7 @@ class Itinerary:
     done_s: Floats
     _ups: dict[float, Floats] = field(default_factory=dict)
     _downs: dict[float, Floats] = field(default_factory=dict)
-    _waits: dict[str, tuple[Mapping[str, Report | None], Floats, Floats]] = field(default_factory=dict)
+    _met: dict[str, "Met"] = field(default_factory=dict)
 
     def leave(self, done_s: Floats, uplink: Uplink, more_bytes: float) -> None:
         """Turn when the device has done its part of each row into when that is there, in place."""
@@ -64,33 +82,33 @@ class Itinerary:
         if found is None:
             found = self.done_s.copy()
             self.leave(found, uplink, 0.0)
-            _keep(self._ups, uplink.rate_bps, found)
+            keep(self._ups, uplink.rate_bps, found)
         return found.copy()
 
     def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink) -> None:
         """Turn when each row that leaves is at its first node into when it is back, in place."""
-        first_s, second_s = self._waiting(seen.reports)
-        maximum(elapsed, first_s, out=elapsed)
+        met = self.met(seen.reports)
+        maximum(elapsed, met.first_s, out=elapsed)
         elapsed += self.between_s
         if self.second is not None:
-            maximum(elapsed, second_s, out=elapsed)
+            maximum(elapsed, met.second_s, out=elapsed)
             elapsed += self.back_s
         down_s = self._downs.get(uplink.down_bps)
         if down_s is None:
             down_s = self.result_bits * (1 / uplink.down_bps)
-            _keep(self._downs, uplink.down_bps, down_s)
+            keep(self._downs, uplink.down_bps, down_s)
         elapsed += down_s
 
-    def _waiting(self, reports: Mapping[str, Report | None]) -> tuple[Floats, Floats]:
-        """Tell until when each row waits at its two nodes, found once a set of reports."""
-        kept = self._waits.get("last")
-        if kept is None or kept[0] is not reports:
+    def met(self, reports: Mapping[str, Report | None]) -> Met:
+        """Return what is kept of a set of reports: the last that were asked about."""
+        met = self._met.get("last")
+        if met is None or met.reports is not reports:
             told = [reports.get(name) for name in self.nodes]
             backlogs_s = np.array([0.0 if each is None else each.backlog_s for each in told] + [0.0])
             first_s = backlogs_s[self.first]
             second_s = first_s if self.second is None else backlogs_s[self.second]
-            kept = self._waits["last"] = (reports, first_s, second_s)
-        return kept[1], kept[2]
+            met = self._met["last"] = Met(reports, first_s, second_s, {})
+        return met
 
 
 @lru_cache(maxsize=1024)
@@ -144,10 +162,11 @@ def itinerary(table: Columns, facts: Facts, serving: str) -> Itinerary | None:
     )
 
 
-def _keep(known: dict[float, Floats], rate_bps: float, seconds: Floats) -> None:
+def keep(known: dict[K, V], key: K, value: V) -> None:
+    """Remember something, but not more and more."""
     if len(known) >= KEPT:
         known.clear()
-    known[rate_bps] = seconds
+    known[key] = value
 
 
 def _batch_s(facts: Facts, name: str) -> float:
