@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from offload.entities import Cell, Uplink
 from offload.simulation.clock import Clock
-from offload.simulation.stations import LATE, Note, Wake
+from offload.simulation.stations import LATE, Note, Receiver
 from offload.world.rate import Rate
 
 OUT_OF_RANGE = "out-of-range"
@@ -32,13 +32,14 @@ class Transfer(Struct, eq=False):
     whole_s: float  # at the nominal rate
     left_s: float
     due_s: float
-    wake: Wake
+    receiver: Receiver
     used_s: float = 0.0
     ends_at: float = 0.0  # in the cell's virtual time, while on air
 
     def fail(self, cause: str) -> None:
         """Tell of a failure, what share of it was through and what air time it had used."""
-        self.wake(cause, 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0, self.used_s)
+        share = 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0
+        self.receiver.wake(cause, share, self.used_s)
 
 
 def _fail_late(transfer: Transfer, _now: float) -> None:
@@ -90,27 +91,27 @@ class Shared:
         self,
         device: str,
         air_s: float,
-        wake: Wake,
+        receiver: Receiver,
         due_s: float = float("inf"),
         speed: Rate | None = None,
     ) -> None:
         """Send what takes `air_s` alone at the nominal rate; drop it if it would start after `due_s`.
 
-        Returns None: `wake` will be called on its arrival, or with the cause of its failure.
+        Returns None: the receiver will be told when it arrives, as its last bit is sent, or why not.
         """
         now = self.clock.now
         self._advance(now)
-        transfer = Transfer(air_s, air_s, due_s, wake)
+        transfer = Transfer(air_s, air_s, due_s, receiver)
         queue = self.queues.get(device)
         if queue is not None:
             queue.append(transfer)
         else:
-            self.queues[device] = deque((transfer,))
+            queue = self.queues[device] = deque((transfer,))
             if speed is not None:
                 self.speeds[device] = speed.at(now)
                 self._watch(device, speed)
             if self.speeds.get(device) != 0.0:
-                self._next(device, now)
+                self._next(device, queue, now)
         if speed is not None and self.speeds.get(device) == 0.0:
             self._may_give_up(device, transfer, speed, self.unreachable)
         self._arm(now)
@@ -138,65 +139,67 @@ class Shared:
             self.virtual_s += (now - self.updated_s) / self.active
         self.updated_s = now
 
-    def _start(self, device: str, transfer: Transfer) -> None:
+    def _next(self, device: str, queue: "deque[Transfer]", now: float) -> None:
+        """Put on air a device's next transfer that is not too late for it; the device is in reach."""
+        transfer = queue[0]
+        while transfer.due_s < now and transfer.left_s == transfer.whole_s:
+            self.clock.at(now, partial(_fail_late, queue.popleft()))
+            if not queue:
+                self._forget(device)
+                return
+            transfer = queue[0]
         if not self.active:
             self.virtual_s = 0.0
             self.on_air.clear()
-        air_s = transfer.left_s
+        air_s, weight = transfer.left_s, self.weights.get(device, 1)
         if device in self.speeds:
             air_s /= self.speeds[device]
-        weight = self.weights.get(device, 1)
-        self.active += weight
         air_s /= weight
+        self.active += weight
         transfer.ends_at = self.virtual_s + air_s
         heappush(self.on_air, (transfer.ends_at, next(self.order), device, transfer))
 
     def _arm(self, now: float) -> None:
         """See to it that the cell wakes no later than its next transfer ends."""
-        if self.on_air:
-            ends_s = now + (self.on_air[0][0] - self.virtual_s) * self.active
-            ends_s = max(now, ends_s)  # two that end at once may differ by a rounding error
-            if ends_s < self.wakes_at:
-                self.wakes_at = ends_s
-                self.clock.at(ends_s, self._wake)
+        if self.on_air and (ends_s := self._ends_s(now)) < self.wakes_at:
+            self.wakes_at = ends_s
+            self.clock.at(ends_s, self._wake)
 
-    def _wake(self, now: float) -> None:
+    def _ends_s(self, now: float) -> float:
+        """When the next of those on air ends."""
+        ends_s = now + (self.on_air[0][0] - self.virtual_s) * self.active
+        return ends_s if ends_s > now else now  # two that end at once may differ by a rounding error
+
+    def _wake(self, now: float) -> float | None:
+        """End what is due, and tell when to look again."""
         if now != self.wakes_at:  # superseded
-            return
-        self.wakes_at = float("inf")
+            return None
         self._advance(now)
+        on_air = self.on_air
         # The next to end is due unless others joined since it was armed, to a rounding error.
-        while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(
-            1.0, now
-        ):
-            self.virtual_s, _, device, transfer = heappop(self.on_air)
+        nearly_s = 1e-12 * now if now > 1.0 else 1e-12
+        while on_air and (on_air[0][0] - self.virtual_s) * self.active <= nearly_s:
+            self.virtual_s, _, device, transfer = heappop(on_air)
             self._take_off(device)
             self._arrive(device, transfer, now)
             queue = self.queues[device]
             queue.popleft()
             if queue:
-                self._next(device, now)
+                self._next(device, queue, now)
             else:
                 self._forget(device)
-        self._arm(now)
+        self.wakes_at = self._ends_s(now) if on_air else float("inf")
+        return self.wakes_at if on_air else None
 
     def _take_off(self, device: str) -> None:
         # No sum of weights but that of none is exact.
         self.active = self.active - self.weights.get(device, 1) if self.on_air else 0
 
     def _arrive(self, device: str, transfer: Transfer, now: float) -> None:
-        used_s = transfer.used_s + transfer.left_s / self.speeds.get(device, 1.0)
-        self.clock.at(now + self.delay_s, lambda _: transfer.wake("", 1.0, used_s))
-
-    def _next(self, device: str, now: float) -> None:
-        """Start a device's next transfer that is not too late for it."""
-        queue = self.queues[device]
-        while queue and queue[0].due_s < now and queue[0].left_s == queue[0].whole_s:
-            self.clock.at(now, partial(_fail_late, queue.popleft()))
-        if not queue:
-            self._forget(device)
-        elif self.speeds.get(device) != 0.0:
-            self._start(device, queue[0])
+        air_s = transfer.left_s
+        if device in self.speeds:
+            air_s /= self.speeds[device]
+        transfer.receiver.arrives(now + self.delay_s, transfer.used_s + air_s)
 
     def _forget(self, device: str) -> None:
         del self.queues[device]
@@ -206,8 +209,10 @@ class Shared:
 
     def _watch(self, device: str, speed: Rate) -> None:
         """Follow the speed of a device while it has traffic."""
+        if device in self.watched:
+            return
         change_s = speed.changes_after(self.clock.now)
-        if device in self.watched or change_s == float("inf"):
+        if change_s == float("inf"):
             return
         self.watched.add(device)
         self.clock.at(change_s, lambda _: self._changed(device, speed))
@@ -229,7 +234,7 @@ class Shared:
         elif self.speeds[device] == 0.0:
             self._lost(device, queue, speed)
         else:
-            self._next(device, now)
+            self._next(device, queue, now)
         self._watch(device, speed)
         self._arm(now)
 
@@ -302,13 +307,13 @@ class Dedicated:
         self,
         device: str,
         air_s: float,
-        wake: Wake,
+        receiver: Receiver,
         due_s: float = float("inf"),
         speed: Rate | None = None,
     ) -> float | None:
         """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`.
 
-        At a speed that changes, None is told, and `wake` called on arrival, if ever. The radio stays on
+        At a speed that changes, None is told, and the receiver woken on arrival, if ever. The radio stays on
         while the speed is 0.
         """
         now = self.clock.now
@@ -316,7 +321,7 @@ class Dedicated:
         if begins_s < now:
             begins_s = now
         if begins_s > due_s:
-            self.clock.at(begins_s, lambda _: wake(LATE))
+            self.clock.at(begins_s, lambda _: receiver.wake(LATE))
             return None
         if speed is None:
             ends_s = self.free_s[device] = begins_s + air_s
@@ -324,7 +329,7 @@ class Dedicated:
         ends_s = speed.ends(begins_s, air_s) if begins_s < float("inf") else begins_s
         self.free_s[device] = ends_s
         if ends_s < float("inf"):
-            self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
+            self.clock.at(ends_s + self.delay_s, lambda _: receiver.wake("", 1.0, ends_s - begins_s))
         return None
 
     def book(self, device: str, air_s: float, ready_s: float) -> float:

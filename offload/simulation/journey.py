@@ -89,6 +89,11 @@ class Journey(Struct):
                 self.steps.close()
             self.fail(self, cause, share, air_s)
 
+    def arrives(self, at_s: float, air_s: float) -> None:
+        """Go on when a message will be there: what cells call as its last bit is sent."""
+        self.share, self.air_s = 1.0, air_s
+        self.clock.at(at_s, self.go_on)
+
     def again(self) -> "Journey":
         """Return the same request with its accounts, about which another decision is due."""
         now = self.clock.now
