@@ -110,7 +110,9 @@ def price_at(
     """
     if seen.begun is not None:
         return _price_onward(seen, seen.begun, input_bytes)
-    facts, serving = seen.facts, cell_in_use(seen)
+    facts, serving = seen.facts, seen.serving
+    if serving is None:
+        serving = cell_in_use(seen)
     if table is None:
         table = columns(facts, serving)
     if serving is None:

@@ -155,16 +155,15 @@ class Shared:
         while queue:
             transfer = queue[0]
             if transfer.due_s >= now or transfer.left_s != transfer.whole_s:
-                break
+                if not self.active:
+                    self.virtual_s = 0.0
+                    self.on_air.clear()
+                self.active += line.weight
+                ends_at = self.virtual_s + transfer.left_s / line.speed / line.weight
+                transfer.ends_at = ends_at
+                heappush(self.on_air, (ends_at, next(self.order), line))
+                return
             self.clock.at(now, partial(_fail_late, queue.popleft()))
-        else:
-            return
-        if not self.active:
-            self.virtual_s = 0.0
-            self.on_air.clear()
-        self.active += line.weight
-        transfer.ends_at = self.virtual_s + transfer.left_s / line.speed / line.weight
-        heappush(self.on_air, (transfer.ends_at, next(self.order), line))
 
     def _arm(self, now: float) -> None:
         """See to it that the cell wakes no later than its next transfer ends."""
@@ -185,19 +184,21 @@ class Shared:
         on_air, nearly_s = self.on_air, 1e-12 * now if now > 1.0 else 1e-12
         while on_air and (on_air[0][0] - self.virtual_s) * self.active <= nearly_s:
             self.virtual_s, _, line = heappop(on_air)
-            self._take_off(line)
+            self.active = self.active - line.weight if on_air else 0  # see _take_off
             self._arrive(line, now)
-            self._next(line, now)
+            if line.queue:
+                self._next(line, now)
         self._arm(now)
+
+    def _arrive(self, line: Line, now: float) -> None:
+        """Tell of a device's transfer that is through."""
+        transfer = line.queue.popleft()
+        used_s = transfer.used_s + transfer.left_s / line.speed
+        transfer.receiver.arrives(now + self.delay_s, used_s)
 
     def _take_off(self, line: Line) -> None:
         # No sum of weights but that of none is exact.
         self.active = self.active - line.weight if self.on_air else 0
-
-    def _arrive(self, line: Line, now: float) -> None:
-        transfer = line.queue.popleft()
-        used_s = transfer.used_s + transfer.left_s / line.speed
-        transfer.receiver.arrives(now + self.delay_s, used_s)
 
     # What follows happens only to devices whose speed changes.
 

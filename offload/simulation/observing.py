@@ -137,7 +137,7 @@ class Observer:
         if hop is not None:
             cells, serving = hop.seen
         else:
-            cells, serving = device.place.fixed or device.place.seen(now)
+            cells, serving = device.place.seen(now)
         if self.reported:
             until_s, reports = self.arrived.get(serving, NOTHING)
             if now >= until_s and serving is not None:
