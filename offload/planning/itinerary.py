@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
 from numpy import maximum
 
 from offload.entities import Facts, Observation, Report, Uplink
@@ -19,20 +18,9 @@ if TYPE_CHECKING:
 
 K, V = TypeVar("K"), TypeVar("V")
 Places = npt.NDArray[np.intp]
+Backlogs = tuple[float, ...]  # of the nodes of an itinerary, in their order
 
-KEPT = 256  # rates that are remembered
-
-
-class Met(Struct, eq=False):
-    """What holds while no other report comes: until when each row waits at its two nodes.
-
-    And the prices that devices at rest were `shown`, by their rates up and down: nothing else decides.
-    """
-
-    reports: Mapping[str, Report | None]
-    first_s: Floats
-    second_s: Floats
-    shown: "dict[tuple[float, float], Prices]"
+KEPT = 256  # of each thing that is remembered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +33,9 @@ class Itinerary:
     `result_bits` to receive. Of those that send a larger input, each byte more crosses the air if
     `raw`, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` is of
     all rows: when a device that is at rest has done its part.
+
+    What it takes depends on few numbers, which come up again and again: `shown` are the prices that
+    devices at rest have seen, by their rates up and down and the backlogs of the nodes.
     """
 
     begin: int
@@ -61,7 +52,9 @@ class Itinerary:
     done_s: Floats
     _ups: dict[float, Floats] = field(default_factory=dict)
     _downs: dict[float, Floats] = field(default_factory=dict)
-    _met: dict[str, "Met"] = field(default_factory=dict)
+    _heard: dict[str, tuple[Mapping[str, Report | None], Backlogs]] = field(default_factory=dict)
+    _waits: dict[Backlogs, tuple[Floats, Floats]] = field(default_factory=dict)
+    shown: "dict[tuple[float, float, Backlogs], Prices]" = field(default_factory=dict)
 
     def leave(self, done_s: Floats, uplink: Uplink, more_bytes: float) -> None:
         """Turn when the device has done its part of each row into when that is there, in place."""
@@ -85,13 +78,19 @@ class Itinerary:
             keep(self._ups, uplink.rate_bps, found)
         return found.copy()
 
-    def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink) -> None:
+    def follow(self, elapsed: Floats, backlogs_s: Backlogs, uplink: Uplink) -> None:
         """Turn when each row that leaves is at its first node into when it is back, in place."""
-        met = self.met(seen.reports)
-        maximum(elapsed, met.first_s, out=elapsed)
+        waits = self._waits.get(backlogs_s)
+        if waits is None:
+            until_s = np.array([*backlogs_s, 0.0])
+            first_s = until_s[self.first]
+            waits = first_s, first_s if self.second is None else until_s[self.second]
+            keep(self._waits, backlogs_s, waits)
+        first_s, second_s = waits
+        maximum(elapsed, first_s, out=elapsed)
         elapsed += self.between_s
         if self.second is not None:
-            maximum(elapsed, met.second_s, out=elapsed)
+            maximum(elapsed, second_s, out=elapsed)
             elapsed += self.back_s
         down_s = self._downs.get(uplink.down_bps)
         if down_s is None:
@@ -99,16 +98,14 @@ class Itinerary:
             keep(self._downs, uplink.down_bps, down_s)
         elapsed += down_s
 
-    def met(self, reports: Mapping[str, Report | None]) -> Met:
-        """Return what is kept of a set of reports: the last that were asked about."""
-        met = self._met.get("last")
-        if met is None or met.reports is not reports:
+    def backlogs_s(self, reports: Mapping[str, Report | None]) -> Backlogs:
+        """Tell until when who comes to each of the nodes waits; looked up once a set of reports."""
+        heard = self._heard.get("last")
+        if heard is None or heard[0] is not reports:
             told = [reports.get(name) for name in self.nodes]
-            backlogs_s = np.array([0.0 if each is None else each.backlog_s for each in told] + [0.0])
-            first_s = backlogs_s[self.first]
-            second_s = first_s if self.second is None else backlogs_s[self.second]
-            met = self._met["last"] = Met(reports, first_s, second_s, {})
-        return met
+            backlogs_s = tuple(0.0 if each is None else each.backlog_s for each in told)
+            heard = self._heard["last"] = reports, backlogs_s
+        return heard[1]
 
 
 @lru_cache(maxsize=1024)

@@ -124,15 +124,17 @@ def price_at(
         return _leg_by_leg(seen, table, serving, more_bytes)
     uplink, energy_j = seen.uplinks[serving], table.energy_j
     rests = not more_bytes and not uplink.queued_bytes and seen.backlog_s <= facts.overhead_s
-    rates_bps = uplink.rate_bps, uplink.down_bps
-    if rests and (known := way.met(seen.reports).shown.get(rates_bps)) is not None:
-        return known
+    backlogs_s = way.backlogs_s(seen.reports)
+    met = uplink.rate_bps, uplink.down_bps, backlogs_s
     if rests:
+        known = way.shown.get(met)
+        if known is not None:
+            return known
         latency_s = way.unhindered(uplink)
     else:
         latency_s, _ = _at_device(table, seen)
         way.leave(latency_s, uplink, more_bytes)
-    way.follow(latency_s[way.begin :], seen, uplink)
+    way.follow(latency_s[way.begin :], backlogs_s, uplink)
     if more_bytes:
         energy_j = energy_j + table.raw * (more_bytes * _j_per_byte(facts, serving))
     costs = None
@@ -140,7 +142,7 @@ def price_at(
         costs = money(table, facts, facts.cells[serving], table.edge_s, table.cloud_s)
     prices = _mixed(table, latency_s, energy_j, costs, None)
     if rests:
-        keep(way.met(seen.reports).shown, rates_bps, _kept(prices))
+        keep(way.shown, met, _kept(prices))
     return prices
 
 
