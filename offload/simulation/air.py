@@ -157,7 +157,6 @@ class Shared:
             if transfer.due_s >= now or transfer.left_s != transfer.whole_s:
                 if not self.active:
                     self.virtual_s = 0.0
-                    self.on_air.clear()
                 self.active += line.weight
                 ends_at = self.virtual_s + transfer.left_s / line.speed / line.weight
                 transfer.ends_at = ends_at
@@ -175,20 +174,25 @@ class Shared:
                 self.wakes_at = ends_s
                 self.clock.at(ends_s, self._wake)
 
-    def _wake(self, now: float) -> None:
+    def _wake(self, now: float) -> float | None:
+        """End what is due, and tell when to wake again, if anything is on air still."""
         if now != self.wakes_at:  # superseded
-            return
-        self.wakes_at = float("inf")
+            return None
         self._advance(now)
         # The next to end is due unless others joined since it was armed, to a rounding error.
         on_air, nearly_s = self.on_air, 1e-12 * now if now > 1.0 else 1e-12
-        while on_air and (on_air[0][0] - self.virtual_s) * self.active <= nearly_s:
+        while on_air:
+            left_s = (on_air[0][0] - self.virtual_s) * self.active
+            if left_s > nearly_s:
+                self.wakes_at = now + left_s
+                return self.wakes_at
             self.virtual_s, _, line = heappop(on_air)
-            self.active = self.active - line.weight if on_air else 0  # see _take_off
+            self._take_off(line)
             self._arrive(line, now)
             if line.queue:
                 self._next(line, now)
-        self._arm(now)
+        self.wakes_at = float("inf")
+        return None
 
     def _arrive(self, line: Line, now: float) -> None:
         """Tell of a device's transfer that is through."""

@@ -27,7 +27,7 @@ from offload.simulation.journey import (
 from offload.simulation.meters import NO_POWER
 from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
-from offload.simulation.stations import LATE, InOrder
+from offload.simulation.stations import InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
@@ -274,7 +274,7 @@ class World:
             free_s = servers.free[0]
             begins_s = free_s if free_s > now else now
             if begins_s > due_s:
-                self.clock.at(begins_s, lambda _: journey.wake(LATE))
+                self.clock.at(begins_s, journey.too_late)
                 return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds
