@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from numpy import maximum
 
-from offload.entities import Facts, Observation, Report, Uplink
+from offload.entities import Facts, Report, Uplink
 from offload.planning.columns import Columns, Floats
 from offload.planning.legs import over
 
 if TYPE_CHECKING:
     from offload.planning.price import Prices
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 Places = npt.NDArray[np.intp]
 Backlogs = tuple[float, ...]  # of the nodes of an itinerary, in their order
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.planning import exits
 from offload.planning.columns import Columns, Flags, Floats, columns, lock, tabulate
-from offload.planning.itinerary import itinerary, keep
+from offload.planning.itinerary import Itinerary, itinerary, keep
 from offload.planning.legs import served
 from offload.planning.luck import lucky_device, lucky_servers
 from offload.planning.money import has_prices, money
@@ -122,28 +122,31 @@ def price_at(
     way = itinerary(table, facts, serving) if seen.luck is None else None
     if way is None or (more_bytes and (way.wire_s is None or has_prices(facts))):
         return _leg_by_leg(seen, table, serving, more_bytes)
-    uplink, energy_j = seen.uplinks[serving], table.energy_j
-    rests = not more_bytes and not uplink.queued_bytes and seen.backlog_s <= facts.overhead_s
-    backlogs_s = way.backlogs_s(seen.reports)
-    met = uplink.rate_bps, uplink.down_bps, backlogs_s
-    if rests:
-        known = way.shown.get(met)
-        if known is not None:
-            return known
-        latency_s = way.unhindered(uplink)
-    else:
+    uplink = seen.uplinks[serving]
+    if more_bytes or uplink.queued_bytes or seen.backlog_s > facts.overhead_s:
         latency_s, _ = _at_device(table, seen)
         way.leave(latency_s, uplink, more_bytes)
-    way.follow(latency_s[way.begin :], backlogs_s, uplink)
+        return _followed(way, table, latency_s, seen, serving, more_bytes)
+    met = uplink.rate_bps, uplink.down_bps, way.backlogs_s(seen.reports)
+    known = way.shown.get(met)
+    if known is None:
+        known = _kept(_followed(way, table, way.unhindered(uplink), seen, serving, 0.0))
+        keep(way.shown, met, known)
+    return known
+
+
+def _followed(
+    way: Itinerary, table: Columns, latency_s: Floats, seen: Observation, serving: str, more_bytes: float
+) -> Prices:
+    """Follow the rows that leave, from when they are at their first node on."""
+    facts, energy_j = seen.facts, table.energy_j
+    way.follow(latency_s[way.begin :], way.backlogs_s(seen.reports), seen.uplinks[serving])
     if more_bytes:
         energy_j = energy_j + table.raw * (more_bytes * _j_per_byte(facts, serving))
     costs = None
     if has_prices(facts):
         costs = money(table, facts, facts.cells[serving], table.edge_s, table.cloud_s)
-    prices = _mixed(table, latency_s, energy_j, costs, None)
-    if rests:
-        keep(way.shown, met, _kept(prices))
-    return prices
+    return _mixed(table, latency_s, energy_j, costs, None)
 
 
 @lru_cache(maxsize=1024)

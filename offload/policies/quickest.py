@@ -23,7 +23,7 @@ class Quickest:
 
 
 @lru_cache(maxsize=1024)
-def _quickest(prices: Prices, split: bool) -> Plan:  # noqa: FBT001 - as it is said to the policy
+def _quickest(prices: Prices, split: bool) -> Plan:
     """The quickest plan; the same prices are shown to many."""
     return prices.least(prices.latency_s, among=None if split else prices.unsplit)
 

@@ -311,8 +311,8 @@ class Dedicated:
     ) -> float | None:
         """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`.
 
-        At a speed that changes, None is told, and the receiver woken on arrival, if ever. The radio stays on
-        while the speed is 0.
+        At a speed that changes, None is told, and the receiver woken on arrival, if ever. The radio
+        stays on while the speed is 0.
         """
         now = self.clock.now
         begins_s = self.free_s.get(device, 0.0)
