@@ -314,6 +314,21 @@ def test_rows_that_were_changed_do_not_repeat(small: Path, tmp_path: Path) -> No
     assert json.loads(done.stdout)["identical"] is False
 
 
+def test_rows_are_not_replaced_by_their_repetition(small: Path, tmp_path: Path) -> None:
+    """What does not repeat itself is evidence; and what cannot apply is not passed over."""
+    file = tmp_path / "requests.parquet"
+    file.write_bytes((small / "random" / "1" / "requests.parquet").read_bytes())
+    before = file.stat().st_ino
+    done = CliRunner().invoke(app, ["run", str(file), "--out", str(tmp_path)])
+    assert (done.exit_code, file.stat().st_ino) == (2, before)
+    assert done.stderr == (
+        f"--out {tmp_path}: holds {file} itself, which would be replaced; give another folder\n"
+    )
+    done = CliRunner().invoke(app, ["run", str(file), "--jobs", "2", "--most", "30", "--seed", "0"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"{file} says what made it; --seed, --most, --jobs cannot apply\n"
+
+
 def test_rows_with_settings_repeat_themselves(tmp_path: Path) -> None:
     call("run", SMALL, "--set", "nodes.cabinet.servers=3", "--seed", "8", "--out", tmp_path)
     assert call_json("run", tmp_path / "quickest" / "0" / "requests.parquet")["identical"] is True

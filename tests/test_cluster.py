@@ -1,5 +1,6 @@
 """A Dask cluster of two workers: the same rows, also where one is killed, and what is refused."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -17,11 +18,11 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 import offload
-from offload.analysis import cluster as clusters
-from offload.analysis.attempt import Failure, KilledError
-from offload.analysis.cluster import Cluster, ClusterError
-from offload.analysis.replication import Replication, replications
-from offload.analysis.workers import run_all, try_all
+from offload.analysis.work import cluster as clusters
+from offload.analysis.work.attempt import Failure, KilledError
+from offload.analysis.work.cluster import Cluster, ClusterError
+from offload.analysis.work.replication import Replication, replications
+from offload.analysis.work.workers import run_all, try_all
 from offload.cli import app
 from offload.policies.table import choose
 
@@ -29,21 +30,26 @@ SMALL = Path(__file__).parent / "small.toml"
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator[LocalCluster]:
+def started() -> Iterator[LocalCluster]:
     # A piece of work may end one process and is given up with the second; three more by default.
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
-        ) as started,
+        ) as those,
     ):
-        yield started
+        yield those
+
+
+@pytest.fixture
+def scheduler(started: LocalCluster) -> LocalCluster:
+    started.wait_for_workers(2)  # one may have been killed before
+    return started
 
 
 @pytest.fixture
 def cluster(scheduler: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.syspath_prepend(Path(__file__).parent)  # for deadly_policies.py
-    scheduler.wait_for_workers(2)  # one may have been killed before
     with closing(Cluster(scheduler.scheduler_address)) as connected:
         yield connected
 
@@ -83,6 +89,15 @@ def test_what_keeps_killing_workers_fails_alone(cluster: Cluster) -> None:
     assert repr([found[each] for each in good]) == repr([each for _, each in run_all(good)])
 
 
+def test_the_scheduler_opens_no_work(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lives longer than a version of ours, and would write anew what it read with another."""
+    opened = []
+    monkeypatch.setattr(Replication, "__setstate__", lambda *_: opened.append(1))
+    found = list(run_all(work("local", 2), cluster))  # the scheduler is in this process
+    assert len(found) == 2
+    assert not opened
+
+
 def test_a_command_on_the_cluster(scheduler: LocalCluster, tmp_path: Path) -> None:
     call = ["compare", str(SMALL), "--policy", "edge", "--json", "--out"]
     there = [str(tmp_path / "there"), "--cluster", scheduler.scheduler_address]
@@ -93,6 +108,28 @@ def test_a_command_on_the_cluster(scheduler: LocalCluster, tmp_path: Path) -> No
     both = CliRunner().invoke(app, [*call, *there, "--jobs", "2"])
     assert both.exit_code == 2
     assert both.stderr.startswith("--jobs: processes of this machine")
+
+
+def test_a_sweep_of_200_points_is_the_same_on_two_processes_and_on_the_cluster(
+    scheduler: LocalCluster, tmp_path: Path
+) -> None:
+    """Every file, byte by byte: rows, devices, summaries, and what tells of the sweep."""
+    call = [
+        "sweep", str(SMALL), "--set", 'duration="1 s"', "--set", 'warm_up="0 s"', "--policy", "random",
+        "--replications", "1", "--vary", "nodes.cabinet.servers=1..10", "--json",
+        "--vary", "links.cell.up=2..40 Mbit/s count 20",
+    ]  # fmt: skip
+    told, files = [], []
+    for name, who in (("two", ["--jobs", "2"]), ("dask", ["--cluster", scheduler.scheduler_address])):
+        out = tmp_path / name
+        done = CliRunner().invoke(app, [*call, *who, "--out", str(out)])
+        assert done.exit_code == 0, done.stderr
+        told.append(done.stdout)
+        files.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
+    assert sum(path.name == "requests.parquet" for path in files[0]) == 200
+    assert len({content for path, content in files[0].items() if path.name == "requests.parquet"}) == 200
+    assert files[0] == files[1]
+    assert told[0] == told[1]
 
 
 # Refused before anything is run
@@ -145,6 +182,24 @@ def test_a_policy_that_workers_do_not_have(cluster: Cluster, tmp_path: Path) -> 
         sys.path.remove(str(tmp_path))
         sys.modules.pop("mine")
     assert "mine:Mine cannot be loaded" in refused(cluster, pieces)
+
+
+def test_a_policy_that_workers_loaded_before_it_was_changed(cluster: Cluster, tmp_path: Path) -> None:
+    """They would go on to run the old one, though the file is the same for all."""
+    code = "from deadly_policies import _quickest\nclass Mine:\n"
+    code += "    def decide(self, request, seen): return _quickest(request, seen)\n"
+    (tmp_path / "changing.py").write_text(code)
+    sys.path.insert(0, str(tmp_path))
+    try:
+        list(run_all(work("changing:Mine", 1), cluster))
+        (tmp_path / "changing.py").write_text(code + "# in another way\n")
+        sys.modules.pop("changing")
+        importlib.invalidate_caches()
+        said = refused(cluster, work("changing:Mine", 1))
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert "has policy changing:Mine" in said
+    assert said.endswith("rows might differ; it keeps the policies that it has loaded: start it again")
 
 
 def test_a_worker_that_comes_later_is_checked(tmp_path: Path) -> None:

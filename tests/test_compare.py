@@ -9,9 +9,10 @@ import pytest
 
 import offload
 from offload.analysis import compare as comparing
-from offload.analysis import repeat, replication
+from offload.analysis import files, repeat
 from offload.analysis.statistics import Pair
 from offload.analysis.survival import PairAgain, survival
+from offload.analysis.work import replication
 from offload.policies.table import choose
 from offload.scenario.load import check
 from offload.views.table import second_opinion_text
@@ -191,7 +192,7 @@ def test_the_verdict_is_printed():
 
 
 def test_json_tells_how_figures_are_known_and_the_second_opinion(kept):
-    told = json.loads(json.dumps(comparing.to_json(kept[0].as_json()), allow_nan=False))
+    told = json.loads(json.dumps(files.to_json(kept[0].as_json()), allow_nan=False))
     assert "latency rescaled for cortex-a53" in told["known"]
     assert told["rescaled"] == [
         "cortex-a53: mobilenetv2:int8: total published (int8 assumed); shares ±8%"

@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from offload.analysis import costs
-from offload.analysis.costs import Use
 from offload.analysis.result import simulate
+from offload.analysis.sizing import costs
+from offload.analysis.sizing.costs import Use
 from offload.scenario.load import load
 
 QUEUE = Path(__file__).parent / "queue.toml"
@@ -58,6 +58,21 @@ def test_use_is_what_rows_say_of_those_born_after_the_warm_up(tmp_path: Path) ->
     assert not any(what.startswith("region") for what in told(costs.standing(scenario)))
 
 
+def test_a_frame_of_several_networks_is_paid_for_once(tmp_path: Path) -> None:
+    """Its own row has the sums of its stages, and no plan."""
+    rows = pl.DataFrame(
+        {
+            "parent": [None, 0, 0], "born_s": [2.0, 2.0, 2.1], "money": [3.0, 1.0, 2.0],
+            "edge": [None, "cabinet", "cabinet"], "edge_j": [30.0, 10.0, 20.0],
+            "cloud": [None, None, None], "cloud_j": [0.0, 0.0, 0.0],
+        }
+    )  # fmt: skip
+    rows.write_parquet(tmp_path / "requests.parquet")
+    found = costs.used(tmp_path / "requests.parquet", load(SMALL).file)
+    assert found.money_per_s == pytest.approx(3 / 9)
+    assert found.node_w == pytest.approx({"cabinet": 30 / 9})
+
+
 def test_devices_are_paid_for_only_if_asked(tmp_path: Path) -> None:
     scenario = load(SMALL, ["costs.devices=true"])
     assert told(costs.standing(scenario))["car: 2 x x86-core to buy"] == pytest.approx(2 * 150 / 60)
@@ -94,6 +109,10 @@ def test_how_it_is_known_is_as_bad_as_the_worst() -> None:
         (["hardware.core.price="], "core: nobody says what it costs; give hardware.core.price"),
         (["costs.currency=CHF"], "core: its price is in EUR and the scenario in CHF"),
         (["costs.currency=CHF", "costs.electricity="], "nobody says what it costs in CHF"),
+        (
+            ['links.hop.up={ mean = "9 Mbit/s", sd = "1 Mbit/s", memory = "1 s" }'],
+            "links.hop.rent.per_Mbit: needs a rate that is a number; give rent.per_month alone",
+        ),
     ],
 )
 def test_costs_that_are_missing(settings: list[str], said: str) -> None:

@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from offload.analysis.design import LONGEST, part, points
-from offload.analysis.vary import VaryError, read
+from offload.analysis.sweeping.design import LONGEST, part, points
+from offload.analysis.sweeping.vary import VaryError, read
 
 TWO = [read("nodes.a.servers=1, 2"), read("links.cell.up=10 Mbit/s, 20 Mbit/s")]
 
@@ -42,6 +42,8 @@ def test_a_hypercube_comes_from_the_seed_and_its_keys_alone() -> None:
     first = points("latin-hypercube", one, 20, 3)
     assert points("latin-hypercube", one, 20, 3) == first
     assert points("latin-hypercube", one, 20, 4) != first
+    places = {round(20 * float(each.values[0].removesuffix(" s")) % 1, 3) for each in first}
+    assert len(places) > 15  # not the middle of each part
     both = points("latin-hypercube", [*one, read("b=0..1 s")], 20, 3)
     assert [each.values[0] for each in both] == [each.values[0] for each in first]
 

@@ -4,26 +4,36 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace as Namespace
 
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from offload.analysis.compare import compare
-from offload.analysis.explain import Explanation, Report, explain
-from offload.analysis.explain_legs import FAILED, RETRY, WAITING, WORK, Cause
-from offload.analysis.explain_mistakes import HOPELESS, MISTAKES, OVERTAKEN, PREFERENCE, STALE, Witness
-from offload.analysis.explain_study import path
+from offload.analysis.explaining.explain import Explanation, Report, explain
+from offload.analysis.explaining.legs import FAILED, HANDOVER, RETRY, WAITING, WORK, Cause, Kind
+from offload.analysis.explaining.mistakes import (
+    HOPELESS,
+    MISTAKES,
+    OVERTAKEN,
+    PREFERENCE,
+    STALE,
+    Witness,
+)
+from offload.analysis.explaining.study import path
 from offload.analysis.result import simulate_in_chunks
+from offload.analysis.statistics import Interval
 from offload.cli import app
 from offload.policies import table
 from offload.policies.table import choose
 from offload.scenario.load import load
 from offload.streams import Streams
 from offload.views.explain import tables
-from offload.views.explain_words import effects_verdict, verdict
+from offload.views.explain_words import effects_verdict, verdict, worst_text
 from tests.hand_made import ROOT
 
 SMALL = ROOT / "tests" / "small.toml"
@@ -79,7 +89,7 @@ def test_a_slow_shared_cell(tmp_path: Path) -> None:
     assert cause == Cause("uplink", "cell", WAITING)
     assert share > 0.9
     told = verdict(policy)
-    assert "% is the uplink of cell, shared or below its rate" in told
+    assert "% is waiting for others on the uplink of cell" in told
     assert "Look at links.cell.up." in told
     # Of a cell that is too slow for one alone, the sending itself is to blame.
     alone = only(kept(tmp_path / "alone", "devices.car.count=1", 'links.cell.up="4 Mbit/s"'))
@@ -188,7 +198,7 @@ def test_what_is_printed(herd: Path) -> None:
     assert text.startswith("local: ")
     assert "what knowing more would have done" in text
     assert text.count("random, replication ") == 2
-    assert "asked, with the truth: " in text
+    assert "asked with 100 ms left, by the truth: " in text
     assert "explain.png and explain.pdf are in" in text
     assert (herd / "explain.png").stat().st_size > 10_000
     assert (
@@ -258,6 +268,15 @@ def test_frames_are_blamed_along_their_critical_path() -> None:
     assert path(root, []) == [root]
 
 
+def test_of_frames_too_it_is_told_what_no_plan_can_do(tmp_path: Path) -> None:
+    settings = ['duration="1 s"', 'warm_up="0 s"', 'devices.headset.tasks.frame.deadline="4 ms"']
+    scenario = load(ROOT / "scenarios" / "ar-headset.toml", settings)
+    compare(scenario, [choose({"name": "quickest"})], 1, out=tmp_path, second_opinion=False)
+    policy = only(explain(tmp_path, replay=False))
+    assert policy.missed.mean > 0.5
+    assert policy.never == 1.0
+
+
 def test_a_scenario_of_frames_and_one_with_exits_and_faults(tmp_path: Path) -> None:
     for name, policy, until in (("robotaxi", "thrifty", 5), ("blackout", "on-time", 11)):
         scenario = load(ROOT / "scenarios" / f"{name}.toml", [f'duration="{until} s"', 'warm_up="1 s"'])
@@ -324,6 +343,85 @@ def test_the_warm_up_that_a_comparison_chose_counts(tmp_path: Path) -> None:
         assert found.policies[0].requests == (born >= warm_up_s).sum()
 
 
+def test_points_with_more_replications_weigh_no_more(tmp_path: Path) -> None:
+    """Of one point two replications, of the other four: that one is late throughout, this one never."""
+    for up, replications in (("1 Mbit/s", 2), ("900 Mbit/s", 4)):
+        settings = [*CARS[:1], "devices.car.count=1", 'duration="5 s"', f'links.cell.up="{up}"']
+        out = tmp_path / up[:3].strip()
+        compare(
+            load(SMALL, settings), [choose({"name": "edge"})], replications, out=out,
+            second_opinion=False,
+        )  # fmt: skip
+    policy = only(explain(tmp_path, measure="on_time"))
+    assert (policy.replications, policy.missed.mean) == (2, pytest.approx(0.5, abs=0.03))
+    assert {each.point for each in policy.worst} == {"1 M"}
+    assert "edge, 1 M, replication 0, request " in worst_text("edge", policy.worst[0], of_sweep=True)
+
+
+def test_each_point_has_a_warm_up_of_its_own(tmp_path: Path) -> None:
+    scenario = load(SMALL, [*CARS[:1], 'warm_up="auto"', 'duration="4 s"', "devices.car.count=10"])
+    compare(scenario, [choose({"name": "edge"})], 1, out=tmp_path / "one", second_opinion=False)
+    file = tmp_path / "one" / "edge" / "0" / "requests.parquet"
+    (tmp_path / "one" / "summary.json").write_text(json.dumps({"warm_up_s": 2.0}))
+    born = pl.read_parquet(file)["born_s"]
+    for where in (tmp_path, file):
+        assert explain(where, replay=False).policies[0].requests == (born >= 2.0).sum()
+
+
+# What is said
+
+
+def test_causes_at_many_places_are_one_kind(herd: Path) -> None:
+    """Nine cells of a ninth each are not nine small causes."""
+    policy = only(explain(herd, ["random"], replay=False))
+    share = Interval(0.1, 0.1, 0.1)
+    causes = {Cause("uplink", f"cell-{number}", WAITING): share for number in range(9)}
+    kind = Kind("uplink", WAITING)
+    told = replace(policy, causes=causes, kinds={kind: Interval(0.9, 0.9, 0.9)})
+    said = verdict(told, {"cell-0"})
+    assert "90% is waiting for others on the uplink of cell-0, cell-1 and 7 more" in said
+    assert said.endswith("Look at links.cell-0.bandwidth and links.cell-1.up.")
+    assert sum(each.mean for each in policy.kinds.values()) == pytest.approx(1.0)
+
+
+def test_a_node_that_is_down_does_not_report_more_often(herd: Path) -> None:
+    policy, share = only(explain(herd, ["random"], replay=False)), Interval(1.0, 1.0, 1.0)
+    policy = replace(policy, fresh=Interval(0.0, 0.0, 0.0))
+    for leg, kind, reports in ((RETRY, FAILED, False), ("edge", WAITING, True)):
+        causes, kinds = {Cause(leg, "cabinet", kind): share}, {Kind(leg, kind): share}
+        said = verdict(replace(policy, causes=causes, kinds=kinds))
+        assert ("Look at reports.every of the nodes" in said) is reports
+
+
+def test_no_key_is_named_for_a_place_that_has_none(herd: Path) -> None:
+    policy, share = only(explain(herd, ["random"], replay=False)), Interval(1.0, 1.0, 1.0)
+
+    def keys(leg: str, place: str) -> str:
+        causes, kinds = {Cause(leg, place, WAITING): share}, {Kind(leg, WAITING): share}
+        return verdict(replace(policy, causes=causes, kinds=kinds)).rpartition(". ")[2]
+
+    assert keys("wan", "street, backhaul") == "Look at links.street and links.backhaul."
+    assert "Look at" not in keys("wan", HANDOVER)
+    assert "Look at" not in keys("decide", "car")
+
+
+def test_keys_of_the_verdict_are_keys_of_the_scenario(tmp_path: Path) -> None:
+    """A radio decides the rate of this cell: it has no key "up"."""
+    scenario = load(ROOT / "scenarios" / "highway-platoon.toml", ['duration="1 s"', 'warm_up="0 s"'])
+    compare(scenario, [choose({"name": "edge"})], 1, out=tmp_path, second_opinion=False)
+    found = explain(tmp_path, replay=False)
+    said = verdict(only(found), found.radio)
+    assert "links.cell-west.bandwidth" in said
+    assert ".up" not in said
+
+
+def test_tables_fit_a_terminal(herd: Path) -> None:
+    for each in tables(explain(herd)):
+        console = Console(width=80, record=True, file=StringIO())
+        console.print(each)
+        assert "…" not in console.export_text()
+
+
 # What is refused
 
 
@@ -375,6 +473,28 @@ def test_bad_input(herd: Path, tmp_path: Path) -> None:
     frame.write_parquet(again, metadata={**told, "resolved": json.dumps(gone)})
     assert "no folder" in (err := refused(tmp_path, "--jobs", 2))
     assert "call this in the folder from which that path leads to it" in err
+
+
+def test_rows_that_another_scenario_has_left(herd: Path, tmp_path: Path) -> None:
+    shutil.copytree(herd / "local", tmp_path / "local")
+    scenario = load(SMALL, [*CARS, "devices.car.count=9", 'duration="4 s"'])
+    compare(scenario, [choose({"name": "local"})], 1, out=tmp_path, second_opinion=False)
+    code, out, err = call(tmp_path)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"{tmp_path}: local/1 was left by another scenario, or other options, than what was written"
+        " last; delete it, or compare again with an --out of its own\n"
+    )
+
+
+def test_who_interrupts_it_is_promised_nothing(herd: Path, monkeypatch) -> None:
+    def interrupt(*_args: object, **_options: object) -> Report:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("offload.analysis.explaining.explain.explain", interrupt)
+    assert call(herd)[2] == (
+        "interrupted; the results are as they were, and the same command begins again\n"
+    )
 
 
 def test_a_sweep_without_points_and_a_second_opinion(herd: Path, tmp_path: Path) -> None:

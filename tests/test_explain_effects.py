@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from offload.analysis.explain_effects import Factor, effects, factors
+from offload.analysis.explaining.effects import Factor, effects, factors
 from offload.streams import Streams
 
 BOX = {"name": "x", "seed": 3, "nodes": {"box": {"servers": 1}}, "links": {"cell": {"up": "1 Mbit/s"}}}
@@ -76,3 +76,22 @@ def test_rank_regression_of_a_latin_hypercube_finds_what_was_planted() -> None:
     assert 0.1 < little.effect.low < little.effect.mean < little.effect.high < 0.5
     assert nothing.effect.low < 0 < nothing.effect.high
     assert effects("quickest", "useful", found, results[:, None], 1) == told
+
+
+def test_the_best_and_the_worst_of_many_values_are_not_told_apart_by_chance() -> None:
+    """Of ten values that do nothing, the extremes differ: at most 5 % of intervals leave out zero."""
+    chance = Streams(6, 0).generator("a test")
+    key = Factor(("a",), tuple(map(str, range(10))), tuple(range(10)))
+    lows = [
+        effects("x", "useful", [key], chance.normal(size=(10, 10)), 1).effects[0].effect.low
+        for _ in range(100)
+    ]
+    assert sum(low > 0.0 for low in lows) <= 8
+
+
+def test_nothing_is_told_of_points_that_share_no_values() -> None:
+    found = [
+        Factor((name,), tuple(map(str, order)), (0, 1, 2, 3))
+        for name, order in (("a", (1, 2, 3, 4)), ("b", (3, 1, 4, 2)))
+    ]
+    assert effects("x", "useful", found, np.arange(4.0)[:, None], 1) is None

@@ -1,16 +1,22 @@
 """Legs alone and the blame for lateness: against the prices of plans, by hand, and over whole runs."""
 
+from dataclasses import replace as changed
 from math import inf
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from offload.analysis.explain_legs import (
+from offload.analysis.explaining.legs import (
+    BEFORE,
+    EARLIER,
     FAILED,
+    HANDOVER,
     LOADING,
     LUCK,
     RETRY,
+    SIGNAL,
     WAITING,
     WORK,
     Cause,
@@ -18,7 +24,9 @@ from offload.analysis.explain_legs import (
     alone_s,
     blame,
     ended_in,
+    legs,
     luck_of,
+    places,
     plan_of,
     quickest_alone_s,
 )  # fmt: skip
@@ -29,7 +37,17 @@ from offload.planning.columns import columns
 from offload.planning.price import unloaded
 from offload.policies.table import choose
 from offload.scenario.load import load
-from offload.simulation.journey import AT_EDGE, DECIDE, IN_CLOUD, ON_DEVICE, UPLINK
+from offload.simulation.journey import (
+    AT_EDGE,
+    DECIDE,
+    DOWNLINK,
+    IN_CLOUD,
+    ON_DEVICE,
+    UPLINK,
+    WAN,
+)  # fmt: skip
+from offload.world.rate import Rate
+from offload.world.reach import ALWAYS, Reach
 from tests import hand_made
 from tests.hand_made import ROOT
 
@@ -97,8 +115,8 @@ def row(plan=AWAY, deadline_s=0.1, cause="", attempts=1, first_plan=None, **spen
     }  # fmt: skip
 
 
-def blamed(told, luck=None, facts=FACTS):
-    found = blame(told, [Part(told, facts, plan_of(told, facts), luck)])
+def blamed(told, luck=None, facts=FACTS, place=None):
+    found = blame(told, [Part(told, facts, plan_of(told, facts), luck, place)])
     assert sum(found.values()) == pytest.approx(1.0)
     return found
 
@@ -146,6 +164,66 @@ def test_what_was_dropped_late_did_no_work_where_it_ended() -> None:
     assert blamed(told) == pytest.approx({Cause("edge", "edge", WAITING): 1.0})
     told = row(cause="late", uplink_s=0.11)
     assert blamed(told) == pytest.approx({Cause("uplink", "cell", WAITING): 1.0})
+
+
+def at(up, down=ALWAYS):
+    """Return a place where a cell has these speeds; sending begins at 2 s."""
+    return SimpleNamespace(up=Reach({"cell": up}), down=Reach({"cell": down}))
+
+
+def test_a_cell_out_of_reach_or_slow_is_told_from_a_shared_one() -> None:
+    told = row(**ALONE | {"uplink_s": 0.109})  # 100 ms more than alone
+    away = at(Rate((0.0, 2.06), (0.0, 1.0)))  # out of reach for 60 ms
+    assert blamed(told, place=away) == pytest.approx({
+        Cause("uplink", "cell", SIGNAL): 0.6, Cause("uplink", "cell", WAITING): 0.4,
+    })  # fmt: skip
+    slow = at(Rate.constant(0.2))  # 8 ms are 40 ms
+    assert blamed(told, place=slow)[Cause("uplink", "cell", SIGNAL)] == pytest.approx(0.32)
+    never = at(Rate((0.0, 1.0), (1.0, 0.0)))
+    assert blamed(told, place=never) == {Cause("uplink", "cell", SIGNAL): 1.0}
+    assert blamed(told, place=at(ALWAYS)) == {Cause("uplink", "cell", WAITING): 1.0}
+    assert legs(Part(told | {"attempts": 2}, FACTS, AWAY, None, slow))[2][2] == pytest.approx(0.009)
+    # Of what was dropped before it was sent, only what was out of reach counts.
+    late = row(cause="late", uplink_s=0.12)
+    assert blamed(late, place=slow)[Cause("uplink", "cell", WAITING)] == pytest.approx(1.0, abs=1e-4)
+    assert blamed(late, place=away)[Cause("uplink", "cell", SIGNAL)] == pytest.approx(0.5, abs=1e-4)
+    down = at(ALWAYS, Rate((0.0, 2.069), (0.0, 1.0)))  # 50 ms after it would have come down
+    late = row(deadline_s=0.05, **ALONE | {"downlink_s": 0.081001})
+    assert blamed(late, place=down) == pytest.approx({
+        Cause("downlink", "cell", SIGNAL): 0.625, Cause("downlink", "cell", WAITING): 0.375,
+    })  # fmt: skip
+
+
+def test_what_roams_is_sent_over_the_cells_that_serve_it() -> None:
+    """At 2.004 s half is sent; the next cell comes 50 ms later, and takes what is left in 8 ms."""
+    cells = [changed(hand_made.cell(), name=name, interruption_s=0.05) for name in ("cell", "next")]
+    facts = hand_made.facts(
+        {NET: {"device": [0.03], "edge": [0.01]}}, [hand_made.node("edge", "edge")], cells,
+        deadline_s=0.1, input_bytes=8000.0,
+    )  # fmt: skip
+    speeds = {"cell": Rate((0.0, 2.004), (1.0, 0.0)), "next": Rate((0.0, 2.054), (0.0, 0.5))}
+    place = SimpleNamespace(up=Reach(speeds, ("cell", "next")), down=Reach({}))
+    told = row(**ALONE | {"uplink_s": 0.109})
+    assert blamed(told, None, facts, place) == pytest.approx({
+        Cause("uplink", "cell", SIGNAL): 0.54, Cause("uplink", "cell", WAITING): 0.46,
+    })  # fmt: skip
+
+
+def test_what_was_late_when_the_run_ended_is_divided_among_its_legs() -> None:
+    told = row(cause="unfinished", uplink_s=0.029, edge_s=0.1)
+    assert blamed(told) == pytest.approx({
+        Cause("uplink", "cell", WAITING): 20 / 110, Cause("edge", "edge", WAITING): 90 / 110,
+    })  # fmt: skip
+    assert blamed(row(cause="unfinished", uplink_s=0.05)) == {Cause("uplink", "cell", "unfinished"): 1.0}
+
+
+def test_places_that_the_plan_does_not_visit() -> None:
+    told = row(HOME, device_s=0.2)
+    assert places(Part(told, FACTS, HOME))[WAN] == HANDOVER
+    assert places(Part(told, FACTS, AWAY))[IN_CLOUD] == BEFORE
+    again = Part(told | {"attempts": 2}, FACTS, AWAY)
+    assert places(again)[UPLINK:] == ("cell", "edge", EARLIER, EARLIER, "cell")
+    assert places(again)[DOWNLINK] == "cell"
 
 
 def test_other_causes_have_all_of_the_blame_where_they_happened() -> None:

@@ -1,11 +1,12 @@
 """Decisions seen with the truth: what each mistake is, by hand, and that the truth is the truth."""
 
 import math
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
-from offload.analysis.explain_mistakes import (
+from offload.analysis.explaining.mistakes import (
     HOPELESS,
     NOT_ASKED,
     OVERTAKEN,
@@ -15,6 +16,7 @@ from offload.analysis.explain_mistakes import (
     Witness,
     judge,
 )  # fmt: skip
+from offload.analysis.explaining.study import decisions
 from offload.analysis.result import simulate, simulate_in_chunks
 from offload.policies.table import choose
 from offload.scenario.load import load
@@ -58,6 +60,25 @@ LOST = look(math.inf, 0.15, 0.15)
 )
 def test_every_request_has_one_mistake(looks: list[Look], mistake: str) -> None:
     assert judge(looks) == mistake
+
+
+def test_a_stage_must_leave_time_for_those_after_it() -> None:
+    """What it leaves them is 10 ms, and they take 30 ms at the least: nobody overtook it."""
+    witness = SimpleNamespace(looks={1: [GOOD], 2: [look(0.05, 0.05, 0.05, left_s=0.01)]})
+    found = decisions([{"request": 1}, {"request": 2}], [0.04, 0.03], witness)
+    assert [each.left_s for each in found] == pytest.approx([0.07, 0.01])
+    assert judge(found) == STALE
+    assert judge(decisions([{"request": 1}, {"request": 2}], [0.04, 0.01], witness)) == OVERTAKEN
+    assert decisions([{"request": 1}], [0.04], None) == ()
+
+
+def test_what_only_a_node_is_asked_is_no_question_to_the_others() -> None:
+    choice = choose({"name": "quickest"})
+    witness = Witness(choice, Streams(3, 0), frozenset({1}), frozenset({1}))
+    witness.others = [SimpleNamespace(learn=print)]
+    witness.answers = [lambda questions: [][len(questions) - 1]]  # who decides jointly of nothing
+    witness(None, [SimpleNamespace(seen=SimpleNamespace(begun="a plan"))], ["a plan"])
+    assert not witness.looks
 
 
 def test_the_truth_about_who_is_alone_is_what_happens() -> None:

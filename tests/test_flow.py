@@ -114,3 +114,42 @@ def test_a_row_waits_for_what_was_born_before_it() -> None:
     run(scenario, choice, 5, 0, take)
     assert order == sorted(order) == sorted(each.request.born_s for each in whole.outcomes)
     assert [each.request.born_s for each in whole.outcomes] != order
+
+
+@pytest.mark.parametrize(
+    ("each_s", "fewest", "most", "looks"),
+    [(1e-5, 0, 0, 20), (0.01, 25, 52, 250), (1.0, 900, 1100, 1100)],
+)
+def test_how_far_it_is_is_told_now_and_then(
+    each_s: float, fewest: int, most: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which each of some thousand outcomes takes so long; few looks are taken at it."""
+    settings = ["devices.car.count=20"]
+    scenario, choice = load(ROOT / "tests" / "small.toml", settings), choose({"name": "local"})
+    looked, told_s = 0, []
+
+    def monotonic() -> float:
+        nonlocal looked
+        looked += 1
+        return len(world.outcomes) * each_s
+
+    monkeypatch.setattr(flow.time, "monotonic", monotonic)
+    streams = Streams(5, 0)
+    world = World(scenario.setting(0.0), streams)
+    drive(world, fresh(choice, streams), choice, None, Flow(world, None, told_s.append))
+    assert 950 < len(world.outcomes) < 1050
+    assert fewest <= len(told_s) <= most
+    assert looked <= looks
+    assert told_s == sorted(told_s)
+
+
+def test_rows_go_on_in_the_same_chunks_whoever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(flow, "CHUNK", CHUNK)
+    scenario, choice = case("stages")
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    for told, passed in sizes.items():
+        tell = [].append if told else None
+        run(scenario, choice, 5, 0, lambda due, _, mine=passed: mine.append(len(due)), None, tell)
+    assert sizes[True] == sizes[False]
+    assert len(sizes[True]) > 5

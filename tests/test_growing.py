@@ -12,10 +12,11 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from offload.analysis import growing, replication, rows
+from offload.analysis import growing, rows
 from offload.analysis.growing import Growing
-from offload.analysis.replication import Replication
 from offload.analysis.result import simulate
+from offload.analysis.work import replication
+from offload.analysis.work.replication import Replication
 from offload.cli import app
 from offload.policies.table import choose
 from offload.scenario.load import load
@@ -140,7 +141,8 @@ def test_a_full_disk_in_mid_run_is_told_and_keeps_what_is_finished(tmp_path: Pat
         assert done.returncode == 2, done.stderr
         (said,) = [line for line in done.stderr.splitlines() if not line.startswith("simulating")]
         file = tmp_path / "edge" / "0"
-        assert said in {f"{file / name}: File too large" for name in WHOLE}
+        full = "File too large; what is finished is kept, and the same command goes on"
+        assert said in {f"{file / name}: {full}" for name in WHOLE}
         assert [path for path in file.iterdir() if path.name != "devices.parquet"] == []
     assert {path: path.read_bytes() for path in kept} == kept
 
@@ -165,6 +167,19 @@ def test_a_truncated_file_is_refused(truncated: Path) -> None:
 def test_a_truncated_file_is_made_anew(truncated: Path, tmp_path: Path) -> None:
     small(tmp_path).run()
     assert pl.read_parquet(truncated).height == 100
+
+
+@pytest.mark.usefixtures("_small_chunks")
+def test_a_file_damaged_within_is_made_anew(tmp_path: Path) -> None:
+    """Its end is sound and says what it is; some of its chunks can still be read."""
+    work = small(tmp_path)
+    summary, whole = work.run(), work.rows_path.read_bytes()
+    middle = len(whole) // 3
+    work.rows_path.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
+    with pytest.raises(pl.exceptions.PolarsError):
+        pl.read_parquet(work.rows_path)
+    assert repr(work.run()) == repr(summary)
+    assert work.rows_path.read_bytes() == whole
 
 
 @pytest.mark.usefixtures("_small_chunks")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from offload.analysis.lock import LockedError, locked
+from offload.analysis.work.lock import LockedError, locked
 from offload.cli import app
 
 SMALL = Path(__file__).parent / "small.toml"
 HOLD = """
 import sys, time
 from pathlib import Path
-from offload.analysis.lock import locked
+from offload.analysis.work.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -1,13 +1,19 @@
 """Parts of a sweep, put together: the same as the whole; what does not belong together is refused."""
 
+import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from offload.analysis.sweeping.design import Point
+from offload.analysis.sweeping.folder import Identity, Told
 from offload.cli import app
+from offload.policies.table import choose
+from offload.scenario.load import load
 
 SMALL = Path(__file__).parent / "small.toml"
 SWEEP = [
@@ -68,6 +74,40 @@ def test_another_sweep_is_refused(parts: tuple[Path, Path], tmp_path: Path) -> N
     assert code == 2
     assert said == f"{other}: is no part of the same sweep as {parts[0]}: it has another seed\n"
     assert not (out / "sweep.json").exists()
+
+
+def test_a_point_is_told_of_by_the_part_that_finished_it(
+    parts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    failed, out = tmp_path / "failed", tmp_path / "out"
+    shutil.copytree(parts[0], failed)
+    text = (failed / "sweep.json").read_text()
+    (failed / "sweep.json").write_text(text.replace('"done"', '"failed"'))
+    for point in "135":
+        (failed / point / "summary.json").write_text("failed")
+    assert call("merge", str(failed), str(parts[0]), "--out", str(out))[0] == 0
+    whole = parts[0] / "1" / "summary.json"
+    assert (out / "1" / "summary.json").read_text() == whole.read_text()
+
+
+def test_parts_by_two_versions_of_a_policy_are_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "class Mine:\n    def decide(self, request, seen): ...\n"
+    name = f"mine_{tmp_path.name.replace('-', '_')}"
+    told = []
+    for version in (1, 2):
+        (tmp_path / f"{name}.py").write_text(code + f"# version {version}\n")
+        sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        base = load(SMALL)
+        choices = [choose({"name": f"{name}:Mine"})]
+        told.append(Identity.of(base, choices, "grid", ["seed"], [Point("1", ("1",))], 1, 1))
+        Told(identity=told[-1], points=[]).save(tmp_path / str(version))
+    code, _, said = call("merge", str(tmp_path / "1"), str(tmp_path / "2"), "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert said.endswith("it has another version of a policy's code\n")
 
 
 def test_other_rows_of_the_same_replication_are_refused(

@@ -1,11 +1,13 @@
 """A package that brings a policy is found once it is installed, by its name alone."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from offload import check_policy
@@ -34,7 +36,7 @@ def offload(site: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_it_is_listed_told_of_and_run(site: Path) -> None:
+def test_it_is_listed_told_of_and_run(site: Path, tmp_path: Path) -> None:
     rows = json.loads(offload(site, "policies", "--json").stdout)
     (row,) = [each for each in rows if each["name"] == "homebody"]
     assert row["what"].startswith("The quickest plan on the device while it is on time")
@@ -45,6 +47,11 @@ def test_it_is_listed_told_of_and_run(site: Path) -> None:
     found = offload(site, "run", scenario, "--set", 'policy={ name = "homebody", margin = "9 ms" }')
     assert found.returncode == 0, found.stderr
     assert "homebody" in found.stdout
+    kept = offload(site, "run", scenario, "--policy", "homebody", "--out", str(tmp_path))
+    assert kept.returncode == 0, kept.stderr
+    code = hashlib.blake2b((site / "offload_homebody" / "__init__.py").read_bytes(), digest_size=12)
+    told = pl.read_parquet_metadata(tmp_path / "homebody" / "0" / "requests.parquet")
+    assert told["policy_code"] == code.hexdigest()  # so that another version makes other rows
     refused = offload(site, "run", scenario, "--set", 'policy={ name = "homebody", margn = "9 ms" }')
     assert refused.returncode == 2
     assert 'did you mean "margin"?' in refused.stderr

@@ -35,7 +35,14 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
     if words[0] == "sweep":
         words = [re.sub(r"=([^,]*),.*", r"=\1", each) for each in words]  # the first value alone
         words += ["--jobs", "1", "--out", str(tmp_path / "out")]
-    if words[0] in ("compare", "run", "sweep"):
+    if words[0] == "size":
+        words = [each.replace("99%", "50%") for each in words]  # what a few seconds can show
+        words += ["--replications", "10", "--jobs", "1", "--out", str(tmp_path / "out")]
+    if words[0] == "explain":  # what the command before it has left
+        made = ["compare", "scenarios/urban-intersection.toml", *words[2:]]
+        assert CliRunner().invoke(app, shortened(made, tmp_path)).exit_code == 0
+        words[1] = str(tmp_path / "out")
+    if words[0] in ("compare", "run", "sweep", "size"):
         words += ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"']
     if words[0] == "profile":
         words += ["--rounds", "1", "--pause", "0 s", "--out", str(tmp_path / "profiles")]

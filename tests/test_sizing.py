@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +12,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from offload.analysis import sizing, sizing_target, vary
 from offload.analysis.compare import silent
-from offload.analysis.sizing import Sizing
+from offload.analysis.measures import Summary
+from offload.analysis.sizing import grid as sizing
+from offload.analysis.sizing import target as sizing_target
+from offload.analysis.sizing.grid import Axis, Case, Sizing
+from offload.analysis.sweeping import vary
 from offload.cli import app
+from offload.cli.size import _folder
+from offload.policies.table import choose
+from offload.scenario.load import load
 
 HERE = Path(__file__).parent
-SOME = ["--replications", "20"]
+SOME, FEW = ["--replications", "40"], ["--replications", "5"]
 QUEUE, HERD, SMALL = (HERE / f"{name}.toml" for name in ("queue", "herd", "small"))
 
 
@@ -35,7 +42,7 @@ def answer(file: Path, out: Path, *args: str) -> dict[str, Any]:
 def over(file: Path, target: str, out: Path, *varied: str, settings: Sequence[str] = ()) -> Sizing:
     axes, scenarios = sizing.grid(file, [vary.read(each) for each in varied], settings, silent)
     cases = [sizing.Case(values, each, each.policy) for values, each in scenarios if each.policy]
-    return Sizing(axes, cases, [sizing_target.read(target)], 20, 4, out, silent)
+    return Sizing(axes, cases, [sizing_target.read(target)], 40, 4, out, silent)
 
 
 def brute_force(found: Sizing, replications: int = 6) -> tuple[list[float], int]:
@@ -122,7 +129,7 @@ def test_more_that_hurts_is_found_out(tmp_path: Path) -> None:
     assert [mean >= 0.99 for mean in means] == [False, True, False, False, False, True]
     assert best == optimum == 1
     assert found.search.broken
-    assert drawn < 6 * 20 / 2
+    assert drawn < 6 * 40 / 2
 
 
 def test_the_optimum_of_all_tried(tmp_path: Path) -> None:
@@ -137,7 +144,7 @@ def test_the_optimum_of_all_tried(tmp_path: Path) -> None:
     means, optimum = brute_force(found)
     assert best == optimum
     assert 1 < sum(mean >= 0.75 for mean in means) < 8
-    assert drawn < 9 * 20 / 2
+    assert drawn < 9 * 40 / 2
 
 
 def test_several_policies_are_one_more_choice(tmp_path: Path) -> None:
@@ -176,6 +183,78 @@ def test_never_met(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "size.json").read_text())["chosen"] is None
 
 
+def test_what_fails_is_told_by_the_targets_that_it_fails(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 99.9%", "--target", "latency_p95_s <= 1 s", "--replications", "10"]
+    code, told, _ = call(
+        QUEUE, *args, "--vary", "nodes.station.servers=8, 9", "--out", str(tmp_path)
+    )  # fmt: skip
+    assert code == 1
+    row = next(line for line in told.splitlines() if line.startswith(" 8, edge"))
+    assert re.search(r"\d% +[\d.]+ ±[\d.]+ ms +<= 9[\d.]+% ", row)
+
+
+def test_what_is_open_is_not_called_never_met(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 97.6%", "--vary", "nodes.station.servers=6..8", *FEW]
+    code, told, _ = call(QUEUE, *args, "--out", str(tmp_path))
+    assert code == 1
+    assert "not shown to be met: the nearest is" in told
+    assert "never met" not in told
+    found = json.loads((tmp_path / "size.json").read_text())["configurations"]
+    assert [each["verdict"] for each in found] == ["undecided", "not surer", "undecided"]
+
+
+def test_a_step_that_nothing_has_a_price_for_buys_nothing_by_the_unit(tmp_path: Path) -> None:
+    """What a faster cell costs in power of work is no price of the cell."""
+    args = ["--target", "on_time >= 80%", "--vary", "links.cell.up=20 Mbit/s, 40 Mbit/s"]
+    told = answer(SMALL, tmp_path, *args, "--policy", "edge", "--replications", "5")
+    assert [(step["what"][:13], step["per_unit"]) for step in told["steps"]] == [("links.cell.up", None)]
+
+
+def test_a_key_of_one_value_is_not_called_free(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 80%", "--vary", "links.cell.up=20 Mbit/s", "--policy", "edge", *FEW]
+    code, told, _ = call(SMALL, *args, "--out", str(tmp_path))
+    assert code == 0
+    assert "free by this file" not in told
+
+
+def test_rented_servers_that_only_cost_while_they_compute(tmp_path: Path) -> None:
+    """The second costs nothing, is told so, and is no step down of -0.00."""
+    args = ["--target", "on_time >= 50%", "--vary", "nodes.region.servers=1..2", "--policy", "cloud"]
+    rent = ["--set", "nodes.region.price_per_hour=2"]
+    code, told, _ = call(SMALL, *args, *rent, *FEW, "--out", str(tmp_path))
+    assert code == 0
+    assert "price_per_hour pays for servers while they compute" in " ".join(told.split())
+    assert "-0.00" not in told
+
+
+def test_more_of_what_is_not_short_does_no_better(tmp_path: Path) -> None:
+    args = ["--target", "on_time >= 99%", "--vary", "nodes.cabinet.servers=1..3", "--policy", "edge"]
+    code, told, _ = call(SMALL, *args, "--set", 'links.cell.up="3 Mbit/s"', *FEW, "--out", str(tmp_path))
+    assert code == 1
+    assert "nodes.cabinet.servers: more than 1 did no better" in told
+
+
+def test_right_answers_are_counted_among_answers() -> None:
+    run = Summary(10, 4, {"accuracy": 0.5, "on_time": 0.2}, 0.0, 0.0, (), (), ())
+    told = [sizing_target.read(f"{measure} >= 9%").counted(run) for measure in ("accuracy", "on_time")]
+    assert told == [6, 10]
+
+
+def test_the_same_target_in_other_words_is_one(tmp_path: Path) -> None:
+    args = ["--target", "on_time>=75%", "--target", "on_time >= 0.75", *SERVERS, "--replications", "2"]
+    code, told, _ = call(QUEUE, *args, "--out", str(tmp_path))
+    assert code == 1
+    assert "queue: on_time >= 75%; costs" in told
+
+
+def test_other_settings_have_another_folder_however_long_its_name_is() -> None:
+    axes = [Axis(f"nodes.{'station' * 9}.{n}", ("1",), monotone=True) for n in range(3)]
+    edge = choose({"name": "edge"})
+    cases = [Case((), load(QUEUE, [f"links.hop.up={n} Mbit/s"]), edge) for n in (1, 2)]
+    one, two = (_folder("queue", axes, [case], ["x"]) for case in cases)
+    assert one != two
+
+
 def test_what_is_free_is_said(tmp_path: Path) -> None:
     args = ["--target", "on_time >= 80%", "--vary", "links.cell.up=10 Mbit/s, 20 Mbit/s"]
     code, told, _ = call(SMALL, *args, "--policy", "edge", "--replications", "5", "--out", str(tmp_path))
@@ -200,6 +279,8 @@ TARGET = ["--target", "on_time >= 99%"]
         ([*SERVERS, "--target", "speed >= 9"], "no measure speed; it must be one of useful, on_time"),
         ([*SERVERS, "--target", "on_time 99%"], "write MEASURE >= VALUE"),
         ([*SERVERS, "--target", "on_time >= 990"], "a share lies between 0% and 100%"),
+        ([*SERVERS, "--target", "on_time >= 100%"], "name a share like 99.9%"),
+        ([*TARGET, "--vary", "nodes.station.servers=1..3, 2"], "servers: 2 is there twice"),
         ([*SERVERS, "--target", "on_time >= many"], "not a number nor a share like 99%"),
         ([*SERVERS, "--target", "latency_p95_s <= 80"], "the unit is missing"),
         ([*SERVERS, "--target", "useful >= 50%"], "nobody can say what is right"),

@@ -15,12 +15,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from offload.analysis import design, sweep
-from offload.analysis.attempt import Failure, attempt
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
-from offload.analysis.sweep import Case
-from offload.analysis.vary import read
+from offload.analysis.sweeping import design, sweep
+from offload.analysis.sweeping.sweep import Case
+from offload.analysis.sweeping.vary import read
+from offload.analysis.work.attempt import Failure, attempt
+from offload.analysis.work.replication import Replication
 from offload.cli import app
 from offload.scenario import load
 from offload.scenario.faults import ScenarioError
@@ -438,7 +438,9 @@ def test_progress_tells_of_points(tmp_path: Path) -> None:
 class Backwards:
     """Workers of which the last is the first to end."""
 
-    def run(self, work: Sequence[Replication]) -> Iterator[tuple[Replication, Summary | Failure]]:
+    def run(
+        self, work: Sequence[Replication], _during: object = None, /
+    ) -> Iterator[tuple[Replication, Summary | Failure]]:
         yield from ((each, attempt(each)) for each in reversed(work))
 
     def close(self) -> None:

@@ -58,6 +58,8 @@ def test_the_widest_interval_decides() -> None:
     assert wanted(20, 0.0099, 0.026) == 34  # 20 (0.026 / 0.02)^2
     assert wanted(20, 0.5, 0.02) == 40  # at most twice as many
     assert wanted(100, 0.0101, 0.02) == 111  # at least a tenth more
+    tiny = Until(read(["latency_mean_s ±1e-200 s"]))
+    assert tiny.wanted(20, {"a": {"latency_mean_s": around(1.0, 1.0)}}) == 40  # not beyond all numbers
     assert wanted(200, 0.5, 0.02) == 300
     assert wanted(300, 0.5, 0.02) == 300
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.analysis import vary
-from offload.analysis.vary import VaryError
+from offload.analysis.sweeping import vary
+from offload.analysis.sweeping.vary import VaryError
 from offload.scenario.load import _value
 
 
@@ -26,6 +26,10 @@ from offload.scenario.load import _value
         ("0.1..0.3 s step 0.1 s", ["0.1 s", "0.2 s", "0.3 s"]),  # rounding must not leave out the last
         ("1 ms..1 s log count 2", ["0.001 s", "1 s"]),
         ("10..20 1/s count 2", ["10 1/s", "20 1/s"]),
+        # Numbers that differ late are not taken for one.
+        ("1000000..1000002 B step 1 B", ["1000000 B", "1000001 B", "1000002 B"]),
+        ("9999..10000 s step 0.125 s", [f"{9999 + n / 8:.9g} s" for n in range(9)]),
+        ("0.5..0.5000001 s count 3", ["0.5 s", "0.50000005 s", "0.5000001 s"]),
         ("0, 2..3, 8", ["0", "2", "3", "8"]),
         ("../profiles, a..b", ["../profiles", "a..b"]),  # no ranges
     ],

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,9 +14,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import offload
-from offload.analysis.attempt import Failure, KilledError
-from offload.analysis.replication import Replication, replications
-from offload.analysis.workers import hired, run_all, try_all
+from offload.analysis.work.attempt import Failure, KilledError, attempt
+from offload.analysis.work.replication import ChangedError, Replication, replications
+from offload.analysis.work.workers import hired, run_all, try_all
 from offload.policies.table import choose
 from offload.simulation.answering import PolicyError
 
@@ -76,8 +77,27 @@ def test_run_all_raises_what_fails(jobs: int, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".*"))
 
 
+def test_what_fails_leaves_what_another_machine_writes(tmp_path: Path) -> None:
+    """A worker of a cluster may still be at what a command wanted that was given up and called again."""
+    (each,) = work("deadly_policies:Raises", 1, tmp_path)
+    theirs = each.rows_path.with_name(".requests.parquet.elsewhere.1.0")
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    assert isinstance(attempt(each), Failure)
+    assert theirs.exists()
+
+
+def test_what_has_changed_since_is_not_simulated(tmp_path: Path) -> None:
+    """As where a worker has loaded another version of a user's policy, or of a file of the scenario."""
+    (each,) = work("random", 1, tmp_path)
+    ((_, found),) = try_all([replace(each, basis="of another file")])
+    assert isinstance(found.error, ChangedError)
+    assert "policy random, replication 0: files of the scenario, or the policy's, are not" in str(found)
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
 def test_a_fault_of_ours_tells_where_it_arose(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Replication) -> None:
+    def broken(_: Replication, _during: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Replication, "run", broken)

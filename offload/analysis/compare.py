@@ -7,33 +7,53 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
-from offload.analysis import replication, statistics
+from offload.analysis import statistics
 from offload.analysis.measures import BINS, MEASURES, Summary, summarise
-from offload.analysis.replication import rows_path
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.survival import Survival, headline, survival
 from offload.analysis.until import LEVEL as UNTIL_LEVEL
 from offload.analysis.until import START, Until
-from offload.analysis.workers import Workers, hired, run_all
+from offload.analysis.work import replication
+from offload.analysis.work.replication import rows_path
+from offload.analysis.work.workers import Workers, hired, run_all
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario, check
 
 LEVEL = 0.95
 
-# Tells of a piece of work with so many parts: a function to call after each of them.
-Telling = Callable[[int], AbstractContextManager[Callable[[str], None]]]
-Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
+
+class Advance(Protocol):
+    """Is called after each part of a piece of work with its name."""
+
+    def __call__(self, name: str, /) -> None:
+        """Tell that a part is done."""
+
+    def within(self, name: str, of_s: float, now_s: float, /) -> None:
+        """Tell how far the part is that is under way, in simulated time."""
+
+
+# Tells of a piece of work with so many parts.
+Telling = Callable[[int], AbstractContextManager[Advance]]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Runs = dict[str, list[Summary]]  # by label, in the order of their numbers
 
 
+class _Silent:
+    def __call__(self, name: str, /) -> None:
+        pass
+
+    def within(self, name: str, of_s: float, now_s: float, /) -> None:
+        pass
+
+
 @contextmanager
-def silent(_what: str, _total: int) -> Iterator[Callable[[str], None]]:
+def silent(_what: str, _total: int) -> Iterator[Advance]:
     """Tell nobody."""
-    yield lambda _: None
+    yield _Silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +183,7 @@ def _more(
     work = [one for row in zip(*each, strict=True) for one in row]
     found: dict[str, dict[int, Summary]] = {choice.label: {} for choice in choices}
     with progress(len(work)) as advance:
-        for done, summary in run_all(work, workers):
+        for done, summary in run_all(work, workers, advance.within):
             found[done.choice.label][done.number] = summary
             advance(done.choice.label)
     for label, summaries in found.items():
@@ -251,14 +271,3 @@ def _mean(values: Sequence[float]) -> float | None:
     """Return the mean of what is defined, None if nothing is."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else None
-
-
-def to_json(told: Any) -> Any:  # noqa: ANN401 - any nest of dicts and lists
-    """Return the same with null for what is not a finite number."""
-    if isinstance(told, dict):
-        return {key: to_json(value) for key, value in told.items()}
-    if isinstance(told, list | tuple):
-        return [to_json(value) for value in told]
-    if isinstance(told, float) and not math.isfinite(told):
-        return None
-    return told

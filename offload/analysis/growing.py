@@ -9,7 +9,8 @@ from typing import Self
 
 import polars as pl
 
-from offload.analysis.rows import SCHEMA, write, writing
+from offload.analysis.files import writing
+from offload.analysis.rows import SCHEMA, write
 from offload.simulation.flow import CHUNK
 
 

@@ -15,6 +15,7 @@ from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Scenario, check
+from offload.simulation.flow import Tell
 from offload.simulation.run import Watch
 
 
@@ -33,10 +34,13 @@ class Recipe:
         """The rows, all at once."""
         return pl.read_parquet(self.file)
 
-    def repeat(self, again: Path | None = None, watch: Watch | None = None) -> tuple[int, bool]:
-        """Simulate again; tell how many rows there are now, and whether they are the same.
+    def repeat(
+        self, again: Path | None = None, watch: Watch | None = None, tell: Tell | None = None
+    ) -> tuple[int, bool]:
+        """Simulate again; return how many rows there are now, and whether they are the same.
 
-        They are written to the file `again`, with what it says of itself; `watch` may look on.
+        They are written to the file `again`, with what it says of itself; `watch` may look on, and
+        `tell` is told the time in the world, a few times a second at most.
         """
         old, count, same = pl.scan_parquet(self.file), 0, True
 
@@ -49,7 +53,7 @@ class Recipe:
 
         with Growing(again) if again is not None else nullcontext() as file:
             done = simulate_in_chunks(
-                self.scenario, self.choice, self.seed, self.replication, add, watch
+                self.scenario, self.choice, self.seed, self.replication, add, watch, tell
             )
             same = same and old.select(pl.len()).collect().item() == count
             if file is not None:

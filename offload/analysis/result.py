@@ -10,6 +10,7 @@ from offload.entities import Outcome
 from offload.policies import table
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
+from offload.simulation.flow import Tell
 from offload.simulation.run import DeviceAccount, Run, Watch, run
 
 
@@ -42,19 +43,19 @@ class Result:
 
 def simulate_in_chunks(
     scenario: Scenario, choice: Choice, seed: int, replication: int, add: Callable[[pl.DataFrame], None],
-    watch: Watch | None = None,
+    watch: Watch | None = None, tell: Tell | None = None,
 ) -> Run:  # fmt: skip
     """Simulate a scenario once; its rows are handed on by chunks, in the order of births.
 
-    So there may be more of them than memory holds. `watch` may look on at each decision. Raises
-    PolicyError.
+    So there may be more of them than memory holds. `watch` may look on at each decision; `tell` is
+    told the time in the world, a few times a second at most. Raises PolicyError.
     """
     facts = scenario.setting(0.0).facts
 
     def take(due: list[Outcome], later: list[Outcome]) -> None:
         add(rows.to_frame(due, facts, later))
 
-    return run(scenario, choice, seed, replication, take, watch)
+    return run(scenario, choice, seed, replication, take, watch, tell)
 
 
 def simulate(

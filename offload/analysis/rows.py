@@ -3,11 +3,8 @@
 import hashlib
 import inspect
 import json
-import os
 import platform
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from itertools import chain
@@ -18,10 +15,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from offload.analysis.files import writing
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
-from offload.policies.table import Choice
+from offload.policies.protocol import Policy
+from offload.policies.table import NAMED, Choice
 from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
 from offload.simulation.flow import CHUNK
@@ -183,7 +182,7 @@ def identity(scenario: Scenario, choice: Choice, seed: int, replication: int) ->
         "seed": str(seed),
         "replication": str(replication),
         "policy": choice.name,
-        "policy_code": " ".join(map(_policy_digest, (choice, *scenario.forwarders.values()))).strip(),
+        "policy_code": policy_code(scenario, choice),
         "label": choice.label,
         "knowledge": choice.knowledge,
         "estimate": choice.estimate or "",
@@ -202,11 +201,16 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _policy_digest(choice: Choice) -> str:
-    """Return a hash of the file that a user's policy stands in (not of what that imports)."""
-    if ":" not in choice.name:
-        return ""
-    file = inspect.getsourcefile(load_policy(choice.name))
+def policy_code(scenario: Scenario, choice: Choice) -> str:
+    """Return hashes of the files that users' policies stand in (not of what these import)."""
+    names = [each.name for each in (choice, *scenario.forwarders.values())]
+    return " ".join("" if name in NAMED else _file_digest(load_policy(name)) for name in names).strip()
+
+
+@cache
+def _file_digest(policy: Callable[..., Policy]) -> str:
+    """Return a hash of the file of a class, once: a process keeps what it loaded, not what is there."""
+    file = inspect.getsourcefile(policy)
     return hashlib.blake2b(Path(file).read_bytes(), digest_size=12).hexdigest() if file else ""
 
 
@@ -249,34 +253,6 @@ def write(frame: pl.DataFrame, path: Path, told: Mapping[str, str]) -> None:
     with writing(path) as aside:
         frame.write_parquet(aside, metadata=dict(told), row_group_size=CHUNK)
         aside.replace(path)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Yield a name aside, under which nothing stays if it is not renamed.
-
-    Raises OSError with the reason and the file: polars hides it in a text, or loses it.
-    """
-    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
-    try:
-        yield aside
-    except pl.exceptions.ComputeError as error:
-        told = re.search(r"\(os error (\d+)\)", str(error))
-        number = int(told[1]) if told else _why_refused(aside)
-        reason = os.strerror(number) if number else str(error)
-        raise OSError(number, reason, str(path)) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _why_refused(path: Path) -> int:
-    """Return the number of the error with which a file is refused more room; 0 if it is not."""
-    try:
-        with path.open("ab") as file:
-            file.write(bytes(1 << 16))
-    except OSError as error:
-        return error.errno or 0
-    return 0
 
 
 def is_there(path: Path, wanted: Mapping[str, str]) -> bool:

@@ -75,7 +75,7 @@ class Until:
         wide = [(have / room if room else math.inf) for _, have, room in self._wide(policies, pairs)]
         if not wide or count >= self.most:
             return count
-        need = min(count * max(wide) ** 2, 2.0 * count)  # the square of inf is inf
+        need = count * min(min(max(wide), 2.0) ** 2, 2.0)  # of large numbers there is no square
         return min(self.most, max(math.ceil(need), math.ceil(1.1 * count)))
 
     def unmet(

@@ -19,7 +19,7 @@ def bound(
     """Prove a bound on any policy for a small scenario, and show each policy's regret over it."""
     with clear_errors():
         from offload.analysis.bounds import regrets
-        from offload.analysis.compare import to_json
+        from offload.analysis.files import to_json
         from offload.scenario.load import load
         from offload.views.progress import progress
         from offload.views.regrets import show

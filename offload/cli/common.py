@@ -14,7 +14,7 @@ from offload.entities import OffloadError
 
 if TYPE_CHECKING:
     from offload.analysis.until import Until
-    from offload.analysis.workers import Workers
+    from offload.analysis.work.workers import Workers
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -48,8 +48,11 @@ class BadInputError(OffloadError):
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn faults of the user's input into lines on standard error and exit code 2."""
+def clear_errors(interrupted: str = KEPT) -> Iterator[None]:
+    """Turn faults of the user's input into lines on standard error and exit code 2.
+
+    Who is interrupted is told what that means for what was done so far.
+    """
     try:
         yield
     except OffloadError as error:
@@ -60,7 +63,7 @@ def clear_errors() -> Iterator[None]:
         typer.echo(f"{error.filename or 'file'}: {error.strerror or error}{full}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; {KEPT}", err=True)
+        typer.echo(f"interrupted; {interrupted}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -90,7 +93,7 @@ def writable(folder: Path) -> None:
 @contextmanager
 def kept_for_this(folder: Path | None) -> Iterator[None]:
     """Let no other command write to a results folder meanwhile. Raises BadInputError, LockedError."""
-    from offload.analysis.lock import locked
+    from offload.analysis.work.lock import locked
 
     if folder is not None:
         writable(folder)
@@ -101,7 +104,7 @@ def kept_for_this(folder: Path | None) -> Iterator[None]:
 def show_list(rows: list[dict[str, Any]], columns: list[str], json_: bool) -> None:
     """Print rows as a table with these columns, or all of them as JSON."""
     if json_:
-        from offload.analysis.compare import to_json
+        from offload.analysis.files import to_json
 
         typer.echo(json.dumps(to_json(rows)))
         return
@@ -120,12 +123,12 @@ def workers(jobs: int | None, cluster: str | None, pieces: int) -> Iterator["Wor
         msg = "--jobs: processes of this machine have no part in what --cluster does; leave one out"
         raise BadInputError(msg)
     if cluster is not None:
-        from offload.analysis.cluster import Cluster
+        from offload.analysis.work.cluster import Cluster
 
         with closing(Cluster(cluster)) as those:
             yield those
         return
-    from offload.analysis.processes import Processes
+    from offload.analysis.work.processes import Processes
 
     with closing(Processes(min(jobs or os.cpu_count() or 1, max(1, pieces)))) as those:
         yield those

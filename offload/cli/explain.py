@@ -45,8 +45,8 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why requests were late: which leg, where, and what the policy could have done instead."""
-    with clear_errors():
-        from offload.analysis.explain import explain as explained
+    with clear_errors("the results are as they were, and the same command begins again"):
+        from offload.analysis.explaining.explain import explain as explained
         from offload.analysis.measures import MEASURES
         from offload.views import explain as showing
         from offload.views.progress import progress
@@ -55,15 +55,16 @@ def explain(
             msg = f"--measure {measure}: must be one of {', '.join(MEASURES)}"
             raise BadInputError(msg)
         folder = results if results.is_dir() else results.parent
+        if figure and folder.exists():
+            writable(folder)
         found = explained(
             results, policy or (), 5 if worst is None else worst, replications,
             jobs or os.cpu_count() or 1, measure, progress, replay=not no_replay,
         )  # fmt: skip
         if figure:
-            writable(folder)
             written = showing.keep(found, folder)
         if json_:
-            from offload.analysis.compare import to_json
+            from offload.analysis.files import to_json
 
             typer.echo(json.dumps(to_json(found.as_json())))
             return

@@ -1,6 +1,7 @@
 """The commands that simulate: check, run, compare."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ from offload.cli.common import (
 
 if TYPE_CHECKING:
     from offload.analysis.until import Until
-    from offload.analysis.workers import Workers
+    from offload.analysis.work.workers import Workers
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
     from offload.scenario.setup import Setting
@@ -116,9 +117,12 @@ def run(
     """Simulate a scenario under the policy that it names (or those of --policy)."""
     with clear_errors():
         if file.suffix == ".parquet":
-            if policy or settings or seed is not None or (replications or 1) > 1 or until or cluster:
-                given = "--policy, --set, --seed, --replications, --until and --cluster"
-                msg = f"{file} says what made it; {given} do not apply"
+            options = {
+                "--policy": policy, "--set": settings, "--seed": seed, "--replications": replications,
+                "--until": until, "--most": most, "--jobs": jobs, "--cluster": cluster,
+            }  # fmt: skip
+            if given := [name for name, value in options.items() if value not in (None, [])]:
+                msg = f"{file} says what made it; {', '.join(given)} cannot apply"
                 raise BadInputError(msg)
             _repeat(file, out, json_)
             return
@@ -223,7 +227,8 @@ def _compare(
     scenario: "Scenario", chosen: "list[Choice]", replications: int, seed: int | None,
     those: "Workers", out: Path | None, json_: bool, until: "Until | None", *, second_opinion: bool,
 ) -> None:  # fmt: skip
-    from offload.analysis.compare import compare, to_json
+    from offload.analysis.compare import compare
+    from offload.analysis.files import to_json
     from offload.views import present
     from offload.views.progress import progress
 
@@ -250,10 +255,16 @@ def _compare(
 def _repeat(file: Path, out: Path | None, json_: bool) -> None:
     """Simulate again what a file of rows holds, from what it says of itself."""
     from offload.analysis.repeat import read
+    from offload.views.progress import progress
 
+    if out is not None and (out / "requests.parquet").resolve() == file.resolve():
+        msg = f"--out {out}: holds {file} itself, which would be replaced; give another folder"
+        raise BadInputError(msg)
     recipe = read(file)
-    with kept_for_this(out):
-        count, same = recipe.repeat(None if out is None else out / "requests.parquet")
+    again = None if out is None else out / "requests.parquet"
+    with kept_for_this(out), progress("repeating", 1) as advance:
+        tell = partial(advance.within, recipe.choice.label, recipe.scenario.file.duration)
+        count, same = recipe.repeat(again, tell=tell)
     told = {"file": str(file), "requests": count, "identical": same}
     typer.echo(json.dumps(told) if json_ else f"{file}: {told['requests']} rows, identical: {same}")
     if not same:

@@ -10,7 +10,7 @@ from offload.cli.common import BadInputError, Jobs, Json, OnCluster, clear_error
 from offload.cli.runs import File, Out, Policies, Seed, Set, choices
 
 if TYPE_CHECKING:
-    from offload.analysis.sizing import Axis, Case
+    from offload.analysis.sizing.grid import Axis, Case
 
 NOT_MET = 1
 
@@ -44,9 +44,10 @@ def size(
 ) -> None:
     """Find the cheapest configuration that meets targets, with 95 % confidence; resumes."""
     with clear_errors():
-        from offload.analysis import sizing, sizing_target
-        from offload.analysis import vary as varying
-        from offload.analysis.sizing_result import result
+        from offload.analysis.sizing import grid as sizing
+        from offload.analysis.sizing import target as sizing_target
+        from offload.analysis.sizing.result import result
+        from offload.analysis.sweeping import vary as varying
         from offload.views import size as showing
         from offload.views.progress import progress
 
@@ -54,7 +55,7 @@ def size(
             missing = "--vary 'nodes.cabinet.servers=1..8'" if target else "--target 'on_time >= 99%'"
             msg = f"nothing to {'vary' if target else 'reach'}; give {missing}"
             raise BadInputError(msg)
-        targets = [sizing_target.read(each) for each in dict.fromkeys(target)]
+        targets = list(dict.fromkeys(map(sizing_target.read, target)))
         axes, scenarios = sizing.grid(
             file, [varying.read(each) for each in vary], settings or (), progress
         )
@@ -77,7 +78,7 @@ def size(
         found = result(search)
         written = showing.keep(found, folder)
         if json_:
-            from offload.analysis.compare import to_json
+            from offload.analysis.files import to_json
 
             typer.echo(json.dumps(to_json(found.as_json())))
         else:
@@ -92,12 +93,11 @@ def _folder(
     name: str, axes: "list[Axis]", cases: "list[Case]", settings: list[str] | None
 ) -> Path:  # fmt: skip
     """Name a folder for what is varied; other settings than the file's have another."""
-    from offload.analysis.vary import folder
+    from offload.analysis.sweeping.vary import folder
 
     parts = [name, "size", *(folder(axis.key.replace("*", "all")) for axis in axes)]
-    if settings:
-        parts.append(cases[0].scenario.digest[:6])
-    return Path("results") / "-".join(parts)[:120]
+    digest = f"-{cases[0].scenario.digest[:6]}" if settings else ""
+    return Path("results") / f"{'-'.join(parts)[:110]}{digest}"
 
 
 def _same_scenario(out: Path, name: str) -> None:

@@ -23,7 +23,7 @@ from offload.cli.common import (
 from offload.cli.runs import File, Out, Policies, Replications, Seed, Set, choices, same_scenario
 
 if TYPE_CHECKING:
-    from offload.analysis.sweep import Sweep
+    from offload.analysis.sweeping.sweep import Sweep
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
 
@@ -68,9 +68,11 @@ def sweep(
 ) -> None:
     """Compare policies at many values of some keys, on the same births and luck; resumes."""
     with clear_errors():
-        from offload.analysis import design, sweep_folder, sweep_table
-        from offload.analysis import sweep as sweeping
         from offload.analysis.compare import silent
+        from offload.analysis.sweeping import design
+        from offload.analysis.sweeping import folder as sweep_folder
+        from offload.analysis.sweeping import sweep as sweeping
+        from offload.analysis.sweeping import table as sweep_table
         from offload.scenario.load import read
         from offload.views.progress import progress
 
@@ -116,8 +118,8 @@ def merge(
     with clear_errors():
         from contextlib import ExitStack
 
-        from offload.analysis.lock import locked
-        from offload.analysis.merge import merge
+        from offload.analysis.sweeping.merge import merge
+        from offload.analysis.work.lock import locked
 
         with ExitStack() as held:
             for folder in dict.fromkeys((out, *(part for part in parts if part.is_dir()))):
@@ -133,7 +135,7 @@ def _show(found: "Sweep", measures: list[str], folder: Path, json_: bool) -> Non
 
     written = [path for each in measures for path in showing.keep(found, each, folder)]
     if json_:
-        from offload.analysis.compare import to_json
+        from offload.analysis.files import to_json
 
         typer.echo(json.dumps(to_json(found.as_json())))
     else:
@@ -197,7 +199,7 @@ def _replications(base: "Scenario") -> int:
 
 def _default_folder(base: "Scenario", keys: list[str], settings: list[str] | None) -> Path:
     """Name a folder by what is varied, and by what differs from the file."""
-    from offload.analysis.vary import folder
+    from offload.analysis.sweeping.vary import folder
 
     parts = [base.file.name, "sweep", *(folder(key.replace("*", "all")) for key in keys)]
     if settings:

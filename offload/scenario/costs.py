@@ -33,7 +33,10 @@ class PriceTable(Table):
 
 
 class RentTable(Table):
-    """What a link costs a month: a sum, and one for each Mbit/s that it carries, up and down."""
+    """What a link costs a month: a sum, and one for each Mbit/s.
+
+    Of a cell those up and down are added; a wire carries its rate each way, and that is counted once.
+    """
 
     per_month: Price = 0.0
     per_mbit: Annotated[Price, Field(alias="per_Mbit")] = 0.0

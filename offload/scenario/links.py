@@ -107,7 +107,7 @@ class Link(Table):
 
     @property
     def carried_bps(self) -> float | None:
-        """What it carries, up and down together; None where that is not one number."""
+        """What rent counts: up and down together, or a wire's rate; None where that is no number."""
         if self.rate is not None:
             return self.rate
         steady = isinstance(self.up, float) and isinstance(self.down, float)
@@ -160,8 +160,5 @@ class Link(Table):
             raise ValueError(msg)
         if not self.is_cell and not isinstance(self.from_, str):
             msg = "a wire leads from one node to one node"
-            raise ValueError(msg)
-        if self.rent is not None and self.rent.per_mbit and self.carried_bps is None:
-            msg = "rent.per_Mbit: needs a rate that is a number; give rent.per_month alone"
             raise ValueError(msg)
         return self

@@ -15,7 +15,7 @@ from offload.policies.protocol import Learns, Policy, Starts, slot_s
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
 from offload.simulation.answering import Answering, PolicyError, answering, each_asker, guard
-from offload.simulation.flow import Flow, Take
+from offload.simulation.flow import Flow, Take, Tell
 from offload.simulation.meters import Powered
 from offload.simulation.refusing import InvalidPlanError
 from offload.simulation.world import World
@@ -74,12 +74,12 @@ class Run:
 
 def run(
     scenario: Scenario, choice: Choice, seed: int, replication: int, take: Take | None = None,
-    watch: Watch | None = None,
+    watch: Watch | None = None, tell: Tell | None = None,
 ) -> Run:  # fmt: skip
     """Simulate. Raises PolicyError, which names the policy and the request.
 
     `take` is given the outcomes as they are done, in the order of births; else they lie in `outcomes`.
-    `watch` may look on at each decision.
+    `watch` may look on at each decision; `tell` is told the time in the world now and then.
     """
     streams = Streams(seed, replication)
     policy = fresh(choice, streams)
@@ -97,7 +97,7 @@ def run(
 
     setting = scenario.setting(choice.overhead_s, streams)
     world = World(setting, streams, choice.knowledge, learn, slot_s(policy))
-    flow = Flow(world, take)
+    flow = Flow(world, take, tell)
     with calm_collector():
         drive(world, seeing(policy, choice, streams), choice, nodes, flow, watch)
     flow.end()
@@ -159,13 +159,13 @@ def drive(
         answer = each_asker(answer, {name: answering(*own) for name, own in nodes.items()})
     if watch is not None:
         answer = _watched(answer, world, watch)
-    game, outcomes, many = world.play(), world.outcomes, flow.pass_on() if flow else sys.maxsize
+    game, outcomes, many = world.play(), world.outcomes, flow.look() if flow else sys.maxsize
     try:
         questions = next(game)
         while True:
             questions = game.send(answer(questions))
             if len(outcomes) >= many:
-                many = flow.pass_on()  # type: ignore[union-attr]  # else there are never so many
+                many = flow.look()  # type: ignore[union-attr]  # else there are never so many
     except StopIteration:
         return
     except InvalidPlanError as error:

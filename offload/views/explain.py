@@ -7,10 +7,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from offload.analysis.explain import Explanation, Report
-from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import LOADING, LUCK, NAMES, RETRY, WAITING
-from offload.analysis.explain_mistakes import MISTAKES
+from offload.analysis.explaining.effects import Effects
+from offload.analysis.explaining.explain import Explanation, Report
+from offload.analysis.explaining.legs import LOADING, LUCK, NAMES, RETRY, SIGNAL, WAITING, Kind
+from offload.analysis.explaining.mistakes import MISTAKES, NOT_ASKED
 from offload.analysis.statistics import Interval
 from offload.views.explain_words import (
     bare,
@@ -19,12 +19,14 @@ from offload.views.explain_words import (
     notes,
     span,
     verdict,
+    where_of,
     worst_text,
 )
 from offload.views.table import headed, mean_and_half
 
 SHOWN = 0.02  # causes with less of the blame are left out
 MOST_SHOWN = 6
+MOST_PLACES = 3
 HARDLY_SEEN = 0.2  # per cent
 
 
@@ -34,21 +36,21 @@ def show(found: Report, worst: int) -> None:
     if not console.is_terminal:
         console = Console(width=max(console.width, 120))
     for each in found.policies:
-        console.print(verdict(each), highlight=False)
+        console.print(verdict(each, found.radio), highlight=False, markup=False)
     for effects in found.effects:
         console.print(effects_verdict(effects), highlight=False)
     untold = {each.label for each in found.policies} - {each.label for each in found.effects}
     for label in sorted(untold) if found.points > 1 else ():
         what = found.measure or "on_time"
-        console.print(
-            f"{label}: {what} is not defined at every point, or no key varies", highlight=False
-        )
+        why = "is not defined at every point, no key varies, or too few points for so many keys"
+        console.print(f"{label}: {what} {why}", highlight=False)
     for table in tables(found):
         console.print()
         console.print(table)
     for policy in found.policies:
         for late in policy.worst[:worst]:
-            console.print(worst_text(policy.label, late), highlight=False)
+            told = worst_text(policy.label, late, of_sweep=found.points > 1)
+            console.print(told, highlight=False, markup=False)
     console.print(notes(found), highlight=False)
     console.print(found.known, style="dim", highlight=False)
 
@@ -71,41 +73,46 @@ def tables(found: Report) -> list[Table]:
     if any(len(each.tasks) > 1 for each in some):
         made.append(_tasks(some))
     if found.replayed and some:
-        mistakes = headed(
-            "what knowing more would have done, share of the missed requests looked at",
-            (*MISTAKES, "missed if reports were fresh"),
-        )
-        for each in some:
-            shares = [(each.mistakes or {}).get(key) for key in MISTAKES]
-            mistakes.add_row(each.label, *map(_percent, shares), _percent(each.fresh))
-        made.append(mistakes)
+        made.append(_mistakes(some))
     return [*made, *(_effects(each) for each in found.effects)]
 
 
 def _left(title: str, *columns: str) -> Table:
+    """Return an empty table of words, which wrap where there is little room."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
                   padding=(0, 1, 0, 0), pad_edge=False)  # fmt: skip
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     return table
 
 
 def _causes(policies: list[Explanation]) -> Table:
-    table = _left("what is to blame, share of missed requests", "policy", "leg", "where", "what")
+    table = _left("what is to blame, share of missed requests", "policy", "leg", "what")
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("where", overflow="fold")
     for each in policies:
         label, rest = each.label, 1.0
-        for cause, share in list(each.causes.items())[:MOST_SHOWN]:
+        for kind, share in list(each.kinds.items())[:MOST_SHOWN]:
             if share is not None and share.mean >= SHOWN:
-                table.add_row(label, *cause, _percent(share))
+                table.add_row(label, *kind, _percent(share), _where(each, kind))
                 label, rest = "", rest - share.mean
         if rest >= 0.001:
-            table.add_row(label, "others", "", "", f"{rest:.1%}")
+            table.add_row(label, "others", "", f"{rest:.1%}", "")
     return table
+
+
+def _where(found: Explanation, kind: Kind) -> str:
+    """Name the places of a kind of cause, with their shares if there are several."""
+    places = where_of(found, kind)
+    if len(places) == 1:
+        return places[0][0]
+    told = [f"{place} {share:.1%}" for place, share in places[:MOST_PLACES]]
+    return ", ".join([*told, f"{len(places) - MOST_PLACES} more"][: len(places)])
 
 
 def _tasks(policies: list[Explanation]) -> Table:
     table = _left("the first cause by task", "policy", "task", "leg", "where", "what")
+    table.add_column("share", justify="right", no_wrap=True)
     for each in policies:
         label = each.label
         for task, causes in each.tasks.items():
@@ -115,15 +122,26 @@ def _tasks(policies: list[Explanation]) -> Table:
     return table
 
 
+def _mistakes(policies: list[Explanation]) -> Table:
+    """Return the shares of mistakes; nobody is troubled with a column of zeros."""
+    made = [each.mistakes or {} for each in policies]
+    nobody = all((share := each.get(NOT_ASKED)) is None or share.mean == 0.0 for each in made)
+    keys = [key for key in MISTAKES if key != NOT_ASKED or not nobody]
+    table = _left("what knowing more would have done, share of the missed requests looked at", "policy")
+    for column in (*keys, "missed if fresh"):
+        table.add_column(column, justify="right", min_width=max(map(len, column.split())))
+    for each, shares in zip(policies, made, strict=True):
+        told = (_percent(shares.get(key), ".0f") for key in keys)
+        table.add_row(each.label, *told, _percent(each.fresh))
+    return table
+
+
 def _effects(found: Effects) -> Table:
     ranks = found.fit is not None
     title = f"{found.label}: what moves {found.measure}, by {found.method} over {found.points} points"
     if found.fit is not None:
         title += f", R² {found.fit:.2f}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-                  padding=(0, 1, 0, 0), pad_edge=False)  # fmt: skip
-    for column in ("key", "values", "largest at", "smallest at"):
-        table.add_column(column, no_wrap=True)
+    table = _left(title, "key", "values", "largest at", "smallest at")
     table.add_column("SRRC" if ranks else "effect", justify="right", no_wrap=True)
     for each in found.effects:
         table.add_row(
@@ -132,8 +150,8 @@ def _effects(found: Effects) -> Table:
     return table
 
 
-def _percent(share: Interval | None) -> str:
-    return mean_and_half(share, 100.0, ".1f") + ("" if share is None else "%")
+def _percent(share: Interval | None, digits: str = ".1f") -> str:
+    return mean_and_half(share, 100.0, digits) + ("" if share is None else "%")
 
 
 def keep(found: Report, out: Path) -> list[Path]:
@@ -141,7 +159,9 @@ def keep(found: Report, out: Path) -> list[Path]:
     from offload.views.figures import LEG_COLOURS, canvas, legend, save
 
     policies = [each for each in found.policies if each.missed is not None]
-    figure, axes = canvas(f"{found.scenario}: where requests missed their deadlines", width=7.2)
+    height = min(4.2, 1.6 + 0.45 * len(policies))
+    title = f"{found.scenario}: where requests missed their deadlines"
+    figure, axes = canvas(title, width=7.2, height=height)
     labels = [each.label for each in policies]
     left = np.zeros(len(labels))
     colours = dict(zip(NAMES, LEG_COLOURS, strict=True)) | {RETRY: "#D55E00"}
@@ -150,7 +170,8 @@ def keep(found: Report, out: Path) -> list[Path]:
             shares = np.array([_of_leg(each, leg, waits=waits) for each in policies])
             if shares.max(initial=0.0) < HARDLY_SEEN:
                 continue
-            name = f"{leg}: waiting, luck" if waits else f"{leg}: its work, or ended there"
+            chance = "signal" if leg in ("uplink", "downlink") else "luck"
+            name = f"{leg}: waiting, {chance}" if waits else f"{leg}: its work, or ended there"
             axes.barh(labels, shares, left=left, color=colours[leg], label=name,
                       hatch=None if waits else "///", edgecolor="white", linewidth=0.4)  # fmt: skip
             left += shares
@@ -165,5 +186,5 @@ def _of_leg(found: Explanation, leg: str, *, waits: bool) -> float:
     return 100 * missed * sum(
         share.mean
         for cause, share in found.causes.items()
-        if share and cause.leg == leg and (cause.kind in (WAITING, LOADING, LUCK)) == waits
+        if share and cause.leg == leg and (cause.kind in (WAITING, SIGNAL, LOADING, LUCK)) == waits
     )  # fmt: skip

@@ -1,13 +1,25 @@
 """Why requests were late, in words."""
 
 import math
+from collections.abc import Collection, Sequence
 
-from offload.analysis.explain import Explanation, Report
-from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import FAILED, LOADING, LUCK, RETRY, WAITING, WORK, Cause
-from offload.analysis.explain_mistakes import HOPELESS, OVERTAKEN, PREFERENCE, STALE
-from offload.analysis.explain_study import Late, Leg
+from offload.analysis.explaining.effects import Effects
+from offload.analysis.explaining.explain import Explanation, Report
+from offload.analysis.explaining.legs import (
+    ELSEWHERE,
+    FAILED,
+    LOADING,
+    LUCK,
+    RETRY,
+    SIGNAL,
+    WAITING,
+    WORK,
+    Kind,
+)  # fmt: skip
+from offload.analysis.explaining.mistakes import HOPELESS, OVERTAKEN, PREFERENCE, STALE
+from offload.analysis.explaining.study import Late, Leg
 from offload.analysis.statistics import Interval
+from offload.simulation.stations import DOWN
 from offload.units import show_seconds
 
 TOLD = 0.1  # causes with less of the blame are left out
@@ -18,11 +30,11 @@ MOST_TOLD = 3
 WAITS = {
     "decide": "waiting for a decision about {}",
     "device": "waiting for the device itself ({})",
-    "uplink": "the uplink of {}, shared or below its rate",
+    "uplink": "waiting for others on the uplink of {}",
     "edge": "waiting for the servers of {}",
     "wan": "queues or breakdowns on {}",
     "cloud": "waiting for the servers of {}",
-    "downlink": "the downlink of {}, shared or below its rate",
+    "downlink": "waiting for others on the downlink of {}",
 }
 WORKS = {
     "decide": "deciding about {}",
@@ -43,74 +55,99 @@ ENDS = {
     "no-power": "no power ({})",
     "unfinished": "the end of the run, while at {}",
 }
-# Which key of a scenario has to do with it.
+# Which key of a scenario has to do with it; where a radio decides a cell's rates, its bandwidth has.
+MACHINE = "devices.{}.hardware (or a smaller variant)"
 KEYS = {
     ("edge", WAITING): "nodes.{}.servers", ("cloud", WAITING): "nodes.{}.servers",
     ("edge", WORK): "nodes.{}.hardware", ("cloud", WORK): "nodes.{}.hardware",
-    ("device", WORK): "devices.{}.hardware or a smaller variant",
-    ("device", WAITING): "devices.{}.hardware or a smaller variant",
-    ("device", LUCK): "devices.{}.hardware or a smaller variant",
+    ("device", WORK): MACHINE, ("device", WAITING): MACHINE, ("device", LUCK): MACHINE,
     ("uplink", WAITING): "links.{}.up", ("uplink", WORK): "links.{}.up",
     ("downlink", WAITING): "links.{}.down", ("downlink", WORK): "links.{}.down",
+    ("uplink", SIGNAL): "links.{}.range", ("downlink", SIGNAL): "links.{}.range",
     ("wan", WAITING): "links.{}", ("wan", WORK): "links.{}", ("wan", LUCK): "links.{}.jitter",
-    ("edge", "node-down"): "nodes.{}, its faults, and retries or fallback of the task",
-    ("cloud", "node-down"): "nodes.{}, its faults, and retries or fallback of the task",
+    ("edge", "node-down"): "the faults of nodes.{}, and retries or fallback of the task",
+    ("cloud", "node-down"): "the faults of nodes.{}, and retries or fallback of the task",
     (RETRY, FAILED): "nodes.{}, its faults, its queue, and the links to it",
     ("edge", LOADING): "nodes.{}.memory", ("cloud", LOADING): "nodes.{}.memory",
     ("edge", "shed"): "nodes.{}.servers", ("cloud", "shed"): "nodes.{}.servers",
 }  # fmt: skip
 
 
-def phrase(cause: Cause) -> str:
-    """Say what a cause is."""
-    if cause.kind == WAITING:
-        return WAITS[cause.leg].format(cause.place)
-    if cause.kind == WORK:
-        return f"{WORKS[cause.leg].format(cause.place)}, too slow even alone"
-    if cause.kind == LUCK:
-        return f"{WORKS[cause.leg].format(cause.place)} longer than the mean"
-    if cause.kind == LOADING:
-        return f"loading weights at {cause.place}"
-    if cause.kind == FAILED:
-        return f"first attempts that failed (by plans for {cause.place})"
-    return ENDS.get(cause.kind, cause.kind + " at {}").format(cause.place)
+def phrase(kind: Kind, where: str) -> str:
+    """Say what a cause is, at these places."""
+    leg, doing = kind.leg, WORKS.get(kind.leg, "")
+    words = ENDS | {
+        WAITING: WAITS.get(leg, ""),
+        SIGNAL: f"the {leg} of {{}}, out of reach or below its full rate where devices were",
+        WORK: f"{doing}, too slow even alone",
+        LUCK: f"{doing} longer than the mean",
+        LOADING: "loading weights at {}",
+        FAILED: "first attempts that failed (by plans for {})",
+    }
+    return words.get(kind.kind, kind.kind + " at {}").format(where)
 
 
-def verdict(found: Explanation) -> str:
-    """Say in a few sentences why a policy's requests were late."""
+def where_of(found: Explanation, kind: Kind) -> list[tuple[str, float]]:
+    """Return the places of a kind of cause with their shares, the largest first."""
+    return [
+        (cause.place, share.mean)
+        for cause, share in found.causes.items()
+        if share is not None and (cause.leg, cause.kind) == kind
+    ]
+
+
+def verdict(found: Explanation, radio: Collection[str] = ()) -> str:
+    """Say in a few sentences why a policy's requests were late; of `radio` are some of the cells."""
     if found.missed is None or found.missed.mean == 0.0:
         return f"{found.label}: every request was answered in time" + _wrong(found)
     told = [f"{found.label}: {found.missed.mean:.1%} late or unanswered" + _wrong(found)]
-    causes = [(cause, share.mean) for cause, share in found.causes.items() if share is not None]
-    named = [each for each in causes if each[1] >= TOLD][:MOST_TOLD] or causes[:1]
-    told.append("of the lateness, " + ", ".join(f"{share:.0%} is {phrase(c)}" for c, share in named))
+    kinds = [(kind, share.mean) for kind, share in found.kinds.items() if share is not None]
+    named = [each for each in kinds if each[1] >= TOLD][:MOST_TOLD] or kinds[:1]
+    phrases = [f"{share:.0%} is {phrase(kind, _named(found, kind))}" for kind, share in named]
+    told.append("of the lateness, " + ", ".join(phrases))
     if found.never > 0.0:
         told.append(f"for {found.never:.0%} no plan is that fast even in an empty world")
     shares = {key: share.mean for key, share in (found.mistakes or {}).items() if share is not None}
     words = {
-        HOPELESS: "were hopeless when asked about, even to who knew the present state",
-        STALE: "could have been avoided by the same policy, had it known the present state",
+        HOPELESS: "were hopeless when asked about, even to who knew the present state and their luck",
+        STALE: "could have been avoided by the same policy, had it known the present state and its luck",
         PREFERENCE: "could have been avoided by a plan that this policy would not choose knowing it",
         OVERTAKEN: "were to be on time when decided, and overtaken by what came later",
     }
     told += [f"{shares[key]:.0%} {words[key]}" for key in words if shares.get(key, 0.0) >= TOLD]
     if found.fresh is not None:
         told.append(f"with reports of no age, {found.fresh.mean:.1%} would be late or unanswered")
-    told += (
-        [f"look at {' and '.join(keys)}"]
-        if (keys := _keys_of(found, [cause for cause, _ in named[:2]]))
-        else []
-    )
+    if keys := _keys_of(found, [kind for kind, _ in named[:2]], radio):
+        told.append(f"look at {' and '.join(keys)}")
     return ". ".join(each[0].upper() + each[1:] if n else each for n, each in enumerate(told)) + "."
 
 
-def _keys_of(found: Explanation, causes: list[Cause]) -> list[str]:
+def _named(found: Explanation, kind: Kind) -> str:
+    """Name the places of a kind of cause, or the first of many."""
+    names = [place.replace(", ", " + ") for place, _ in where_of(found, kind)]
+    if len(names) > MOST_TOLD:
+        names[MOST_TOLD - 1 :] = [f"{len(names) - MOST_TOLD + 1} more"]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _keys_of(found: Explanation, kinds: Sequence[Kind], radio: Collection[str]) -> list[str]:
     """Return which keys of the scenario have to do with what was known, and with these causes."""
     keys = []
-    if found.fresh and found.missed and found.fresh.mean <= OF_REPORTS * found.missed.mean:
+    # A node that is down reports nothing, however often it does otherwise.
+    silent = kinds[0].kind in (FAILED, DOWN)
+    fewer = found.fresh and found.missed and found.fresh.mean <= OF_REPORTS * found.missed.mean
+    if fewer and not silent:
         keys.append("reports.every of the nodes")
-    keys += [KEYS[c.leg, c.kind].format(c.place) for c in causes if (c.leg, c.kind) in KEYS]
-    return list(dict.fromkeys(keys))
+    for kind in kinds:
+        for places, _ in where_of(found, kind)[:2]:
+            keys += [_key(kind, each, radio) for each in places.split(", ") if each not in ELSEWHERE]
+    return list(dict.fromkeys(filter(None, keys)))
+
+
+def _key(kind: Kind, place: str, radio: Collection[str]) -> str:
+    """Return the key that has to do with a cause at a place; "" where there is none."""
+    by_radio = kind.leg in ("uplink", "downlink") and kind in KEYS and place in radio
+    return ("links.{}.bandwidth" if by_radio else KEYS.get(kind, "")).format(place)
 
 
 def _wrong(found: Explanation) -> str:
@@ -145,7 +182,9 @@ def span(found: Interval) -> str:
     """Write an effect with its interval."""
     if math.isnan(found.low):
         return f"{found.mean:+.3g}"
-    return f"{found.mean:+.3g} [{found.low:+.3g}, {found.high:+.3g}]"
+    # A rounding error about zero is zero.
+    mean, low, high = (round(each, 12) + 0.0 for each in (found.mean, found.low, found.high))
+    return f"{mean:+.3g} [{low:+.3g}, {high:+.3g}]"
 
 
 def _leg(leg: Leg) -> str:
@@ -154,22 +193,29 @@ def _leg(leg: Leg) -> str:
     return f"{leg.leg} {leg.place} {show_seconds(leg.took_s)}{more}"
 
 
-def worst_text(label: str, late: Late) -> str:
+def worst_text(label: str, late: Late, *, of_sweep: bool = False) -> str:
     """Tell of a late request leg by leg, and of what would have been on time."""
     ended = f"{late.cause} after" if late.cause else "took"
     who = f"request {late.request} ({late.task} of {late.device}, born at {late.born_s:.3f} s)"
     took = f"{ended} {show_seconds(late.stayed_s)}, {show_seconds(late.deadline_s)} allowed"
-    lines = [f"{label}, replication {late.replication}, {who}: {took}; {late.plan}"]
+    run = f"{label}, {late.point}" if of_sweep else label
+    lines = [f"{run}, replication {late.replication}, {who}: {took}; {late.plan}"]
     lines.append("  " + "; ".join(map(_leg, late.legs)))
     for look in late.looks:
-        best = f"{look.best} in {show_seconds(look.best_s)}"
+        best = f"{look.best} in {_predicted(look.best_s)}"
         what = "to be on time, but for what came later" if look.in_time else (
             f"on time would have been {best}" if look.best_s <= look.left_s
             else f"nothing was on time, the quickest {best}"
         )  # fmt: skip
-        chosen = show_seconds(look.plan_s) if math.isfinite(look.plan_s) else "no end"
-        lines.append(f"  asked, with the truth: {look.plan} in {chosen}; {what}")
+        left = show_seconds(max(0.0, look.left_s))
+        lines.append(
+            f"  asked with {left} left, by the truth: {look.plan} in {_predicted(look.plan_s)}; {what}"
+        )
     return "\n".join(lines)
+
+
+def _predicted(latency_s: float) -> str:
+    return show_seconds(latency_s) if math.isfinite(latency_s) else "no end"
 
 
 def notes(found: Report) -> str:
@@ -180,19 +226,20 @@ def notes(found: Report) -> str:
     luck = "(with what batches add)" if found.replayed else "(bad luck included, without replay)"
     told.append(
         "Each missed request counts for one, divided among its legs. work: its plan takes longer than"
-        " the deadline even in an empty world; waiting: for others, or at less than a cell's full rate"
-        f" {luck}; loading: for its own weights; retry: a first attempt failed; else the cause for which"
-        " it was not answered."
+        " the deadline even in an empty world; signal: where its device was, a cell was out of reach or"
+        f" below its full rate; waiting: for others {luck}; loading: for its own weights; retry: a first"
+        " attempt failed; else the cause for which it was not answered."
     )
     if found.replayed:
         judged = sum(each.judged for each in found.policies)
         told.append(
             "luck: this run took longer than the mean. hopeless: no plan was on time by the true state"
-            " when it was asked about; stale knowledge: the policy, shown the truth, would have chosen"
-            " one that was; preference: it would not; overtaken: its plan was on time by the truth then"
-            " (others came later, perhaps misled by old reports: so the last column counts for all"
-            f" together). {judged} missed requests were looked at, by repeating the runs to the same"
-            " rows; it is a second instance of the policy that was shown the truth."
+            " and its luck when it was asked about; stale knowledge: the policy, shown the truth, would"
+            " have chosen one that was; preference: it would not; overtaken: its plan was on time by the"
+            " truth then (others came later, perhaps misled by old reports); missed if fresh: what all"
+            " together"
+            f" would miss with reports of no age. {judged} missed requests were looked at, by repeating"
+            " the runs to the same rows; it is a second instance of the policy that was shown the truth."
         )
     elif found.points > 1:
         told.append("Sweeps are not replayed; explain one point's folder for the policies' mistakes.")

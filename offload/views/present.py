@@ -1,14 +1,14 @@
 """A comparison kept in a folder and shown on a terminal."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 from rich.console import Console
 
-from offload.analysis.compare import Comparison, to_json
-from offload.analysis.replication import rows_path
+from offload.analysis.compare import Comparison
+from offload.analysis.files import write_json
 from offload.analysis.survival import headline
+from offload.analysis.work.replication import rows_path
 from offload.views.table import comparison_tables, footnotes, pairs_text, second_opinion_text
 
 MOST_LINES = 8
@@ -30,9 +30,7 @@ def keep(found: Comparison, out: Path) -> list[Path]:
         more = f"; second opinion: {told.surviving} of {told.differing} pairs hold"
         known += more if len(known + more) <= ROOM else ""
     written = write_figures(found, rows, known, out)
-    aside = out / ".summary.json"
-    aside.write_text(json.dumps(to_json(found.as_json()), indent=1) + "\n")
-    aside.replace(out / "summary.json")
+    write_json(out / "summary.json", found.as_json())
     return written
 
 

@@ -1,7 +1,7 @@
 """A sizing on a terminal and as a figure: cost against what is to be reached."""
 
-import json
 from itertools import cycle
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +10,22 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from offload.analysis.compare import to_json
-from offload.analysis.sizing_result import Configuration, Sized
-from offload.analysis.sizing_search import LEAST_SAVING
-from offload.analysis.sizing_target import Target
+from offload.analysis.files import write_json
+from offload.analysis.sizing.result import Configuration, Sized
+from offload.analysis.sizing.target import Target
 from offload.views.figures import MARKERS, canvas, colour, legend, save
 from offload.views.sweep import SHOWN
 from offload.views.table import headed
 
 MOST_ROWS = 24
+# The unit in which tables show a measure that is no share, and how many of it are one of the measure.
+UNITS = {"energy_j": ("mJ", 1e3), "money": ("", 1.0)}
+MILLISECONDS = ("ms", 1e3)
 
 
 def keep(found: Sized, out: Path) -> list[Path]:
     """Write the figure and size.json beside the rows; return the figure's paths."""
-    aside = out / ".size.json"
-    aside.write_text(json.dumps(to_json(found.as_json()), indent=1) + "\n")
-    aside.replace(out / "size.json")
+    write_json(out / "size.json", found.as_json())
     costs = sorted({item.known for each in found.configurations for item in each.items})
     return save(draw(found), out / "size", f"{found.known}; costs {', '.join(costs)}")
 
@@ -57,7 +57,7 @@ def configurations(found: Sized) -> Table:
     shown.columns[0].header = ", ".join((*_keys(found), "policy"))
     for n in _around(found):
         each = found.configurations[n]
-        style = "bold" if n == found.chosen else "dim" if each.verdict == "open" else None
+        style = "bold" if n == found.chosen else None if each.tested else "dim"
         shown.add_row(
             name(each), *(_reached(each, target) for target in found.targets), _claimed(each, found),
             f"{each.cost.mean:.2f}", str(each.replications), _verdict(found, n), style=style,
@@ -70,10 +70,16 @@ def answer(found: Sized) -> list[str]:
     if found.chosen is None:
         best = found.configurations[found.reached]
         reached = ", ".join(f"{t.measure} {_reached(best, t)}" for t in found.targets)
-        return [f"[bold]never met[/]: the nearest is {_told(found, best)} with {reached}"]
+        open_ = any(each.verdict == "undecided" for each in found.configurations)
+        missed = "not shown to be met" if open_ else "never met"
+        return [f"[bold]{missed}[/]: the nearest is {_told(found, best)} with {reached}"]
     best = found.configurations[found.chosen]
     paid = f"{best.cost.mean:.2f} {found.currency} a month"
-    lines = [f"[bold]cheapest[/]: {_told(found, best)}: {paid}; {_sentence(best, found)}"]
+    unsure = any(
+        each.verdict == "undecided" and each.cost.mean < best.cost.mean for each in found.configurations
+    )
+    what = "cheapest of those that are sure to do" if unsure else "cheapest"
+    lines = [f"[bold]{what}[/]: {_told(found, best)}: {paid}; {_sentence(best, found)}"]
     if found.just_cheaper is not None:
         other = found.configurations[found.just_cheaper]
         lines.append(
@@ -100,19 +106,20 @@ def breakdown(found: Sized, chosen: Configuration) -> Table:
 def steps(found: Sized) -> Table:
     """Return what each step from the chosen configuration buys."""
     target = found.targets[0]
-    unit = "points" if target.is_share else target.measure
+    unit, times = ("points", 100.0) if target.is_share else _unit(target)
     shown = headed(
         f"what the next {found.currency} buys, in {target.measure}",
-        (f"{found.currency} a month", f"gain, {unit}", f"gain per {found.currency}"),
+        (f"{found.currency} a month", f"gain{unit and f', {unit}'}", f"gain per {found.currency}"),
     )
     shown.columns[0].header = "step"
     for step in found.steps:
-        gain = "-"
+        gain, per = "-", "-" if step.cost <= 0 else "not priced"
         if step.gain is not None:
             half = (step.gain.high - step.gain.low) / 2
-            gain = f"{_scaled(target, step.gain.mean):+.3g} ±{_scaled(target, half):.2g}"
-        per = "-" if step.per_unit is None else f"{_scaled(target, step.per_unit):+.3g}"
-        shown.add_row(step.what, f"{step.cost:+.2f}", gain, per)
+            gain = f"{step.gain.mean * times:+.3g} ±{half * times:.2g}"
+        if step.per_unit is not None:
+            per = f"{step.per_unit * times:+.3g}"
+        shown.add_row(step.what, f"{round(step.cost, 2) + 0.0:+.2f}", gain, per)  # no -0.00
     return shown
 
 
@@ -136,7 +143,7 @@ def draw(found: Sized) -> Figure:
         at = each.measures[target.measure]
         if at is None:
             continue
-        ruled_out = each.verdict == "open" and not each.front  # by few replications: wide intervals
+        ruled_out = not each.tested and not each.front  # by few replications: wide intervals
         across = _ends(each.cost.low, each.cost.mean, each.cost.high, 1.0)
         along = _ends(at.low, at.mean, at.high, _scaled(target, 1.0))
         axes.errorbar(
@@ -150,9 +157,9 @@ def draw(found: Sized) -> Figure:
         if each.front:
             drawn.add(each.policy)
     _front(found, axes)
-    if any(each.verdict == "open" and not each.front for each in found.configurations):
+    if any(not each.tested and not each.front for each in found.configurations):
         axes.plot([], [], "o", markersize=4.5, color="#999999", markerfacecolor="white",
-                  label="not tested: ruled out, or no cheaper")  # fmt: skip
+                  label="not tested: ruled out, not surer, or no cheaper")  # fmt: skip
     axes.axhline(_scaled(target, target.limit), color="#555555", linestyle=":", linewidth=1)
     axes.annotate(
         f"target {target.show(target.limit)}", (1.0, _scaled(target, target.limit)),
@@ -163,7 +170,7 @@ def draw(found: Sized) -> Figure:
     axes.set_xlabel(f"cost ({found.currency} a month)")
     axes.set_ylabel(f"{what} (%)" if target.is_share else what, fontsize=8)
     _limits(found, axes)
-    legend(axes, loc="lower right")
+    legend(axes, loc="best")
     return figure
 
 
@@ -174,7 +181,8 @@ def _front(found: Sized, axes: Axes) -> None:
     several = len({each.policy for each in found.configurations}) > 1
     x = [found.configurations[n].cost.mean for n in front]
     y = [_scaled(target, _mean(found.configurations[n], target)) for n in front]
-    axes.step(x, y, where="post", color="#888888", linewidth=1, zorder=1, label="front")
+    axes.step(x, y, where="post", color="#888888", linewidth=1, zorder=1,
+              label="front" if len(front) > 1 else None)  # fmt: skip
     nearest = found.reached if found.chosen is None else found.chosen
     for n in (nearest, found.just_cheaper):
         if n is None or found.configurations[n].measures[target.measure] is None:
@@ -186,9 +194,11 @@ def _front(found: Sized, axes: Axes) -> None:
             axes.plot(*at, "o", markersize=15, markerfacecolor="none", markeredgecolor="black",
                       markeredgewidth=1.5, zorder=4, label="cheapest that meets the target")  # fmt: skip
         axes.annotate(
-            name(each) if several else ", ".join(each.values), at, xytext=(9, -15),
+            name(each) if several else ", ".join(each.values), at,
+            xytext=(9, -24) if n == found.just_cheaper else (12, -13),  # a line each: both may coincide
             textcoords="offset points", fontsize=7.5, color="black" if chosen else "#555555",
             weight="bold" if chosen else "normal",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
         )  # fmt: skip
 
 
@@ -230,19 +240,26 @@ def _reached(each: Configuration, target: Target) -> str:
     at = each.measures[target.measure]
     if at is None:
         return "-"
-    half = "" if np.isnan(at.high) else f" ±{_scaled(target, at.high - at.mean):.2g}"
-    return f"{_scaled(target, at.mean):.4g}{half}{'%' if target.is_share else ''}"
+    unit, times = ("%", 100.0) if target.is_share else _unit(target)
+    half = "" if np.isnan(at.high) else f" ±{(at.high - at.mean) * times:.2g}"
+    return f"{at.mean * times:.4g}{half}{'' if target.is_share else ' '}{unit}".rstrip()
+
+
+def _unit(target: Target) -> tuple[str, float]:
+    return UNITS.get(target.measure, MILLISECONDS)
 
 
 def _claimed(each: Configuration, found: Sized) -> str:
-    """The bounds on which a claim rests."""
+    """The bounds on which a claim rests: of what fails, those of the targets that it fails."""
     told = []
+    fails = each.verdict == "fails"
     for target in found.targets:
         bound = each.bounds.get(str(target))
-        if bound is not None and each.verdict != "open":
-            at_least = (each.verdict == "fails") == (target.sign < 0)
-            end = bound.low if at_least else bound.high
-            told.append(f"{'>=' if at_least else '<='} {target.show(end)}")
+        if bound is None or not each.tested or (fails and not target.missed_by(bound)):
+            continue
+        at_least = fails == (target.sign < 0)
+        end = bound.low if at_least else bound.high
+        told.append(f"{'>=' if at_least else '<='} {target.show(end)}" if isfinite(end) else "no bound")
     return ", ".join(told)
 
 
@@ -253,14 +270,7 @@ def _sentence(each: Configuration, found: Sized) -> str:
 
 
 def _verdict(found: Sized, n: int) -> str:
-    each = found.configurations[n]
-    if n == found.chosen:
-        return "cheapest"
-    if each.verdict != "open":
-        return each.verdict
-    best = None if found.chosen is None else found.configurations[found.chosen].cost.mean
-    no_cheaper = best is not None and each.cost.mean >= best * (1 - LEAST_SAVING)
-    return "no cheaper" if no_cheaper else "ruled out"
+    return "cheapest" if n == found.chosen else found.configurations[n].verdict
 
 
 def _around(found: Sized) -> list[int]:
@@ -272,7 +282,7 @@ def _around(found: Sized) -> list[int]:
     by_distance = sorted(
         shown,
         key=lambda n: (
-            found.configurations[n].verdict == "open" and not found.configurations[n].front,
+            not (found.configurations[n].tested or found.configurations[n].front),
             abs(found.configurations[n].cost.mean - middle),
         ),
     )
@@ -283,9 +293,10 @@ def _method(found: Sized) -> str:
     return (
         "± is half of the 95% interval of each alone. What is claimed (meets, fails) holds for all"
         f" {found.possible} configurations at once with {found.level:.0%}: each has a test of its own at"
-        f" {1 - found.level:.2g}/{found.possible}, shared among its looks (Bonferroni). Simulated"
+        f" {1 - found.level:.2g}/{found.possible}, shared among its looks (Bonferroni); what none of the"
+        " replications showed, like a rare failure, it knows nothing of. Simulated"
         f" {len(found.configurations)} of {found.possible} configurations, {found.replications}"
         f" replications where all would take {found.exhaustive}. Costs are as if the simulated load went"
-        " on all month. Ruled out: in a few replications no better than a larger one that was not shown"
-        " to meet the target."
+        " on all month. Ruled out: in a few replications"
+        " no better than a larger one that fails; not surer: than a larger one that is undecided."
     )

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from offload.analysis.statistics import Interval
-from offload.analysis.sweep import Sweep
+from offload.analysis.sweeping.sweep import Sweep
 from offload.views.table import mean_and_half
 
 # How a measure is shown: as what, and how many of that one of it is.

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from offload.analysis.sweep import Sweep
-from offload.analysis.vary import Vary
+from offload.analysis.sweeping.sweep import Sweep
+from offload.analysis.sweeping.vary import Vary
 from offload.views.figures import MARKERS, canvas, colour, legend, line, panels
 from offload.views.sweep import SHOWN, correlation
 

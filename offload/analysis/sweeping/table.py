@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from offload.analysis import vary
-from offload.analysis.design import Method
 from offload.analysis.measures import MEASURES
-from offload.analysis.vary import Vary, VaryError
+from offload.analysis.sweeping import vary
+from offload.analysis.sweeping.design import Method
+from offload.analysis.sweeping.vary import Vary, VaryError
 from offload.scenario.load import Draft
 from offload.scenario.schema import Sweep
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from offload.analysis.measures import MEASURES, Summary
+from offload.analysis.statistics import Interval
 from offload.entities import OffloadError
 from offload.units import Quantity, show_seconds
 
@@ -43,6 +44,10 @@ class Target:
             return None
         return self.limit if self.sign > 0 else 1 - self.limit
 
+    def counted(self, run: Summary) -> int:
+        """Return of how many requests a replication's share is: only answers can be right."""
+        return run.requests - run.unfinished if self.measure == "accuracy" else run.requests
+
     def margin(self, run: Summary) -> float:
         """Return by how much a replication clears the limit; what was never answered is no answer.
 
@@ -61,6 +66,10 @@ class Target:
             )
             raise TargetError(msg)
         return self.sign * (value - self.limit)
+
+    def missed_by(self, bound: Interval) -> bool:
+        """Tell whether all within the bounds of the measure miss the limit."""
+        return bound.high < self.limit if self.sign > 0 else bound.low > self.limit
 
     def show(self, value: float) -> str:
         """Write a value of the measure for people."""
@@ -81,21 +90,22 @@ def read(text: str) -> Target:
     if match is None:
         msg = f"--target {text:.60}: {_EXAMPLE}"
         raise TargetError(msg)
-    measure, sign, limit = match.groups()
+    measure, comparison, limit = match.groups()
+    sign = 1 if comparison in (">=", "\u2265") else -1
     if measure not in MEASURES:
         near = difflib.get_close_matches(measure, MEASURES, 1)
         hint = f'; did you mean "{near[0]}"?' if near else f"; it must be one of {', '.join(MEASURES)}"
         msg = f"--target {text:.60}: no measure {measure}{hint}"
         raise TargetError(msg)
     try:
-        value = _limit(measure, limit.strip())
+        value = _limit(measure, sign, limit.strip())
     except ValueError as error:
         msg = f"--target {text:.60}: {error}"
         raise TargetError(msg) from None
-    return Target(measure, 1 if sign in (">=", "\u2265") else -1, value)
+    return Target(measure, sign, value)
 
 
-def _limit(measure: str, text: str) -> float:
+def _limit(measure: str, sign: int, text: str) -> float:
     """Read a limit in the measure's unit. Raises ValueError."""
     if measure.startswith("latency"):
         return Quantity("time").parse(text)
@@ -109,5 +119,8 @@ def _limit(measure: str, text: str) -> float:
         raise ValueError(msg) from None
     if not math.isfinite(value) or (measure in SHARES and not 0 <= value <= 1):
         msg = "a share lies between 0% and 100%" if measure in SHARES else "not a finite number"
+        raise ValueError(msg)
+    if measure in SHARES and value == (1.0 if sign > 0 else 0.0):
+        msg = "no number of requests can show that of all there will be; name a share like 99.9%"
         raise ValueError(msg)
     return value

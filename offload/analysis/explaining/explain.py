@@ -13,13 +13,14 @@ import joblib
 import numpy as np
 import polars as pl
 
-from offload.analysis import explain_effects, repeat, rows, statistics
+from offload.analysis import repeat, rows, statistics
 from offload.analysis.compare import Progress, silent
-from offload.analysis.explain_effects import Effects
-from offload.analysis.explain_legs import Cause
-from offload.analysis.explain_mistakes import MISTAKES
-from offload.analysis.explain_rows import ExplainError, Kept, find
-from offload.analysis.explain_study import Late, Study, study
+from offload.analysis.explaining import effects as explain_effects
+from offload.analysis.explaining.effects import Effects
+from offload.analysis.explaining.folder import ExplainError, Kept, find
+from offload.analysis.explaining.legs import Cause, Kind
+from offload.analysis.explaining.mistakes import MISTAKES
+from offload.analysis.explaining.study import Late, Study, study
 from offload.analysis.measures import COLUMNS, Tally
 from offload.analysis.statistics import Interval
 
@@ -30,10 +31,10 @@ REPLAYS = 3  # replications of a policy that are simulated again, unless told ot
 class Explanation:
     """Why a policy's requests missed their deadlines, over replications.
 
-    `causes` are shares of what missed, `tasks` the same of each task; `mistakes` are shares too, of the
-    `judged`, None without a replay. `fresh` is the share that would have missed, had all reports been of
-    no age; None if nobody asked, or it was the same. Intervals are Student's, over the replications in
-    which any missed.
+    `causes` are shares of what missed, `kinds` their sums by leg and kind, wherever that was, and
+    `tasks` the causes of each task; `mistakes` are shares too, of the `judged`, None without a replay.
+    `fresh` is the share that would have missed, had all reports been of no age; None if nobody asked,
+    or it was the same. Intervals are Student's, over the replications in which any missed.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Explanation:
     wrong: float | None
     never: float
     causes: dict[Cause, Interval | None]
+    kinds: dict[Kind, Interval | None]
     tasks: dict[str, dict[Cause, Interval | None]]
     mistakes: dict[str, Interval | None] | None
     judged: int
@@ -54,12 +56,12 @@ class Explanation:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON would hold it."""
-        told = asdict(self) | {"causes": _listed(self.causes)}
+        told = asdict(self) | {"causes": _listed(self.causes), "kinds": _listed(self.kinds)}
         told["tasks"] = {task: _listed(causes) for task, causes in self.tasks.items()}
         return told
 
 
-def _listed(causes: Mapping[Cause, Interval | None]) -> list[dict[str, Any]]:
+def _listed(causes: Mapping[Any, Interval | None]) -> list[dict[str, Any]]:
     return [
         cause._asdict() | {"low": share.low, "share": share.mean, "high": share.high}
         for cause, share in causes.items()
@@ -72,7 +74,7 @@ class Report:
     """All that results tell: one explanation a policy, and of a sweep the effects of its keys.
 
     `replications` lie there, of each policy at each of the `points`; those explained may be fewer. The
-    `measure` is the one that was asked for.
+    `measure` is the one that was asked for; `radio` are the cells whose rate a radio decides.
     """
 
     scenario: str
@@ -81,6 +83,7 @@ class Report:
     replayed: bool
     known: str
     measure: str | None
+    radio: tuple[str, ...]
     policies: tuple[Explanation, ...]
     effects: tuple[Effects, ...]
 
@@ -98,7 +101,8 @@ def explain(
     """Explain a folder of results, or one file of rows.
 
     Of each policy the first `replications` count: all of them, or REPLAYS with a `replay`. A sweep is
-    not simulated again. Raises ExplainError, ScenarioError, PolicyError.
+    not simulated again, and of it only those replications count that all its points have. Raises
+    ExplainError, ScenarioError, PolicyError.
     """
     found = find(where)
     there = list(dict.fromkeys(each.label for each in found))
@@ -111,9 +115,12 @@ def explain(
     replay = replay and points == 1
     numbers = sorted({each.replication for each in found})
     most = replications or (REPLAYS if replay else len(numbers))
-    chosen = [each for each in found if each.replication in numbers[:most]]
-    from_s = warm_up_s(where)
-    calls = [joblib.delayed(_study)(each, from_s, worst, replay, tuple(sys.path)) for each in chosen]
+    chosen = [each for each in _in_common(found) if each.replication in numbers[:most]]
+    warm_ups = {folder: warm_up_s(folder) for folder in {each.folder for each in found}}
+    calls = [
+        joblib.delayed(_study)(each, warm_ups[each.folder], worst, replay, tuple(sys.path))
+        for each in chosen
+    ]
     studies: dict[str, list[Study]] = defaultdict(list)
     with progress("explaining", len(chosen)) as advance:
         done = joblib.Parallel(n_jobs=min(jobs, len(chosen)), return_as="generator")(calls)
@@ -122,12 +129,30 @@ def explain(
             advance(kept.label)
     in_order = dict.fromkeys([label for label in _compared(found[0]) if label in studies])
     order = list(in_order | dict.fromkeys(studies))
-    effects = moved(found, measure, from_s, progress) if points > 1 else []
+    effects = moved(found, measure, warm_ups, progress) if points > 1 else []
     effects.sort(key=lambda each: order.index(each.label))
     policies = [together(label, studies[label], worst, replay=replay) for label in order]
-    told = found[0].told["scenario"]
-    known = next(iter(studies.values()))[0].known
-    return Report(told, points, len(numbers), replay, known, measure, tuple(policies), tuple(effects))
+    links = json.loads(found[0].told["resolved"]).get("links", {})
+    return Report(
+        scenario=found[0].told["scenario"],
+        points=points,
+        replications=len(numbers),
+        replayed=replay,
+        known=next(iter(studies.values()))[0].known,
+        measure=measure,
+        radio=tuple(name for name, link in links.items() if "radio" in link),
+        policies=tuple(policies),
+        effects=tuple(effects),
+    )
+
+
+def _in_common(found: Sequence[Kept]) -> list[Kept]:
+    """Leave out what only some points have, or these would weigh more; all if they share nothing."""
+    numbers: dict[str, dict[tuple[str, str], set[int]]] = defaultdict(lambda: defaultdict(set))
+    for each in found:
+        numbers[each.label][each.point].add(each.replication)
+    common = {label: set.intersection(*points.values()) for label, points in numbers.items()}
+    return [each for each in found if not common[each.label] or each.replication in common[each.label]]
 
 
 def _compared(kept: Kept) -> list[str]:
@@ -177,6 +202,7 @@ def together(label: str, studies: Sequence[Study], worst: int, *, replay: bool) 
         wrong=sum(wrong) / max(1, requests) if len(wrong) == len(studies) else None,
         never=sum(each.never for each in studies) / max(1, missed),
         causes=_shares(blamed),
+        kinds=_shares([_of_kinds(counts) for counts in blamed]),
         tasks={task: _shares(counts) for task, counts in by_task.items()},
         mistakes=_shares(mistakes, MISTAKES) if replay else None,
         judged=sum(sum(each.values()) for each in mistakes),
@@ -205,6 +231,11 @@ def _summed(counts: Iterable[Mapping[Any, float]]) -> Counter[Any]:
     return total
 
 
+def _of_kinds(causes: Mapping[Cause, float]) -> Counter[Kind]:
+    """Sum causes over the places where they were."""
+    return _summed({Kind(cause.leg, cause.kind): share} for cause, share in causes.items())
+
+
 def _shares(
     counts: Sequence[Mapping[Any, float]], keys: Sequence[Any] = ()
 ) -> dict[Any, Interval | None]:
@@ -222,7 +253,7 @@ def _shares(
 
 
 def moved(
-    found: Sequence[Kept], measure: str | None, from_s: float | None, progress: Progress
+    found: Sequence[Kept], measure: str | None, warm_ups: Mapping[Path, float | None], progress: Progress
 ) -> list[Effects]:
     """Say how much each key that differs between points moves a measure, for each policy.
 
@@ -233,7 +264,9 @@ def moved(
     with progress("measuring", len(found)) as advance:
         for kept in sorted(found, key=lambda each: each.point):
             numbers = int(kept.told["seed"]), kept.replication
-            values[kept.label].setdefault(kept.point, {})[numbers] = _measured(kept, from_s)
+            values[kept.label].setdefault(kept.point, {})[numbers] = _measured(
+                kept, warm_ups[kept.folder]
+            )
             advance(kept.label)
     tables = {}
     for kept in found:
@@ -249,7 +282,8 @@ def moved(
         which = measure or _defined(points.values())
         table = np.array([[each[number][which] for number in common] for each in points.values()])
         if np.isfinite(table).all():
-            results.append(explain_effects.effects(label, which, factors, table, common[0][0]))
+            told = explain_effects.effects(label, which, factors, table, common[0][0])
+            results += [told] if told is not None else []
     return results
 
 

@@ -2,7 +2,8 @@
 
 Every configuration has a test of its own, at the error ERROR / number of configurations, shared among
 the looks at it (Bonferroni): whichever are looked at, in whatever order and however often, all that is
-claimed of them holds at once with 95 %. What the search skips it makes no claim of.
+claimed of them holds at once with 95 %, as far as the bounds do (sizing_bounds says where they do not).
+What the search skips it makes no claim of.
 """
 
 import math
@@ -11,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy.special import betaincinv, stdtrit
 
+from offload.analysis.sizing.bounds import bounds
 from offload.analysis.statistics import Interval
 
 ERROR = 0.05  # that anything at all is claimed wrongly
-CHECKS = 3  # replications that look whether what was skipped is as bad as what is larger
+CHECKS = 3  # replications that look whether what was skipped is as bad, or as dear, as was thought
 NEAR = 0.25  # of what a larger one lacks: a smaller one that is better by more is looked at in earnest
 LEAST_SAVING = 1e-3  # nobody searches on for a thousandth of the cost
 
@@ -39,12 +40,12 @@ class Candidate:
 class Sample:
     """One replication: by how much it clears each target (misses it, below 0), and the cost of its use.
 
-    Margins of shares are of so many `requests`.
+    The margin of a share is that of so many requests (`counts`, one for each target).
     """
 
     margins: tuple[float, ...]
     use: float
-    requests: int
+    counts: tuple[int, ...]
 
 
 Draw = Callable[[Mapping[int, range]], Mapping[int, Sequence[Sample]]]
@@ -57,36 +58,6 @@ class Trial:
     samples: list[Sample] = field(default_factory=list)
     verdict: Verdict = "open"
     bounds: tuple[Interval, ...] = ()
-
-
-def bounds(
-    margins: Sequence[float], error: float, zero: float | None = None, requests: int = 0
-) -> Interval:
-    """Return a mean and its one-sided bounds, each wrong with probability `error`.
-
-    Student's, over replications. Where margins are those of a share (`zero` is the share at margin 0,
-    `requests` how many were counted in all) those of Clopper and Pearson for as many requests as have
-    the spread that the replications have, but no more than there were (Korn and Graubard 1998): near 0
-    and 1 shares are far from normal, and replications that agree do not tell all.
-    """
-    n = len(margins)
-    if not all(map(math.isfinite, margins)):
-        return Interval(-math.inf, -math.inf, -math.inf)
-    agree = max(margins) == min(margins)
-    mean = margins[0] if agree else float(np.mean(margins))
-    variance = 0.0 if agree else float(np.var(margins, ddof=1)) / n
-    t = float(stdtrit(n - 1, 1 - error))
-    if zero is None:
-        half = t * math.sqrt(variance) if variance else 0.0
-        return Interval(mean - half, mean, mean + half)
-    share, count = min(1.0, max(0.0, mean + zero)), float(requests)
-    if variance:
-        spread = share * (1 - share) / variance
-        count = min(count, spread * (float(stdtrit(requests - 1, 1 - error)) / t) ** 2)
-    hits = share * count
-    low = float(betaincinv(hits, count - hits + 1, error)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, count - hits, 1 - error)) if hits < count else 1.0
-    return Interval(low - zero, mean, high - zero)
 
 
 class Search:
@@ -102,8 +73,9 @@ class Search:
     it meets the targets and the larger one fails, more of something hurts; then nothing is ruled out in
     its group any more: all that are cheaper are tested together, and drop out as they fail.
 
-    What never ran is taken to use no less than the least among those of its group that meet the targets:
-    so what is dearer before it is used is not looked at.
+    While it halves, what never ran is taken to use no less than the least among those of its group that
+    meet the targets. That is a guess (a smaller one may serve less, and so use less): in the end each
+    whose standing cost alone is below the answer's is looked at in a few replications too.
     """
 
     def __init__(
@@ -122,7 +94,7 @@ class Search:
 
     def run(self) -> None:
         """Search until nothing cheaper is open."""
-        while wave := self._wave() or self._doubtful() or self._beside():
+        while wave := self._wave() or self._doubtful() or self._unpriced() or self._beside():
             self._decide(wave)
 
     @property
@@ -144,8 +116,23 @@ class Search:
 
     def just_cheaper(self) -> int | None:
         """Return the dearest of those that are cheaper than the best."""
-        cheaper = self._cheaper()
-        return max(cheaper, key=self.cost, default=None)
+        return min(self._cheaper(), key=self.saving, default=None)
+
+    def saving(self, i: int) -> float:
+        """Return what a candidate costs less than the best, in the replications that both have."""
+        best = self.best
+        if best is None:
+            return math.inf
+        mine, other = self.trials[i].samples, self.trials[best].samples
+        if not mine:
+            return self.cost(best) - self.cost(i)
+        more = [theirs.use - own.use for own, theirs in zip(mine, other, strict=False)]
+        return self.candidates[best].standing - self.candidates[i].standing + sum(more) / len(more)
+
+    def ruled_out(self, i: int) -> bool:
+        """Tell whether a larger one that is not known to meet the targets speaks against it."""
+        free = self.candidates[i].group in self.broken or i in self._doubted
+        return not free and bool(self.above(i))
 
     def sample(self, wanted: Mapping[int, int]) -> None:
         """Bring candidates to so many replications."""
@@ -178,13 +165,27 @@ class Search:
     def _cheaper(self) -> list[int]:
         """All that would be cheaper than the best: all, where none is known yet."""
         best = self.best
-        ceiling = math.inf if best is None else self.cost(best) * (1 - LEAST_SAVING)
-        return [i for i in range(len(self.candidates)) if i != best and self.cost(i) < ceiling]
+        least = -math.inf if best is None else self.cost(best) * LEAST_SAVING
+        return [i for i in range(len(self.candidates)) if i != best and self.saving(i) > least]
 
     def _open(self) -> list[int]:
         return [i for i in self._cheaper() if self.trials[i].verdict == "open"]
 
-    def _above(self, i: int) -> list[int]:
+    def _unpriced(self) -> list[int]:
+        """See what those use that never ran and might be cheaper; return what is to be tested then."""
+        best = self.best
+        if best is None:
+            return []
+        ceiling = self.cost(best) * (1 - LEAST_SAVING)
+        new = [
+            i
+            for i, (candidate, trial) in enumerate(zip(self.candidates, self.trials, strict=True))
+            if not trial.samples and candidate.standing < ceiling
+        ]
+        self.sample(dict.fromkeys(new, CHECKS))
+        return self._wave() or self._doubtful()
+
+    def above(self, i: int) -> list[int]:
         """Those that are larger than i and were not shown to meet the targets."""
         mine = self.candidates[i]
         return [
@@ -193,15 +194,11 @@ class Search:
             if trial.verdict in ("fails", "undecided") and j != i and _no_less(other, mine)
         ]
 
-    def _ruled_out(self, i: int) -> bool:
-        free = self.candidates[i].group in self.broken or i in self._doubted
-        return not free and bool(self._above(i))
-
     def _wave(self) -> list[int]:
         """Return what to test: of each group the ends, then the middle; all where nothing is sure."""
         groups: dict[Hashable, list[int]] = {}
         for i in sorted(self._open(), key=lambda i: (self.cost(i), i)):
-            if not self._ruled_out(i):
+            if not self.ruled_out(i):
                 groups.setdefault(self.candidates[i].group, []).append(i)
         wave: list[int] = []
         for group, mine in groups.items():
@@ -217,10 +214,10 @@ class Search:
 
     def _doubtful(self) -> list[int]:
         """Check what was ruled out, and return those that do better than what is larger."""
-        new = [i for i in self._open() if i not in self._checked and self._ruled_out(i)]
+        new = [i for i in self._open() if i not in self._checked and self.ruled_out(i)]
         self.sample(dict.fromkeys(new, CHECKS))
         self._checked |= set(new)
-        found = [i for i in new if any(self._better(i, j) for j in self._above(i))]
+        found = [i for i in new if any(self._better(i, j) for j in self.above(i))]
         self._doubted |= set(found)
         return found
 
@@ -254,11 +251,10 @@ class Search:
     def _judge(self, i: int, look: int, *, last: bool) -> None:
         trial = self.trials[i]
         samples = trial.samples[:look]
-        requests = sum(sample.requests for sample in samples)
 
         def test(error: float) -> tuple[Interval, ...]:
             return tuple(
-                bounds([sample.margins[j] for sample in samples], error, zero, requests)
+                bounds([s.margins[j] for s in samples], error, zero, sum(s.counts[j] for s in samples))
                 for j, zero in enumerate(self.zeros)
             )
 

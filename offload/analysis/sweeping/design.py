@@ -7,7 +7,7 @@ from itertools import islice, product
 from math import prod
 from typing import Literal
 
-from offload.analysis.vary import Vary, VaryError, folder
+from offload.analysis.sweeping.vary import Vary, VaryError, folder
 from offload.streams import Streams
 
 Method = Literal["grid", "list", "latin-hypercube"]

@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from offload.analysis import rows
-from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
+from offload.analysis.work.attempt import Ending, Failure, absolute_paths, attempt, killed
+from offload.analysis.work.replication import During, Replication
 from offload.entities import OffloadError
 
 ANSWERS_WITHIN_S = 8.0
@@ -75,8 +75,8 @@ class Cluster:
             msg = f"--cluster {address}: no Dask scheduler answers there; dask scheduler starts one"
             raise ClusterError(msg) from error
 
-    def run(self, work: Sequence[Replication]) -> Ending:
-        """Run replications, and return each with what it came to as it ends.
+    def run(self, work: Sequence[Replication], _during: During | None = None, /) -> Ending:
+        """Run replications, and return each with what it came to as it ends; not how far they are.
 
         What is under way when this is given up is not interrupted. Raises ClusterError, OSError.
         """
@@ -121,7 +121,8 @@ class Cluster:
         keys = [f"offload-{run}-{number}" for number in range(len(work))]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on the size of the scenarios' text
-            futures: list[Any] = self._client.map(_piece, work, key=keys, pure=False, **call)
+            parcels = [pickle.dumps((partial(_piece, **call), (each,))) for each in work]
+            futures: list[Any] = self._client.map(_opener(), parcels, key=keys, pure=False)
         return futures
 
     def _ending(self, waiting: dict[int, Any]) -> Iterator[tuple[int, Summary | Failure | None]]:
@@ -177,18 +178,26 @@ class Cluster:
             raise ClusterError("\n".join(faults))
 
     def _ask(self, function: Callable[..., Any], *given: object) -> dict[str, Any]:
-        """Call a function on the scheduler and every worker; return answers, or what it raised."""
+        """Call a function on every worker; return answers, or what it raised."""
         parcel = pickle.dumps((function, given))
-
-        def opened() -> Any:  # noqa: ANN401 - whatever the function returns
-            """Travel by value: where `offload` is not installed this says so, instead of nothing."""
-            import pickle as reader
-
-            called, arguments = reader.loads(parcel)  # noqa: S301 - written above
-            return called(*arguments)
-
-        answers: dict[str, Any] = self._client.run(opened, on_error="return")
+        answers: dict[str, Any] = self._client.run(_opener(), parcel, on_error="return")
         return answers
+
+
+def _opener() -> Callable[[bytes], Any]:
+    """Return what opens a parcel, a function and its arguments, and calls it.
+
+    It travels by value, and only workers open parcels. The scheduler, which reads and rewrites what it
+    is given, may have no `offload`, or have loaded another version; a worker without it says so.
+    """
+
+    def opened(parcel: bytes) -> Any:  # noqa: ANN401 - whatever the function returns
+        import pickle as reader
+
+        called, arguments = reader.loads(parcel)  # noqa: S301 - written here
+        return called(*arguments)
+
+    return opened
 
 
 def _differences(here: Mapping[str, str], found: Any) -> list[str]:  # noqa: ANN401 - whatever came back
@@ -199,6 +208,7 @@ def _differences(here: Mapping[str, str], found: Any) -> list[str]:  # noqa: ANN
     unseen: list[str] = found[1]
     others = [
         f"has {key} {there.get(key)}, here it is {value}: rows might differ"
+        + ("; it keeps the policies that it has loaded: start it again" if "policy" in key else "")
         for key, value in here.items()
         if there.get(key, value) != value
     ]

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from offload.analysis.attempt import Failure
 from offload.analysis.compare import LEVEL, Comparison, Known, Progress, conclude, silent
-from offload.analysis.design import Method, Point
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication, replications
 from offload.analysis.statistics import Interval
+from offload.analysis.sweeping.design import Method, Point
+from offload.analysis.sweeping.vary import Vary, VaryError, settings
 from offload.analysis.until import LEVEL as UNTIL_LEVEL
 from offload.analysis.until import START, Until
-from offload.analysis.vary import Vary, VaryError, settings
-from offload.analysis.workers import Workers, hired, try_all
+from offload.analysis.work.attempt import Failure
+from offload.analysis.work.replication import Replication, replications
+from offload.analysis.work.workers import Workers, hired, try_all
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Draft, Scenario

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import comb
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy.stats import rankdata
 
 from offload.analysis import statistics
 from offload.analysis.statistics import Interval
-from offload.analysis.vary import Vary
+from offload.analysis.sweeping.vary import Vary
 from offload.streams import Streams
 
 Method = Literal["main effect", "main effect, others vary too", "rank regression"]
@@ -49,9 +50,10 @@ class Effect:
     """How much a factor moves a measure: a difference of means in its unit, or an SRRC.
 
     Of a main effect, `best` and `worst` are the values with the largest and the smallest mean; its
-    interval is Student's over replications, on the same births and luck, for these two values, chosen
-    by the results themselves: of more than two values the effect is on the large side. That of an SRRC
-    holds 95 % of what points drawn again from these points give.
+    interval is Student's over replications, on the same births and luck. The results themselves chose
+    these two values, so it is as wide as it takes for all pairs of values to hold at once (Bonferroni);
+    the effect itself is on the large side. That of an SRRC holds 95 % of what points drawn again from
+    these points give.
     """
 
     keys: tuple[str, ...]
@@ -102,8 +104,14 @@ def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield above + key, value
 
 
-def effects(label: str, measure: str, found: Sequence[Factor], results: Floats, seed: int) -> Effects:
-    """Rank factors by how much they move a measure: `results[point, replication]`."""
+def effects(
+    label: str, measure: str, found: Sequence[Factor], results: Floats, seed: int
+) -> Effects | None:
+    """Rank factors by how much they move a measure: `results[point, replication]`.
+
+    None where nothing can be told: where almost every point has values of its own, and they are no
+    numbers, or too few.
+    """
     points, replications = results.shape
     full = int(np.prod([len(factor.values) for factor in found])) == points
     crowded = any(len(factor.values) > max(2, points // 2) for factor in found)
@@ -111,6 +119,8 @@ def effects(label: str, measure: str, found: Sequence[Factor], results: Floats, 
     if not full and crowded and numeric and points > len(found) + 2:
         moved, fit = _regression(found, results.mean(axis=1), seed)
         method: Method = "rank regression"
+    elif not full and crowded:
+        return None  # the best and the worst point would be those of every key alike
     else:
         moved, fit = [_main(factor, results) for factor in found], None
         method = "main effect" if full else "main effect, others vary too"
@@ -124,7 +134,7 @@ def _main(factor: Factor, results: Floats) -> Effect:
     means = np.array([results[taken == value].mean(axis=0) for value in range(len(factor.values))])
     order = means.mean(axis=1)
     best, worst = int(order.argmax()), int(order.argmin())
-    spread = statistics.interval((means[best] - means[worst]).tolist())
+    spread = statistics.interval((means[best] - means[worst]).tolist(), comparisons=comb(len(means), 2))
     effect = spread or Interval(np.nan, float(order[best] - order[worst]), np.nan)
     return Effect(factor.keys, len(factor.values), effect, factor.values[best], factor.values[worst])
 

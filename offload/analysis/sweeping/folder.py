@@ -1,7 +1,6 @@
 """What a sweep's folder holds besides rows: which points there are, how far each is, what was found."""
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from offload.analysis.compare import to_json
-from offload.analysis.design import MOST_POINTS, Method, Point
+from offload.analysis.files import write_json, writing
 from offload.analysis.measures import MEASURES
-from offload.analysis.rows import code_digest
-from offload.analysis.sweep import PointResult, Sweep
+from offload.analysis.rows import code_digest, policy_code
+from offload.analysis.sweeping.design import MOST_POINTS, Method, Point
+from offload.analysis.sweeping.sweep import PointResult, Sweep
 from offload.entities import OffloadError
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -38,6 +37,7 @@ class Identity(BaseModel):
     keys: list[str]
     design: str
     policies: list[dict[str, Any]]
+    policy_code: list[str] = []  # of users' own
     seed: int
     replications: int
     digest: str
@@ -55,6 +55,7 @@ class Identity(BaseModel):
         return cls(
             scenario=base.file.name, method=method, keys=list(keys), design=design.hexdigest(),
             policies=[{"name": c.name, "label": c.label, **dict(c.said)} for c in choices],
+            policy_code=[policy_code(base, choice) for choice in choices],
             seed=seed, replications=count, digest=base.digest, code=code_digest(),
         )  # fmt: skip
 
@@ -147,9 +148,9 @@ def same_keys(folder: Path, scenario: str, keys: Sequence[str]) -> None:
 def keep(found: Sweep, folder: Path) -> None:
     """Write summary.json, the table of points, and what failed."""
     write_json(folder / "summary.json", found.as_json())
-    aside = folder / f".{TABLE}.new"
-    table(found).write_parquet(aside)
-    aside.replace(folder / TABLE)
+    with writing(folder / TABLE) as aside:
+        table(found).write_parquet(aside)
+        aside.replace(folder / TABLE)
     lines = []
     for each in found.failed:
         values = zip(found.keys, each.point.values, strict=True)
@@ -196,11 +197,3 @@ def table(found: Sweep) -> pl.DataFrame:
     types: dict[str, Any] = {"error": pl.String, "known": pl.String, "saturated": pl.Boolean}
     types |= dict.fromkeys(measured, pl.Float64) | dict.fromkeys(("requests", "unfinished"), pl.Int64)
     return pl.DataFrame(columns, schema_overrides=types)
-
-
-def write_json(path: Path, told: object) -> None:
-    """Write aside and rename, so that the file is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(to_json(told), indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)

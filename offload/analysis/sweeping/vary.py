@@ -14,6 +14,7 @@ from offload.entities import OffloadError
 from offload.units import UNITS, Quantity
 
 MOST_VALUES = 10_000
+STEP_DIGITS = 12  # of values by steps, which are exact but for rounding
 USUAL_COUNT = 8  # values of a range that is no count of things, unless it says how many
 
 _BARE = re.compile(r"[\w-]+", re.ASCII)  # what TOML needs no quotes for
@@ -55,9 +56,11 @@ class Range:
             return str(int(min(self.high, max(self.low, math.floor(value + 0.5)))))
         return self.write(value)
 
-    def write(self, value: float) -> str:
-        """Write a number of this range with its unit."""
-        number = f"{value:.0f}" if self.whole else f"{value:.6g}"
+    def write(self, value: float, digits: int = 0) -> str:
+        """Write a number of this range with its unit, so that a millionth of the range is told apart."""
+        narrow = max(abs(self.low), abs(self.high)) / (self.high - self.low)
+        digits = digits or min(15, 6 + int(math.log10(narrow)))
+        number = f"{value:.0f}" if self.whole else f"{value:.{digits}g}"
         if not self.unit and not self.whole and number.lstrip("+-").isdigit():
             number += ".0"  # TOML tells whole numbers from others
         return f"{number} {self.unit}".rstrip()
@@ -69,7 +72,7 @@ class Range:
         if step is not None:
             # A share of a step more, lest rounding leaves out the last.
             for number in range(math.floor((self.high - self.low) / step + 1e-9) + 1):
-                yield self.write(self.low + number * step)
+                yield self.write(self.low + number * step, STEP_DIGITS)
             return
         count = count or USUAL_COUNT
         for number in range(count):

@@ -29,9 +29,10 @@ class Look:
     """One decision, seen with the truth: what was true of the plan chosen, and of others.
 
     Seconds are latencies from then on, predicted with the true state of every station and the request's
-    own luck, if nobody came after it; infinite where a node is down or a cell out of reach. `best` is
-    the quickest plan, and `shown` what the same policy chooses if it is shown the truth; it is `swayed`
-    if it would choose another if shown what was known.
+    own luck, if nobody came after it; infinite where a node is down or a cell out of reach. Of a stage,
+    what is left is less by what the stages after it take at the least. `best` is the quickest plan, and
+    `shown` what the same policy chooses if it is shown the truth; it is `swayed` if it would choose
+    another if shown what was known.
     """
 
     left_s: float
@@ -106,7 +107,7 @@ class Witness:
                 self.fates[question.request.id] = tuple(world.under_way[question.request.id].fate)
         counts = [question.request.id in self.judged for question, _ in mine]
         learns = isinstance(self.others[0], Learns)
-        if not learns and not any(counts):
+        if not mine or not (learns or any(counts)):
             return
         if learns and self.truth is None:
             self._listen(world)

@@ -3,18 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from offload.analysis import statistics
-from offload.analysis.costs import Item
 from offload.analysis.rows import LEGS
-from offload.analysis.sizing import Axis, Sizing
-from offload.analysis.sizing_search import CHECKS, ERROR, Verdict
-from offload.analysis.sizing_target import Target
+from offload.analysis.sizing.costs import Item
+from offload.analysis.sizing.grid import Axis, Sizing
+from offload.analysis.sizing.search import CHECKS, ERROR
+from offload.analysis.sizing.target import Target
 from offload.analysis.statistics import Interval
 
+State = Literal["meets", "fails", "undecided", "ruled out", "not surer", "no cheaper"]
 CLEAREST = 3  # legs that are told of those that take longest
 
 
@@ -23,25 +24,32 @@ class Configuration:
     """A configuration that was simulated.
 
     `measures` holds intervals for each alone; `bounds` the one-sided ones that all claims rest on, which
-    hold at once, for what was tested. Costs are per month.
+    hold at once, for what was tested. What was not is ruled out by a larger one that fails, not surer
+    than a larger one that is undecided, or no cheaper than the answer. Costs are per month.
     """
 
     values: tuple[str, ...]
     policy: str
     replications: int
-    verdict: Verdict
+    verdict: State
     cost: Interval
     items: tuple[Item, ...]
     measures: dict[str, Interval | None]
     bounds: dict[str, Interval]
     front: bool
 
+    @property
+    def tested(self) -> bool:
+        """Whether there were replications enough to say of it what is claimed."""
+        return self.verdict in ("meets", "fails", "undecided")
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """From the chosen configuration to another: what it costs more, and gains in the first target.
 
-    `per_unit` is the gain for each unit of money a month, None where it costs nothing more or saves.
+    `per_unit` is the gain for each unit of money a month, None where it saves, or costs no more but for
+    what it uses.
     """
 
     what: str
@@ -112,9 +120,19 @@ def _configuration(done: Sizing, i: int, *, front: bool) -> Configuration:
         for target, bound in zip(done.targets, trial.bounds, strict=False)
     }
     return Configuration(
-        case.values, case.choice.label, len(trial.samples), trial.verdict, done.cost(i), done.items(i),
-        measures, bounds, front,
+        case.values, case.choice.label, len(trial.samples), _state(done, i), done.cost(i),
+        done.items(i), measures, bounds, front,
     )  # fmt: skip
+
+
+def _state(done: Sizing, i: int) -> State:
+    verdict = done.search.trials[i].verdict
+    if verdict != "open":
+        return verdict
+    if not done.search.ruled_out(i):
+        return "no cheaper"
+    above = {done.search.trials[j].verdict for j in done.search.above(i)}
+    return "ruled out" if "fails" in above else "not surer"
 
 
 def _bound(target: Target, margins: Interval) -> Interval:
@@ -143,7 +161,7 @@ def _steps(done: Sizing, best: int, front: Sequence[int], place: dict[int, int])
     """Return what each step from the best one buys."""
     search = done.search
     steps = dict(done.neighbours(best))
-    further = [i for i in front if search.cost(i) > search.cost(best)]
+    further = [i for i in front if search.saving(i) < 0]
     if further and further[0] not in steps.values():
         case = done.cases[further[0]]
         changed = [
@@ -159,9 +177,9 @@ def _steps(done: Sizing, best: int, front: Sequence[int], place: dict[int, int])
     for what, i in steps.items():
         pairs = zip(done.measured(i, target.measure), done.measured(best, target.measure), strict=False)
         gain = statistics.interval([target.sign * (there - here) for there, here in pairs])
-        more = search.cost(i) - search.cost(best)
-        least = abs(search.cost(best)) * 1e-6
-        per_unit = gain.mean / more if gain is not None and more > least else None
+        more = -search.saving(i)
+        bought = search.candidates[i].standing > search.candidates[best].standing
+        per_unit = gain.mean / more if gain is not None and bought and more > 0 else None
         found.append(Step(what, place[i], more, gain, per_unit))
     return found
 
@@ -187,14 +205,8 @@ def _notes(done: Sizing, best: int | None, reached: int, first: Target) -> list[
     notes = []
     for axis in done.axes:
         if axis.free:
-            link = axis.key.split(".")[1].replace("*", "NAME") if axis.key.startswith("links.") else ""
-            instead = (
-                f'; give links.{link}.rent = {{ per_Mbit = 1.0, known = "assumed", source = "..." }}'
-                if link
-                else ""
-            )
             what = "larger" if axis.monotone else "any value of it"
-            notes.append(f"{axis.key}: {what} is free by this file{instead}")
+            notes.append(f"{axis.key}: {what} is free by this file{_priced(axis.key)}")
     if done.search.broken:
         told = sorted({str(group[0]) for group in done.search.broken if isinstance(group, tuple)})
         notes.append(
@@ -218,13 +230,29 @@ def _notes(done: Sizing, best: int | None, reached: int, first: Target) -> list[
     return notes
 
 
+def _priced(key: str) -> str:
+    """Say how a key that is free could have a price, "" if it could not."""
+    table, *names = key.split(".")
+    if table == "links":
+        link = names[0].replace("*", "NAME")
+        return f'; give links.{link}.rent = {{ per_Mbit = 1.0, known = "assumed", source = "..." }}'
+    if table == "nodes" and names[-1] in ("servers", "max"):
+        return (
+            "; price_per_hour pays for servers while they compute, so leave it out and give"
+            " hardware.NAME.price"
+        )
+    return ""
+
+
 def _limits(done: Sizing, reached: int, target: Target) -> list[str]:
     """Say what keeps the one that came nearest from the target."""
     case = done.cases[reached]
     notes = [
         f"{axis.key} is at its largest value, {value}"
+        if value == axis.values[-1]
+        else f"{axis.key}: more than {value} did no better"
         for axis, value in zip(done.axes, case.values, strict=True)
-        if axis.monotone and value == axis.values[-1]
+        if axis.monotone
     ]
     since_s = float(case.scenario.file.warm_up)
     late = pl.concat(pl.scan_parquet(path) for path in done.rows(reached)).filter(

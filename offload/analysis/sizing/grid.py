@@ -8,22 +8,23 @@ from itertools import product
 from math import prod
 from pathlib import Path
 
-from offload.analysis import costs, statistics
+from offload.analysis import statistics
 from offload.analysis.compare import Progress
-from offload.analysis.costs import CostError, Item, Use
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication, replications
-from offload.analysis.sizing_search import Candidate, Sample, Search
-from offload.analysis.sizing_target import Target, TargetError
-from offload.analysis.vary import Vary, VaryError, folder, named
-from offload.analysis.workers import Workers, run_all
+from offload.analysis.sizing import costs
+from offload.analysis.sizing.costs import CostError, Item, Use
+from offload.analysis.sizing.search import Candidate, Sample, Search
+from offload.analysis.sizing.target import Target, TargetError
+from offload.analysis.sweeping.vary import Vary, VaryError, folder, named
+from offload.analysis.work.replication import Replication, replications
+from offload.analysis.work.workers import Workers, run_all
 from offload.planning.money import has_prices
 from offload.policies.table import Choice
 from offload.scenario.faults import ScenarioError
 from offload.scenario.load import Scenario, read
 
 MOST_CONFIGURATIONS = 1000
-FEWEST = 5  # replications of the first look
+FEWEST = 10  # replications of the first look: of fewer no skewness can be told
 
 # Of these more is expected not to hurt, and the search verifies it on its way.
 _CAPACITIES = re.compile(r"nodes\..+\.(servers|scale\.max)|links\..+\.(up|down|rate|bandwidth)")
@@ -64,7 +65,7 @@ def grid(
     path: Path, varied: Sequence[Vary], settings: Sequence[str], progress: Progress
 ) -> tuple[list[Axis], list[tuple[tuple[str, ...], Scenario]]]:
     """Read the scenario at all combinations of values. Raises ScenarioError, VaryError."""
-    axes = [axis(vary) for vary in varied]
+    axes = [axis(vary.distinct()) for vary in varied]
     if len({each.key for each in axes}) < len(axes):
         msg = "--vary: the same key twice; give all its values at once, like KEY=1, 2, 4..8"
         raise VaryError(msg)
@@ -201,7 +202,7 @@ class Sizing:
         return Sample(
             tuple(target.margin(summary) for target in self.targets),
             costs.total(costs.running(scenario, use)),
-            summary.requests,
+            tuple(target.counted(summary) for target in self.targets),
         )
 
     def _candidate(self, i: int) -> Candidate:
@@ -217,7 +218,7 @@ class Sizing:
         for case, items in zip(self.cases, self.standing, strict=True):
             others = (case.values[:n], case.values[n + 1 :], case.choice.label)
             paid.setdefault(others, set()).add(round(costs.total(items), 9))
-        free = all(len(sums) == 1 for sums in paid.values())
+        free = len(axis.values) > 1 and all(len(sums) == 1 for sums in paid.values())
         return Axis(axis.key, axis.values, axis.monotone, free)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from offload.analysis.attempt import Ending, Failure, absolute_paths, attempt, killed, sweep_up
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
+from offload.analysis.work.attempt import Ending, Failure, absolute_paths, attempt, killed
+from offload.analysis.work.replication import During, Replication
 
 # Each process has a core of its own, as with joblib.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -30,10 +30,13 @@ class Processes:
         self._count = count
         self._idle: list[Any] = []  # loky has no types
 
-    def run(self, work: Sequence[Replication]) -> Ending:
-        """Run replications, and return each with what it came to as it ends. Raises OSError."""
+    def run(self, work: Sequence[Replication], during: During | None = None, /) -> Ending:
+        """Run replications, and return each with what it came to as it ends. Raises OSError.
+
+        With one process `during` is told how far it is.
+        """
         if self._count == 1:
-            yield from ((each, attempt(each)) for each in work)
+            yield from ((each, attempt(each, during=during)) for each in work)
             return
         waiting = deque((each, False) for each in work)  # and whether it was killed before
         busy: dict[Future[Summary | Failure], tuple[Any, Replication, bool]] = {}
@@ -47,7 +50,7 @@ class Processes:
                     try:
                         found = future.result()
                     except BrokenProcessPool:
-                        sweep_up(each)
+                        _sweep_up(each)
                         if not before:
                             waiting.appendleft((each, True))
                             continue
@@ -58,7 +61,7 @@ class Processes:
         finally:  # only if interrupted, or nobody wants the rest, is anyone busy
             for process, each, _ in busy.values():
                 process.shutdown(kill_workers=True)
-                sweep_up(each)
+                _sweep_up(each)
 
     def close(self) -> None:
         """End the processes."""
@@ -80,6 +83,13 @@ class Processes:
                 return
             process = ProcessPoolExecutor(1, env=_ONE_THREAD)
             busy[process.submit(attempt, each, absolute_paths())] = process, each, before
+
+
+def _sweep_up(replication: Replication) -> None:
+    """Remove what a process of ours that was killed left half-written."""
+    if replication.rows_path is not None:
+        for aside in replication.rows_path.parent.glob(".*.parquet.*"):
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -66,6 +66,11 @@ def faults(scenario: Scenario) -> list[str]:
                 f"{key} {name}: its price is in {price.currency} and the scenario in"
                 f" {file.costs.currency}; give hardware.{name}.price, or say {price.currency}"
             ] = None
+    for name, link in file.links.items():
+        if link.rent is not None and link.rent.per_mbit and link.carried_bps is None:
+            found[
+                f"links.{name}.rent.per_Mbit: needs a rate that is a number; give rent.per_month alone"
+            ] = None
     if file.costs.electricity is None and file.costs.currency != CURRENCY:
         found[
             f"costs.electricity: nobody says what it costs in {file.costs.currency}; give"

@@ -1,7 +1,8 @@
 """Which files of rows lie in a folder of results, and what each says of itself."""
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ class Kept:
         return int(self.told["replication"])
 
     @property
+    def folder(self) -> Path:
+        """The folder of its comparison, or of its point of a sweep."""
+        return self.file.absolute().parents[2]
+
+    @property
     def point(self) -> tuple[str, str]:
         """What its scenario and its policy's options are: a policy has one in a comparison."""
         return self.told["digest"], self.told["policy_table"]
@@ -49,6 +55,28 @@ def find(where: Path) -> list[Kept]:
 
     Those of a second opinion are left out. Raises ExplainError with every fault.
     """
+    found, faults = [], []
+    for file in _files(where):
+        try:
+            found.append(_kept(file))
+        except ExplainError as error:
+            faults.append(str(error))
+    if faults:
+        raise ExplainError("\n".join(faults))
+    names = sorted({each.told["scenario"] for each in found})
+    if len(names) > 1:
+        msg = f"{where}: holds results of {', '.join(names):.200}; give the folder of one of them"
+        raise ExplainError(msg)
+    by_folder: dict[Path, list[Kept]] = defaultdict(list)
+    for each in found:
+        by_folder[each.folder].append(each)
+    faults = [msg for folder, there in by_folder.items() if (msg := _leftovers(folder, there))]
+    if faults:
+        raise ExplainError("\n".join(faults))
+    return found
+
+
+def _files(where: Path) -> list[Path]:
     if where.is_file():
         files = [where]
     elif where.is_dir():
@@ -66,19 +94,26 @@ def find(where: Path) -> list[Kept]:
     if len(files) > MOST_FILES:
         msg = f"{where}: {len(files)} files of rows; at most {MOST_FILES} can be explained at once"
         raise ExplainError(msg)
-    found, faults = [], []
-    for file in files:
-        try:
-            found.append(_kept(file))
-        except ExplainError as error:
-            faults.append(str(error))
-    if faults:
-        raise ExplainError("\n".join(faults))
-    names = sorted({each.told["scenario"] for each in found})
-    if len(names) > 1:
-        msg = f"{where}: holds results of {', '.join(names):.200}; give the folder of one of them"
-        raise ExplainError(msg)
-    return found
+    return files
+
+
+def _leftovers(folder: Path, there: Sequence[Kept]) -> str:
+    """Say which rows in a folder an earlier comparison than the last has left; "" if none did."""
+    there = sorted(there, key=lambda each: each.file.stat().st_mtime)
+    last = {each.label: each.point for each in there}
+    digest = there[-1].told["digest"]
+    old = [
+        f"{each.label}/{each.replication}"
+        for each in there
+        if each.told["digest"] != digest or each.point != last[each.label]
+    ]
+    if not old:
+        return ""
+    which = old[0] + (f" (and {len(old) - 1} more)" if len(old) > 1 else "")
+    return (
+        f"{folder}: {which} was left by another scenario, or other options, than what was written last;"
+        " delete it, or compare again with an --out of its own"
+    )
 
 
 def _kept(file: Path) -> Kept:

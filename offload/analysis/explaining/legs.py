@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from offload.analysis.rows import LEGS
-from offload.entities import Facts, Luck, Observation, Plan
+from offload.entities import Cell, Facts, Luck, Observation, Plan
 from offload.planning import exits
 from offload.planning.cost import cost, sends_input, works
 from offload.planning.legs import over
@@ -16,11 +16,14 @@ from offload.planning.luck import factor
 from offload.planning.price import unloaded
 from offload.simulation.journey import AT_EDGE, DECIDE, DOWNLINK, IN_CLOUD, ON_DEVICE, UPLINK, WAN
 from offload.simulation.stations import DOWN, LATE, SHED
+from offload.simulation.world import UNFINISHED
+from offload.world.reach import ALWAYS, Place, Reach
 
 ORDER = (DECIDE, ON_DEVICE, UPLINK, AT_EDGE, WAN, IN_CLOUD, DOWNLINK)  # of LEGS: as they are gone
 NAMES = tuple(leg.removesuffix("_s") for leg in LEGS)
-WORK, LUCK, WAITING, LOADING = "work", "luck", "waiting", "loading"
+WORK, LUCK, SIGNAL, WAITING, LOADING = "work", "luck", "signal", "waiting", "loading"
 RETRY, FAILED = "retry", "failed"
+EARLIER, BEFORE, HANDOVER = ELSEWHERE = "an earlier plan", "a node before", "a handover"
 LEAST_S = 1e-9  # what sums of floats differ by is no waiting
 
 Row = Mapping[str, Any]  # of analysis.rows.SCHEMA
@@ -31,9 +34,10 @@ class Cause(NamedTuple):
     """What made a request late: a leg, where that was, and what it was there.
 
     `work`: the plan takes longer than the deadline even alone; `luck`: this run took longer than the
-    mean; `waiting`: for others, or at less than the nominal rate; `loading`: for its own weights. Of a
-    request that was not answered it is the cause in its row. The leg `retry` stands for all of a
-    request of which a first attempt `failed`, and names where that plan went.
+    mean; `signal`: where the device was, a cell is out of reach or slower than its nominal rate;
+    `waiting`: for others; `loading`: for its own weights. Of a request that was not answered it is the
+    cause in its row. The leg `retry` stands for all of a request of which a first attempt `failed`, and
+    names where that plan went.
     """
 
     leg: str
@@ -41,13 +45,24 @@ class Cause(NamedTuple):
     kind: str
 
 
+class Kind(NamedTuple):
+    """A cause, wherever it was."""
+
+    leg: str
+    kind: str
+
+
 class Part(NamedTuple):
-    """A request of its own, or a stage of a frame: its row, its facts, its plan; its luck if known."""
+    """A request of its own, or a stage of a frame: its row, its facts, its plan.
+
+    Its luck if known, and its device's place if its cells are not always at their nominal rates.
+    """
 
     row: Row
     facts: Facts
     plan: Plan | None
     luck: Luck | None = None
+    place: Place | None = None
 
 
 def plan_of(row: Row, facts: Facts) -> Plan | None:
@@ -111,23 +126,24 @@ def luck_of(fate: Sequence[float], facts: Facts) -> Luck:
     return Luck(fate[0], fate[1], fate[2], fate[3], fate[4], fate[5], free)
 
 
-def places(facts: Facts, plan: Plan | None) -> tuple[str, ...]:
-    """Return where each leg of a plan happens: the device's group, a cell, a node, the wires.
+def places(part: Part) -> tuple[str, ...]:
+    """Return where each leg happened: the device's group, a cell, a node, the wires.
 
-    What the last plan does not visit, an earlier one did.
+    What the last plan does not visit, an earlier one did, or the way there: a node that passed the
+    request on, or wires between cells.
     """
+    row, facts, plan = part.row, part.facts, part.plan
+    node, way = (EARLIER, EARLIER) if row["attempts"] > 1 else (BEFORE, HANDOVER)
     if plan is None or plan.uplinks is None:
-        earlier = "an earlier plan"
-        return (facts.group, facts.group, *[earlier] * 5)
+        return (facts.group, facts.group, node, node, way, node, node)
     cell = facts.cells[plan.uplinks[0]]
     wires = [
         name
         for here, there, _, _ in _crossings(plan, cell.node, (0.0, 0.0, 0.0))
         for name in facts.routes[here, there]
     ]
-    wan = ", ".join(dict.fromkeys(wires)) or "an earlier plan"
-    edge, cloud = plan.edge or "an earlier plan", plan.cloud or "an earlier plan"
-    return facts.group, facts.group, cell.name, edge, wan, cloud, cell.name
+    wan = ", ".join(dict.fromkeys(wires)) or way
+    return facts.group, facts.group, cell.name, plan.edge or node, wan, plan.cloud or node, cell.name
 
 
 def ended_in(row: Row, plan: Plan | None) -> int:
@@ -157,30 +173,34 @@ def blame(root: Row, parts: Sequence[Part]) -> dict[Cause, float]:
     - the share (U - D) / L, between 0 and 1, falls to the work itself: on the legs in proportion to what
       they take alone;
     - the rest falls on the legs in proportion to their excess over what they take alone: to luck as far
-      as that is known (without it, to waiting), and to waiting.
+      as that is known (without it, to waiting), in the air to the signal at the device's place, and to
+      waiting.
 
-    Of what was dropped because it was late, the legs that it did not go through count for nothing. What
-    was not answered for another cause, ended in one leg, which has all of the blame. So has the first
-    attempt of what was tried again: its rows do not tell where it failed, but where it went.
+    Of what was dropped because it was late, the legs that it did not go through count for nothing; what
+    was late when the run ended is divided in the same way. What was not answered for another cause,
+    ended in one leg, which has all of the blame. So has the first attempt of what was tried again: its
+    rows do not tell where it failed, but where it went.
     """
     again = next((part.row for part in parts if part.row["attempts"] > 1), None)
     if again is not None:
         return {Cause(RETRY, ", ".join(_nodes(again["first_plan"])) or "the device", FAILED): 1.0}
-    if root["cause"] not in ("", LATE) or parts[-1].plan is None:
-        last = parts[-1]
+    last, late_s = parts[-1], root["ended_s"] - root["born_s"] - root["deadline_s"]
+    divided = root["cause"] in ("", LATE) or (root["cause"] == UNFINISHED and late_s > 0.0)
+    if not divided or last.plan is None:
         leg = ended_in(last.row, last.plan)
-        return {Cause(NAMES[leg], places(last.facts, last.plan)[leg], root["cause"] or LATE): 1.0}
+        return {Cause(NAMES[leg], places(last)[leg], root["cause"] or LATE): 1.0}
     work, excess = defaultdict[Cause, float](float), defaultdict[Cause, float](float)
     for part in parts:
+        where = places(part)
         for leg, (took_s, mean_s, own_s) in zip(ORDER, legs(part), strict=True):
-            name, place = NAMES[leg], places(part.facts, part.plan)[leg]
+            name, place = NAMES[leg], where[leg]
             work[Cause(name, place, WORK)] += mean_s
-            excess[Cause(name, place, LUCK)] += _beyond(min(own_s, took_s), mean_s)
+            longer = SIGNAL if leg in (UPLINK, DOWNLINK) else LUCK
+            excess[Cause(name, place, longer)] += _beyond(min(own_s, took_s), mean_s)
             waited_s = _beyond(took_s, own_s)
             loaded_s = min(waited_s, part.row["load_s"]) if leg in (AT_EDGE, IN_CLOUD) else 0.0
             excess[Cause(name, place, LOADING)] += loaded_s
             excess[Cause(name, place, WAITING)] += waited_s - loaded_s
-    late_s = root["ended_s"] - root["born_s"] - root["deadline_s"]
     too_much_s = sum(work.values()) - root["deadline_s"]
     share = min(1.0, max(0.0, too_much_s) / late_s) if late_s > 0.0 else float(too_much_s > 0.0)
     if not any(excess.values()):
@@ -191,20 +211,68 @@ def blame(root: Row, parts: Sequence[Part]) -> dict[Cause, float]:
 
 
 def legs(part: Part) -> list[tuple[float, float, float]]:
-    """Return what each leg took, what it takes alone on average, and with this luck, in ORDER."""
-    row, facts, plan, luck = part
+    """Return what each leg took, alone on average, and alone with this luck at this place, in ORDER."""
+    row, facts, plan, luck, _ = part
     took = [row[leg] for leg in LEGS]
     if plan is None:
         return [(took[leg], 0.0, 0.0) for leg in ORDER]
     mean = alone_s(facts, plan, row["input_bytes"])
-    own = mean if luck is None else alone_s(facts, plan, row["input_bytes"], luck)
+    own = list(mean if luck is None else alone_s(facts, plan, row["input_bytes"], luck))
+    more = _signal_s(part, mean)
     end = ORDER.index(ended_in(row, plan)) if row["cause"] else len(ORDER)
+    if row["cause"] == UNFINISHED:  # it may have been at work there, and not only waited
+        end += 1
     found = []
     for place, leg in enumerate(ORDER):
         # Which legs of an unanswered request did their work; of wires, those that took time.
         done = place < end if leg != WAN else took[leg] > 0.0
-        found.append((took[leg], mean[leg] if done else 0.0, own[leg] if done else 0.0))
+        found.append((
+            took[leg], mean[leg] if done else 0.0, (own[leg] if done else 0.0) + more.get(leg, 0.0)
+        ))  # fmt: skip
     return found
+
+
+def _signal_s(part: Part, mean: Seven) -> dict[int, float]:
+    """Return the seconds that messages take longer at their device's place than at the nominal rates.
+
+    Infinite where they never end. Of what was tried again nobody knows when its messages began.
+    """
+    row, facts, plan, _, place = part
+    if place is None or plan is None or plan.uplinks is None or row["attempts"] > 1:
+        return {}
+    cell, found = facts.cells[plan.uplinks[0]], {}
+    ways = (
+        (UPLINK, place.up, cell.up_bps, sum(row[LEGS[leg]] for leg in (DECIDE, ON_DEVICE))),
+        (DOWNLINK, place.down, cell.down_bps, row["ended_s"] - row["born_s"] - row["downlink_s"]),
+    )
+    for leg, reach, rate_bps, after_s in ways:
+        if row[LEGS[leg]] > 0.0:
+            usual_s, begin_s, up = mean[leg] - cell.delay_s, row["born_s"] + after_s, leg == UPLINK
+            if up and row["cause"] == LATE and ended_in(row, plan) == UPLINK:
+                usual_s = 1.0 / rate_bps  # it was dropped before its first bit was sent
+            size_bits = usual_s * rate_bps
+            rates = {c.name: c.up_bps if up else c.down_bps for c in facts.cells.values()}
+            ends_s = _sent_s(reach, cell, rates, size_bits, begin_s)
+            found[leg] = _beyond(ends_s - begin_s, usual_s)
+    return found
+
+
+def _sent_s(
+    reach: Reach, cell: Cell, rates_bps: Mapping[str, float], size_bits: float, begin_s: float
+) -> float:
+    """Tell when a message is sent if nobody else sends: over its cell, or those that come after it."""
+    if cell.interruption_s is None:
+        speed = reach.speeds.get(cell.name, ALWAYS)
+        return speed.ends(begin_s, size_bits / rates_bps[cell.name])
+    left_bits = size_bits
+    for from_s, until_s, name in reach.stretches:
+        if until_s > begin_s:
+            speed, since_s = reach.speeds.get(name, ALWAYS), max(from_s, begin_s)
+            ends_s = speed.ends(since_s, left_bits / rates_bps[name])
+            if ends_s <= until_s:
+                return ends_s
+            left_bits -= speed.amount(since_s, until_s) * rates_bps[name]
+    return float("inf")
 
 
 def _nodes(label: str | None) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from offload.analysis.measures import Summary
-from offload.analysis.replication import Replication
+from offload.analysis.work.replication import During, Replication
 from offload.entities import OffloadError
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how polars tells what the system refused
@@ -37,7 +37,9 @@ class KilledError(OffloadError):
     """A replication whose process was killed each time that it was tried."""
 
 
-def attempt(replication: Replication, paths: Sequence[str] = ()) -> Summary | Failure:
+def attempt(
+    replication: Replication, paths: Sequence[str] = (), during: During | None = None
+) -> Summary | Failure:
     """Run a replication in this process, which looks for users' policies in `paths` too.
 
     Raises OSError: a full disk is no fault of this replication, and would meet the next as well.
@@ -45,9 +47,8 @@ def attempt(replication: Replication, paths: Sequence[str] = ()) -> Summary | Fa
     # A process that was started earlier may not know where the user's policies lie.
     sys.path.extend(path for path in paths if path not in sys.path)
     try:
-        return replication.run()
+        return replication.run(during)
     except BaseException as error:
-        sweep_up(replication)
         if refused := _refused(error, replication):
             raise refused from None
         if isinstance(error, SystemExit):
@@ -67,13 +68,6 @@ def killed(replication: Replication) -> Failure:
             " of memory: a shorter duration, or fewer processes at once, need less"
         )
     )
-
-
-def sweep_up(replication: Replication) -> None:
-    """Remove what a process left half-written."""
-    if replication.rows_path is not None:
-        for aside in replication.rows_path.parent.glob(".*.parquet.*"):
-            aside.unlink(missing_ok=True)
 
 
 def absolute_paths() -> tuple[str, ...]:

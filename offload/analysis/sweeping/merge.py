@@ -7,12 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
-from offload.analysis.sweep_folder import NAME, FolderError, PointState, Told, read
+from offload.analysis.sweeping.folder import NAME, FolderError, PointState, Told, read
 
 # What has to be the same in all parts, and how to tell people of it.
 _SAME = {
     "scenario": "another scenario", "keys": "other keys", "method": "another method",
-    "design": "other points", "policies": "other policies", "seed": "another seed",
+    "design": "other points", "policies": "other policies",
+    "policy_code": "another version of a policy's code", "seed": "another seed",
     "replications": "another number of replications", "digest": "another state of the scenario file",
     "code": "another version of offload",
 }  # fmt: skip
@@ -35,8 +36,10 @@ def merge(parts: Sequence[Path], whole: Path) -> tuple[int, int]:
     first, *others = told
     faults = [fault for other in others for fault in _unlike(first, told[first], other, told[other])]
     copies: dict[Path, Path] = {}
-    for part in told if not faults else ():
-        for source, place in _files(part, told[part]):
+    of_parts = [(part, point) for part in told for point in told[part].points] if not faults else []
+    # What tells of a point comes from where most was found.
+    for part, point in sorted(of_parts, key=lambda each: _BEST.index(each[1].state)):
+        for source, place in _files(part, point):
             other = copies.setdefault(place, source)
             if other != source and not _same_rows(other, source):
                 faults.append(f"{source}: these are not the rows of {other}; remove one of them")
@@ -57,12 +60,11 @@ def _unlike(first: Path, a: Told, other: Path, b: Told) -> Iterator[str]:
         yield f"{other}: is no part of the same sweep as {first}: it has {' and '.join(different)}"
 
 
-def _files(part: Path, told: Told) -> Iterator[tuple[Path, Path]]:
-    """Yield the files of a part's points and where they lie in it; nothing half-written."""
-    for point in told.points:
-        for path in sorted((part / point.name).rglob("*")):
-            if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
-                yield path, path.relative_to(part)
+def _files(part: Path, point: PointState) -> Iterator[tuple[Path, Path]]:
+    """Yield the files of a part's point and where they lie in the part; nothing half-written."""
+    for path in sorted((part / point.name).rglob("*")):
+        if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+            yield path, path.relative_to(part)
 
 
 def _same_rows(a: Path, b: Path) -> bool:

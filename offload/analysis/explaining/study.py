@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from offload.analysis import repeat
-from offload.analysis.explain_legs import (
+from offload.analysis.explaining.folder import ExplainError, Kept
+from offload.analysis.explaining.legs import (
     NAMES,
     ORDER,
     Cause,
@@ -21,13 +22,13 @@ from offload.analysis.explain_legs import (
     plan_of,
     quickest_alone_s,
 )  # fmt: skip
-from offload.analysis.explain_mistakes import Look, Witness, judge
-from offload.analysis.explain_rows import ExplainError, Kept
+from offload.analysis.explaining.mistakes import Look, Witness, judge
 from offload.analysis.repeat import Recipe
 from offload.analysis.result import simulate_in_chunks
 from offload.analysis.rows import SCHEMA
 from offload.entities import Facts
 from offload.streams import Streams
+from offload.world.reach import Place
 
 JUDGED = 2000  # late requests of a replication whose decisions are looked at, spread over all of it
 
@@ -46,6 +47,7 @@ class Leg:
 class Late:
     """A late request leg by leg; `looks` are the decisions about it, seen with the truth."""
 
+    point: str  # the name of the folder of its comparison
     replication: int
     request: int
     device: str
@@ -71,7 +73,7 @@ class Study:
 
     Counts of all, of those late, unanswered and wrong (answered in time, but not right; None where
     nobody can say). `blamed[task][cause]` sum to the number that missed their deadlines. `never` are
-    those whose task no plan could do in time in an empty world. `mistakes` count those of a sample by
+    those that no plan could have done in time in an empty world. `mistakes` count those of a sample by
     `explain_mistakes.judge`, and are empty without a replay. `fresh` is how many would have missed, had
     all reports been of no age; None if nobody asked, or if no decision about a late request depended on
     what was known.
@@ -118,16 +120,15 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
     witness = None
     if replay and roots:
         witness = _replayed(kept, recipe, paths, {*sample, *(root["request"] for root in ends)})
-    facts = {
-        (each.group, each.task, each.stage): each
-        for each in recipe.scenario.setting(recipe.choice.overhead_s).facts
-    }
-    parts = {number: _parts(rows, facts, witness) for number, rows in paths.items()}
+    setting = recipe.scenario.setting(recipe.choice.overhead_s, Streams(recipe.seed, recipe.replication))
+    facts = {(each.group, each.task, each.stage): each for each in setting.facts}
+    at = {each.name: each.place for each in setting.devices if not each.place.steady}
+    parts = {number: _parts(rows, facts, at, witness) for number, rows in paths.items()}
     blamed: dict[str, Counter[Cause]] = defaultdict(Counter)
     for root in roots:
         blamed[f"{root['group']}.{root['task']}"].update(blame(root, parts[root["request"]]))
-    never = {key: quickest_alone_s(each) > each.deadline_s for key, each in facts.items()}
-    looks = {number: _looks(rows, witness) for number, rows in paths.items()}
+    alone_s = {number: [quickest_alone_s(part.facts) for part in each] for number, each in parts.items()}
+    looks = {number: decisions(rows, alone_s[number], witness) for number, rows in paths.items()}
     unanswered = sum(root["cause"] != "" for root in roots)
     return Study(
         replication=kept.replication,
@@ -137,10 +138,10 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
         late=len(roots) - unanswered,
         unanswered=unanswered,
         wrong=_wrong(counted) if recipe.scenario.judged else None,
-        never=sum(never.get((root["group"], root["task"], None), False) for root in roots),
+        never=sum(sum(alone_s[root["request"]]) > root["deadline_s"] for root in roots),
         blamed={task: dict(causes) for task, causes in blamed.items()},
         worst=tuple(
-            _late(root, parts[root["request"]], kept.replication, looks[root["request"]])
+            _late(root, parts[root["request"]], kept, looks[root["request"]])
             for root in ends
         ),
         mistakes=Counter(judge(looks[number]) for number in sample) if witness else {},
@@ -189,10 +190,18 @@ def _fresh(recipe: Recipe, from_s: float) -> int:
     return missed
 
 
-def _looks(rows: Sequence[Row], witness: Witness | None) -> tuple[Look, ...]:
+def decisions(
+    rows: Sequence[Row], alone_s: Sequence[float], witness: Witness | None
+) -> tuple[Look, ...]:
+    """Return the decisions along a path; what its later stages take at the least is not left to them."""
     if witness is None:
         return ()
-    return tuple(look for row in rows for look in witness.looks.get(row["request"], ()))
+    later_s = [sum(alone_s[number + 1 :]) for number in range(len(rows))]
+    return tuple(
+        replace(look, left_s=look.left_s - rest_s)
+        for row, rest_s in zip(rows, later_s, strict=True)
+        for look in witness.looks.get(row["request"], ())
+    )
 
 
 def _wrong(counted: pl.LazyFrame) -> int | None:
@@ -220,7 +229,10 @@ def path(root: Row, stages: Sequence[Row]) -> list[Row]:
 
 
 def _parts(
-    rows: Iterable[Row], facts: Mapping[tuple[str, str, str | None], Facts], witness: Witness | None
+    rows: Iterable[Row],
+    facts: Mapping[tuple[str, str, str | None], Facts],
+    at: Mapping[str, Place],
+    witness: Witness | None,
 ) -> list[Part]:
     parts = []
     for row in rows:
@@ -229,7 +241,7 @@ def _parts(
             mine = next(each for key, each in facts.items() if key[:2] == (row["group"], row["task"]))
         fate = None if witness is None else witness.fates.get(row["request"])
         luck = None if fate is None else luck_of(fate, mine)
-        parts.append(Part(row, mine, plan_of(row, mine), luck))
+        parts.append(Part(row, mine, plan_of(row, mine), luck, at.get(row["device"])))
     return parts
 
 
@@ -238,15 +250,16 @@ def _over_s(row: Row) -> float:
     return max(over_s, row["deadline_s"]) if row["cause"] else over_s
 
 
-def _late(root: Row, parts: Sequence[Part], replication: int, looks: tuple[Look, ...]) -> Late:
+def _late(root: Row, parts: Sequence[Part], kept: Kept, looks: tuple[Look, ...]) -> Late:
     found = []
     for part in parts:
-        where = places(part.facts, part.plan)
+        where = places(part)
         for leg, (took_s, _, own_s) in zip(ORDER, legs(part), strict=True):
             if took_s > 0.0:
                 found.append(Leg(NAMES[leg], where[leg], took_s, min(own_s, took_s)))
     plans = [part.row["plan"] for part in parts if part.row["plan"] is not None]
     return Late(
-        replication, root["request"], root["device"], root["task"], root["born_s"], root["deadline_s"],
-        root["ended_s"] - root["born_s"], root["cause"], "; ".join(plans) or "none", tuple(found), looks,
+        kept.folder.name, kept.replication, root["request"], root["device"], root["task"],
+        root["born_s"], root["deadline_s"], root["ended_s"] - root["born_s"], root["cause"],
+        "; ".join(plans) or "none", tuple(found), looks,
     )  # fmt: skip

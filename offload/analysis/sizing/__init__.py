@@ -1,0 +1,1 @@
+"""The cheapest configuration that meets targets."""

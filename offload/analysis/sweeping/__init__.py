@@ -1,0 +1,1 @@
+"""The same comparison at many points of a scenario."""

@@ -1,0 +1,1 @@
+"""Replications as pieces of work: what one is, and who does it."""
