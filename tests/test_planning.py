@@ -161,6 +161,18 @@ def test_what_is_open_is_what_is_priced_and_the_same_each_time(facts: Facts) -> 
             assert open_to(each) is open_to(replace(each, backlog_s=1.0))
 
 
+def test_what_devices_at_rest_are_shown_again_nobody_can_change() -> None:
+    facts = street()
+    for serving in (None, "cell"):
+        seen = hand_made.seen(facts, serving=serving)
+        prices = price_at(seen)
+        same = replace(seen, now_s=1.0, reports=dict(seen.reports))
+        assert price_at(same) is prices
+        with pytest.raises(ValueError, match="read-only"):
+            prices.latency_s[0] = 0.0
+        assert price_at(replace(seen, backlog_s=0.5)) is not prices
+
+
 def test_least_takes_the_first_of_equals_and_only_among_those_asked_for() -> None:
     prices = unloaded(street(), "cell")
     column = np.ones(len(prices.plans))

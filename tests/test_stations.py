@@ -1,6 +1,7 @@
 """Stations against brute force that shares no code with them, and the clock against SimPy's."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from math import fsum, inf
@@ -211,6 +212,17 @@ COVERAGES = st.dictionaries(
 )
 
 
+@dataclass
+class Hearing:
+    """A receiver that hears of an arrival when it is there."""
+
+    clock: Clock
+    wake: Callable[..., object]
+
+    def arrives(self, at_s, air_s):
+        self.clock.at(at_s, lambda _: self.wake("", 1.0, air_s))
+
+
 def share(transfers, coverages, give_up_s, delay_s, probes=(), weights=None):
     """Send the same over the station and by brute force; return both, and what probes saw."""
     clock = Clock()
@@ -229,7 +241,7 @@ def share(transfers, coverages, give_up_s, delay_s, probes=(), weights=None):
             assert number not in found  # woken once
             found[number] = (clock.now, cause, share, air_s)
 
-        assert cell.send(device, air_s, wake, due_s, coverages.get(device)) is None
+        assert cell.send(device, air_s, Hearing(clock, wake), due_s, coverages.get(device)) is None
 
     def probe(device):
         seen.append((cell.queued_air_s(device), cell.is_on_air(device), cell.active))
@@ -318,7 +330,7 @@ def test_what_ends_as_its_cell_is_lost_has_ended(roaming):
     clock, told = Clock(), []
     cell = Shared(clock, give_up_s=5.0, roaming=roaming)
     lost = Rate((0.0, 1.0), (1.0, 0.0))
-    cell.send("a", 1.0, lambda *ended: told.append((clock.now, *ended)), inf, lost)
+    cell.send("a", 1.0, Hearing(clock, lambda *ended: told.append((clock.now, *ended))), inf, lost)
     clock.run()
     assert told == [(1.0, "", 1.0, 1.0)]
 
@@ -372,9 +384,8 @@ def test_handovers_conserve_what_is_sent(transfers, ways, interruption_s):
             else:
                 ended[number] = cause
 
-        cells[name].send(
-            device, left_bits / nominal_bps[name], wake, due_s, reaches[device].speeds[name]
-        )
+        air_s, speed = left_bits / nominal_bps[name], reaches[device].speeds[name]
+        cells[name].send(device, air_s, Hearing(clock, wake), due_s, speed)
 
     for name in cells:
         watch(name)
@@ -395,7 +406,8 @@ def test_what_is_late_already_is_dropped_by_an_idle_cell_too(station):
     cell = station(clock)
 
     def send(_):
-        arrives_s = cell.send("a", 1.0, lambda cause, *_: told.append((clock.now, cause)), due_s=1.5)
+        receiver = Hearing(clock, lambda cause, *_: told.append((clock.now, cause)))
+        arrives_s = cell.send("a", 1.0, receiver, due_s=1.5)
         if arrives_s is not None:
             clock.at(arrives_s, lambda _: told.append((clock.now, "")))
 
@@ -418,7 +430,7 @@ def test_dedicated_hop_is_a_queue_for_each_device(transfers):
         def wake(cause, air_s=0.0):
             found[number] = (clock.now, cause)
 
-        arrives_s = hop.send(device, air_s, wake, due_s)
+        arrives_s = hop.send(device, air_s, Hearing(clock, wake), due_s)
         if arrives_s is not None:
             found[number] = (arrives_s, "")
             assert hop.is_on_air(device)

@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from numpy import maximum
 
-from offload.entities import Facts, Observation, Report, Uplink
+from offload.entities import Facts, Report, Uplink
 from offload.planning.columns import Columns, Floats
 from offload.planning.legs import over
 
-Places = npt.NDArray[np.intp]
+if TYPE_CHECKING:
+    from offload.planning.price import Prices
 
-KEPT = 256  # rates whose seconds are remembered
+K = TypeVar("K")
+V = TypeVar("V")
+Places = npt.NDArray[np.intp]
+Backlogs = tuple[float, ...]  # of the nodes of an itinerary, in their order
+
+KEPT = 256  # of each thing that is remembered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +34,9 @@ class Itinerary:
     `result_bits` to receive. Of those that send a larger input, each byte more crosses the air if
     `raw`, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` is of
     all rows: when a device that is at rest has done its part.
+
+    What it takes depends on few numbers, which come up again and again: `shown` are the prices that
+    devices at rest have seen, by their rates up and down and the backlogs of the nodes.
     """
 
     begin: int
@@ -43,7 +53,9 @@ class Itinerary:
     done_s: Floats
     _ups: dict[float, Floats] = field(default_factory=dict)
     _downs: dict[float, Floats] = field(default_factory=dict)
-    _waits: dict[str, tuple[Mapping[str, Report | None], Floats, Floats]] = field(default_factory=dict)
+    _heard: dict[str, tuple[Mapping[str, Report | None], Backlogs]] = field(default_factory=dict)
+    _waits: dict[Backlogs, tuple[Floats, Floats]] = field(default_factory=dict)
+    shown: "dict[tuple[float, float, Backlogs], Prices]" = field(default_factory=dict)
 
     def leave(self, done_s: Floats, uplink: Uplink, more_bytes: float) -> None:
         """Turn when the device has done its part of each row into when that is there, in place."""
@@ -64,12 +76,18 @@ class Itinerary:
         if found is None:
             found = self.done_s.copy()
             self.leave(found, uplink, 0.0)
-            _keep(self._ups, uplink.rate_bps, found)
+            keep(self._ups, uplink.rate_bps, found)
         return found.copy()
 
-    def follow(self, elapsed: Floats, seen: Observation, uplink: Uplink) -> None:
+    def follow(self, elapsed: Floats, backlogs_s: Backlogs, uplink: Uplink) -> None:
         """Turn when each row that leaves is at its first node into when it is back, in place."""
-        first_s, second_s = self._waiting(seen.reports)
+        waits = self._waits.get(backlogs_s)
+        if waits is None:
+            until_s = np.array([*backlogs_s, 0.0])
+            first_s = until_s[self.first]
+            waits = first_s, first_s if self.second is None else until_s[self.second]
+            keep(self._waits, backlogs_s, waits)
+        first_s, second_s = waits
         maximum(elapsed, first_s, out=elapsed)
         elapsed += self.between_s
         if self.second is not None:
@@ -78,19 +96,17 @@ class Itinerary:
         down_s = self._downs.get(uplink.down_bps)
         if down_s is None:
             down_s = self.result_bits * (1 / uplink.down_bps)
-            _keep(self._downs, uplink.down_bps, down_s)
+            keep(self._downs, uplink.down_bps, down_s)
         elapsed += down_s
 
-    def _waiting(self, reports: Mapping[str, Report | None]) -> tuple[Floats, Floats]:
-        """Tell until when each row waits at its two nodes, found once a set of reports."""
-        kept = self._waits.get("last")
-        if kept is None or kept[0] is not reports:
+    def backlogs_s(self, reports: Mapping[str, Report | None]) -> Backlogs:
+        """Tell until when who comes to each of the nodes waits; looked up once a set of reports."""
+        heard = self._heard.get("last")
+        if heard is None or heard[0] is not reports:
             told = [reports.get(name) for name in self.nodes]
-            backlogs_s = np.array([0.0 if each is None else each.backlog_s for each in told] + [0.0])
-            first_s = backlogs_s[self.first]
-            second_s = first_s if self.second is None else backlogs_s[self.second]
-            kept = self._waits["last"] = (reports, first_s, second_s)
-        return kept[1], kept[2]
+            backlogs_s = tuple(0.0 if each is None else each.backlog_s for each in told)
+            heard = self._heard["last"] = reports, backlogs_s
+        return heard[1]
 
 
 @lru_cache(maxsize=1024)
@@ -144,10 +160,11 @@ def itinerary(table: Columns, facts: Facts, serving: str) -> Itinerary | None:
     )
 
 
-def _keep(known: dict[float, Floats], rate_bps: float, seconds: Floats) -> None:
+def keep(known: dict[K, V], key: K, value: V) -> None:
+    """Remember something, but not more and more."""
     if len(known) >= KEPT:
         known.clear()
-    known[rate_bps] = seconds
+    known[key] = value
 
 
 def _batch_s(facts: Facts, name: str) -> float:

@@ -41,11 +41,10 @@ def factor(profile: Profile, quantile: float) -> float:
         z = NormalDist().inv_cdf(quantile) if quantile > 0 else -8.0
         return math.exp(math.sqrt(sigma_squared) * z - sigma_squared / 2)
     spread = profile.spread
-    if len(spread) == 1:
-        return spread[0]
-    place = quantile * (len(spread) - 1)
+    last = len(spread) - 1
+    place = quantile * last
     low = int(place)
-    if low >= len(spread) - 1:
+    if low >= last:
         return spread[-1]
     return spread[low] + (spread[low + 1] - spread[low]) * (place - low)
 

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from msgspec import Struct
 
 from offload.entities import Facts, Luck, Observation, Plan, Request, Uplink
 from offload.planning import exits
-from offload.planning.columns import Columns, Flags, Floats, columns, tabulate
-from offload.planning.itinerary import itinerary
+from offload.planning.columns import Columns, Flags, Floats, columns, lock, tabulate
+from offload.planning.itinerary import Itinerary, itinerary, keep
 from offload.planning.legs import served
 from offload.planning.luck import lucky_device, lucky_servers
 from offload.planning.money import has_prices, money
@@ -109,30 +110,62 @@ def price_at(
     """
     if seen.begun is not None:
         return _price_onward(seen, seen.begun, input_bytes)
-    facts, serving = seen.facts, cell_in_use(seen)
+    facts, serving = seen.facts, seen.serving
+    if serving is None:
+        serving = cell_in_use(seen)
     if table is None:
         table = columns(facts, serving)
     if serving is None:
-        latency_s, energy_j = _at_device(table, seen)
-        free = np.zeros(len(table.rows)) if has_prices(facts) else None
-        return _mixed(table, latency_s, energy_j, free, seen.luck)
+        rests = seen.luck is None and seen.backlog_s <= facts.overhead_s
+        return _alone(table, facts) if rests else _on_device(table, seen)
     more_bytes = 0.0 if input_bytes is None else input_bytes - facts.input_bytes
     way = itinerary(table, facts, serving) if seen.luck is None else None
     if way is None or (more_bytes and (way.wire_s is None or has_prices(facts))):
         return _leg_by_leg(seen, table, serving, more_bytes)
-    uplink, energy_j = seen.uplinks[serving], table.energy_j
+    uplink = seen.uplinks[serving]
     if more_bytes or uplink.queued_bytes or seen.backlog_s > facts.overhead_s:
         latency_s, _ = _at_device(table, seen)
         way.leave(latency_s, uplink, more_bytes)
-    else:
-        latency_s = way.unhindered(uplink)
-    way.follow(latency_s[way.begin :], seen, uplink)
+        return _followed(way, table, latency_s, seen, serving, more_bytes)
+    met = uplink.rate_bps, uplink.down_bps, way.backlogs_s(seen.reports)
+    known = way.shown.get(met)
+    if known is None:
+        known = _kept(_followed(way, table, way.unhindered(uplink), seen, serving, 0.0))
+        keep(way.shown, met, known)
+    return known
+
+
+def _followed(
+    way: Itinerary, table: Columns, latency_s: Floats, seen: Observation, serving: str, more_bytes: float
+) -> Prices:
+    """Follow the rows that leave, from when they are at their first node on."""
+    facts, energy_j = seen.facts, table.energy_j
+    way.follow(latency_s[way.begin :], way.backlogs_s(seen.reports), seen.uplinks[serving])
     if more_bytes:
         energy_j = energy_j + table.raw * (more_bytes * _j_per_byte(facts, serving))
     costs = None
     if has_prices(facts):
         costs = money(table, facts, facts.cells[serving], table.edge_s, table.cloud_s)
     return _mixed(table, latency_s, energy_j, costs, None)
+
+
+@lru_cache(maxsize=1024)
+def _alone(table: Columns, facts: Facts) -> Prices:
+    """What a device at rest is shown that no cell serves, or who offers it a table of its own plans."""
+    return _kept(_on_device(table, Observation(0.0, 0.0, None, {}, {}, facts)))
+
+
+def _on_device(table: Columns, seen: Observation) -> Prices:
+    """What plans take that all stay on the device."""
+    latency_s, energy_j = _at_device(table, seen)
+    free = np.zeros(len(table.rows)) if has_prices(seen.facts) else None
+    return _mixed(table, latency_s, energy_j, free, seen.luck)
+
+
+def _kept(prices: Prices) -> Prices:
+    """Return prices that nobody can change: others will be shown the same."""
+    lock(prices.latency_s, prices.energy_j, *(() if prices.money is None else (prices.money,)))
+    return prices
 
 
 def _at_device(table: Columns, seen: Observation) -> tuple[Floats, Floats]:

@@ -1,10 +1,11 @@
 """The least predicted latency, over all variants and cuts."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from offload.entities import Observation, Plan, Request
-from offload.planning.price import price
+from offload.planning.price import Prices, price
 
 
 @dataclass
@@ -18,8 +19,13 @@ class Quickest:
 
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return the quickest plan."""
-        prices = price(request, seen)
-        return prices.least(prices.latency_s, among=None if self.split else prices.unsplit)
+        return _quickest(price(request, seen), self.split)
+
+
+@lru_cache(maxsize=1024)
+def _quickest(prices: Prices, split: bool) -> Plan:
+    """The quickest plan; the same prices are shown to many."""
+    return prices.least(prices.latency_s, among=None if split else prices.unsplit)
 
 
 @dataclass

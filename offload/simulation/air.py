@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from offload.entities import Cell, Uplink
 from offload.simulation.clock import Clock
-from offload.simulation.stations import LATE, Note, Wake
+from offload.simulation.stations import LATE, Note, Receiver
 from offload.world.rate import Rate
 
 OUT_OF_RANGE = "out-of-range"
@@ -32,17 +32,28 @@ class Transfer(Struct, eq=False):
     whole_s: float  # at the nominal rate
     left_s: float
     due_s: float
-    wake: Wake
+    receiver: Receiver
     used_s: float = 0.0
     ends_at: float = 0.0  # in the cell's virtual time, while on air
 
     def fail(self, cause: str) -> None:
         """Tell of a failure, what share of it was through and what air time it had used."""
-        self.wake(cause, 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0, self.used_s)
+        share = 1.0 - self.left_s / self.whole_s if self.whole_s else 1.0
+        self.receiver.wake(cause, share, self.used_s)
 
 
 def _fail_late(transfer: Transfer, _now: float) -> None:
     transfer.fail(LATE)
+
+
+class Line(Struct, eq=False):
+    """The messages of a device, the first of them on air unless it is out of reach: at speed 0."""
+
+    device: str
+    weight: float
+    queue: deque[Transfer]
+    speed: float = 1.0  # of its radio while it has traffic, a share of the nominal rate
+    watched: bool = False
 
 
 class Shared:
@@ -73,10 +84,8 @@ class Shared:
         self.unreachable = unreachable  # the cause of what was handed over out of range
         self.delay_s = delay_s
         self.give_up_s = give_up_s
-        self.queues: dict[str, deque[Transfer]] = {}
-        self.speeds: dict[str, float] = {}  # of devices that have traffic, where it is not 1 for ever
-        self.watched: set[str] = set()
-        self.on_air: list[tuple[float, int, str, Transfer]] = []
+        self.lines: dict[str, Line] = {}  # of devices that have ever sent
+        self.on_air: list[tuple[float, int, Line]] = []
         self.active: float = 0  # the weight of all that is on air
         self.virtual_s = 0.0
         self.updated_s = 0.0
@@ -90,43 +99,45 @@ class Shared:
         self,
         device: str,
         air_s: float,
-        wake: Wake,
+        receiver: Receiver,
         due_s: float = float("inf"),
         speed: Rate | None = None,
     ) -> None:
         """Send what takes `air_s` alone at the nominal rate; drop it if it would start after `due_s`.
 
-        Returns None: `wake` will be called on its arrival, or with the cause of its failure.
+        Returns None: the receiver will be told when it arrives, as its last bit is sent, or why not.
         """
         now = self.clock.now
         self._advance(now)
-        transfer = Transfer(air_s, air_s, due_s, wake)
-        queue = self.queues.get(device)
-        if queue is not None:
-            queue.append(transfer)
-        else:
-            self.queues[device] = deque((transfer,))
+        transfer = Transfer(air_s, air_s, due_s, receiver)
+        line = self.lines.get(device)
+        if line is None:
+            line = self.lines[device] = Line(device, self.weights.get(device, 1), deque())
+        line.queue.append(transfer)
+        if len(line.queue) == 1:
             if speed is not None:
-                self.speeds[device] = speed.at(now)
-                self._watch(device, speed)
-            if self.speeds.get(device) != 0.0:
-                self._next(device, now)
-        if speed is not None and self.speeds.get(device) == 0.0:
-            self._may_give_up(device, transfer, speed, self.unreachable)
+                line.speed = speed.at(now)
+                self._watch(line, speed)
+            if line.speed:
+                self._next(line, now)
+        if not line.speed and speed is not None:
+            self._may_give_up(line, transfer, speed, self.unreachable)
         self._arm(now)
 
     def is_on_air(self, device: str) -> bool:
         """Tell whether a device is sending now."""
-        return device in self.queues and self.speeds.get(device) != 0.0
+        line = self.lines.get(device)
+        return line is not None and bool(line.queue) and line.speed != 0.0
 
     def queued_air_s(self, device: str) -> float:
         """Air time, at the nominal rate, of what a device still has to send, with what is on air."""
-        queue = self.queues.get(device)
-        if queue is None:
+        line = self.lines.get(device)
+        if line is None or not line.queue:
             return 0.0
         self._advance(self.clock.now)
+        queue = line.queue
         total = sum(transfer.left_s for transfer in queue)
-        pace = self.speeds.get(device, 1.0) * self.weights.get(device, 1.0)
+        pace = line.speed * line.weight
         if pace:
             total += (queue[0].ends_at - self.virtual_s) * pace - queue[0].left_s
         return total
@@ -138,153 +149,145 @@ class Shared:
             self.virtual_s += (now - self.updated_s) / self.active
         self.updated_s = now
 
-    def _start(self, device: str, transfer: Transfer) -> None:
-        if not self.active:
-            self.virtual_s = 0.0
-            self.on_air.clear()
-        air_s = transfer.left_s
-        if device in self.speeds:
-            air_s /= self.speeds[device]
-        weight = self.weights.get(device, 1)
-        self.active += weight
-        air_s /= weight
-        transfer.ends_at = self.virtual_s + air_s
-        heappush(self.on_air, (transfer.ends_at, next(self.order), device, transfer))
+    def _next(self, line: Line, now: float) -> None:
+        """Put on air a device's next transfer that is not too late for it, if there is one."""
+        queue = line.queue
+        while queue:
+            transfer = queue[0]
+            if transfer.due_s >= now or transfer.left_s != transfer.whole_s:
+                if not self.active:
+                    self.virtual_s = 0.0
+                self.active += line.weight
+                ends_at = self.virtual_s + transfer.left_s / line.speed / line.weight
+                transfer.ends_at = ends_at
+                heappush(self.on_air, (ends_at, next(self.order), line))
+                return
+            self.clock.at(now, partial(_fail_late, queue.popleft()))
 
     def _arm(self, now: float) -> None:
         """See to it that the cell wakes no later than its next transfer ends."""
         if self.on_air:
             ends_s = now + (self.on_air[0][0] - self.virtual_s) * self.active
-            ends_s = max(now, ends_s)  # two that end at once may differ by a rounding error
+            if ends_s < now:  # two that end at once may differ by a rounding error
+                ends_s = now
             if ends_s < self.wakes_at:
                 self.wakes_at = ends_s
                 self.clock.at(ends_s, self._wake)
 
-    def _wake(self, now: float) -> None:
+    def _wake(self, now: float) -> float | None:
+        """End what is due, and tell when to wake again, if anything is on air still."""
         if now != self.wakes_at:  # superseded
-            return
-        self.wakes_at = float("inf")
+            return None
         self._advance(now)
         # The next to end is due unless others joined since it was armed, to a rounding error.
-        while self.on_air and (self.on_air[0][0] - self.virtual_s) * self.active <= 1e-12 * max(
-            1.0, now
-        ):
-            self.virtual_s, _, device, transfer = heappop(self.on_air)
-            self._take_off(device)
-            self._arrive(device, transfer, now)
-            queue = self.queues[device]
-            queue.popleft()
-            if queue:
-                self._next(device, now)
-            else:
-                self._forget(device)
-        self._arm(now)
+        on_air, nearly_s = self.on_air, 1e-12 * now if now > 1.0 else 1e-12
+        while on_air:
+            left_s = (on_air[0][0] - self.virtual_s) * self.active
+            if left_s > nearly_s:
+                self.wakes_at = now + left_s
+                return self.wakes_at
+            self.virtual_s, _, line = heappop(on_air)
+            self._take_off(line)
+            self._arrive(line, now)
+            if line.queue:
+                self._next(line, now)
+        self.wakes_at = float("inf")
+        return None
 
-    def _take_off(self, device: str) -> None:
+    def _arrive(self, line: Line, now: float) -> None:
+        """Tell of a device's transfer that is through."""
+        transfer = line.queue.popleft()
+        used_s = transfer.used_s + transfer.left_s / line.speed
+        transfer.receiver.arrives(now + self.delay_s, used_s)
+
+    def _take_off(self, line: Line) -> None:
         # No sum of weights but that of none is exact.
-        self.active = self.active - self.weights.get(device, 1) if self.on_air else 0
-
-    def _arrive(self, device: str, transfer: Transfer, now: float) -> None:
-        used_s = transfer.used_s + transfer.left_s / self.speeds.get(device, 1.0)
-        self.clock.at(now + self.delay_s, lambda _: transfer.wake("", 1.0, used_s))
-
-    def _next(self, device: str, now: float) -> None:
-        """Start a device's next transfer that is not too late for it."""
-        queue = self.queues[device]
-        while queue and queue[0].due_s < now and queue[0].left_s == queue[0].whole_s:
-            self.clock.at(now, partial(_fail_late, queue.popleft()))
-        if not queue:
-            self._forget(device)
-        elif self.speeds.get(device) != 0.0:
-            self._start(device, queue[0])
-
-    def _forget(self, device: str) -> None:
-        del self.queues[device]
-        self.speeds.pop(device, None)
+        self.active = self.active - line.weight if self.on_air else 0
 
     # What follows happens only to devices whose speed changes.
 
-    def _watch(self, device: str, speed: Rate) -> None:
+    def _watch(self, line: Line, speed: Rate) -> None:
         """Follow the speed of a device while it has traffic."""
-        change_s = speed.changes_after(self.clock.now)
-        if device in self.watched or change_s == float("inf"):
+        if line.watched:
             return
-        self.watched.add(device)
-        self.clock.at(change_s, lambda _: self._changed(device, speed))
+        change_s = speed.changes_after(self.clock.now)
+        if change_s < float("inf"):
+            line.watched = True
+            self.clock.at(change_s, lambda _: self._changed(line, speed))
 
-    def _changed(self, device: str, speed: Rate) -> None:
-        self.watched.discard(device)
-        queue = self.queues.get(device)
-        if queue is None:
+    def _changed(self, line: Line, speed: Rate) -> None:
+        line.watched = False
+        queue = line.queue
+        if not queue:
             return
         now = self.clock.now
         self._advance(now)
-        if self.speeds[device] != 0.0:
-            self._stop(device, queue[0])
+        if line.speed:
+            self._stop(line)
             if queue[0].left_s <= 1e-12 * queue[0].whole_s:  # it ends at this very moment
-                self._arrive(device, queue.popleft(), now)
-        self.speeds[device] = speed.at(now)
-        if not queue:
-            self._forget(device)
-        elif self.speeds[device] == 0.0:
-            self._lost(device, queue, speed)
-        else:
-            self._next(device, now)
-        self._watch(device, speed)
+                self._arrive(line, now)
+        line.speed = speed.at(now)
+        if line.speed:
+            self._next(line, now)
+        elif queue:
+            self._lost(line, speed)
+        self._watch(line, speed)
         self._arm(now)
 
-    def _lost(self, device: str, queue: "deque[Transfer]", speed: Rate) -> None:
+    def _lost(self, line: Line, speed: Rate) -> None:
         """Give back what a device that is out of reach had under way, or let it wait."""
         if self.roaming:
-            self._forget(device)
-            for transfer in queue:
+            for transfer in _emptied(line):
                 transfer.fail(HANDOVER)
         else:
-            for transfer in queue:
-                self._may_give_up(device, transfer, speed, OUT_OF_RANGE)
+            for transfer in line.queue:
+                self._may_give_up(line, transfer, speed, OUT_OF_RANGE)
 
-    def _stop(self, device: str, transfer: Transfer) -> None:
-        speed = self.speeds.get(device, 1.0)
-        left_s = max(0.0, transfer.ends_at - self.virtual_s) * speed * self.weights.get(device, 1.0)
-        transfer.used_s += (transfer.left_s - left_s) / speed
+    def _stop(self, line: Line) -> None:
+        """Take a device off the air, and note what is left of its transfer."""
+        transfer = line.queue[0]
+        left_s = max(0.0, transfer.ends_at - self.virtual_s) * line.speed * line.weight
+        transfer.used_s += (transfer.left_s - left_s) / line.speed
         transfer.left_s = left_s
-        self.on_air = [entry for entry in self.on_air if entry[2] != device]
+        self.on_air = [entry for entry in self.on_air if entry[2] is not line]
         heapify(self.on_air)
-        self._take_off(device)
+        self._take_off(line)
         self.wakes_at = float("inf")  # the remaining ones may now end sooner
 
-    def _may_give_up(self, device: str, transfer: Transfer, speed: Rate, cause: str) -> None:
+    def _may_give_up(self, line: Line, transfer: Transfer, speed: Rate, cause: str) -> None:
         """Let a stalled transfer fail unless the device is back in time."""
         gives_up_s = self.clock.now + self.give_up_s
         if gives_up_s < speed.changes_after(self.clock.now):
-            self.clock.at(gives_up_s, lambda _: self._give_up(device, transfer, cause))
+            self.clock.at(gives_up_s, lambda _: self._give_up(line, transfer, cause))
 
-    def _give_up(self, device: str, transfer: Transfer, cause: str) -> None:
-        queue = self.queues.get(device)
-        if queue is None or transfer not in queue:
-            return
-        queue.remove(transfer)
-        if not queue:
-            self._forget(device)
-        transfer.fail(cause)
+    def _give_up(self, line: Line, transfer: Transfer, cause: str) -> None:
+        if transfer in line.queue:
+            line.queue.remove(transfer)
+            transfer.fail(cause)
 
     def drop(self, device: str, now: float, cause: str) -> None:
         """Let everything of a device fail that is not through."""
-        queue = self.queues.get(device)
-        if queue is None:
+        line = self.lines.get(device)
+        if line is None or not line.queue:
             return
         self._advance(now)
-        if self.speeds.get(device) != 0.0:
-            self._stop(device, queue[0])
-        self._forget(device)
+        if line.speed:
+            self._stop(line)
+        dropped = _emptied(line)
         self._arm(now)
-        for transfer in queue:
+        for transfer in dropped:
             transfer.fail(cause)
 
     def close(self, now: float, cause: str) -> None:
         """Let everything fail that is not through."""
-        for device in tuple(self.queues):
+        for device in self.lines:
             self.drop(device, now, cause)
+
+
+def _emptied(line: Line) -> deque[Transfer]:
+    """Take all transfers from a device."""
+    queue, line.queue = line.queue, deque()
+    return queue
 
 
 class Dedicated:
@@ -302,21 +305,21 @@ class Dedicated:
         self,
         device: str,
         air_s: float,
-        wake: Wake,
+        receiver: Receiver,
         due_s: float = float("inf"),
         speed: Rate | None = None,
     ) -> float | None:
         """Send what takes `air_s`, and tell when it arrives; drop it if it would start after `due_s`.
 
-        At a speed that changes, None is told, and `wake` called on arrival, if ever. The radio stays on
-        while the speed is 0.
+        At a speed that changes, None is told, and the receiver woken on arrival, if ever. The radio
+        stays on while the speed is 0.
         """
         now = self.clock.now
         begins_s = self.free_s.get(device, 0.0)
         if begins_s < now:
             begins_s = now
         if begins_s > due_s:
-            self.clock.at(begins_s, lambda _: wake(LATE))
+            self.clock.at(begins_s, lambda _: receiver.wake(LATE))
             return None
         if speed is None:
             ends_s = self.free_s[device] = begins_s + air_s
@@ -324,7 +327,7 @@ class Dedicated:
         ends_s = speed.ends(begins_s, air_s) if begins_s < float("inf") else begins_s
         self.free_s[device] = ends_s
         if ends_s < float("inf"):
-            self.clock.at(ends_s + self.delay_s, lambda _: wake("", 1.0, ends_s - begins_s))
+            self.clock.at(ends_s + self.delay_s, lambda _: receiver.wake("", 1.0, ends_s - begins_s))
         return None
 
     def book(self, device: str, air_s: float, ready_s: float) -> float:

@@ -13,7 +13,7 @@ from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
 from offload.simulation.meters import Meter
 from offload.simulation.queueing import Job
-from offload.simulation.stations import SHED, InOrder
+from offload.simulation.stations import LATE, SHED, InOrder
 from offload.simulation.trips import Away, Stop, Trip
 
 # The legs, in the order of an Outcome's columns. Joules are spent in three places.
@@ -89,6 +89,15 @@ class Journey(Struct):
                 self.steps.close()
             self.fail(self, cause, share, air_s)
 
+    def arrives(self, at_s: float, air_s: float) -> None:
+        """Go on when a message will be there: what cells call as its last bit is sent."""
+        self.share, self.air_s = 1.0, air_s
+        self.clock.at(at_s, self.go_on)
+
+    def too_late(self, _now: float) -> None:
+        """End since a server would begin only now: what a clock calls."""
+        self.wake(LATE)
+
     def again(self) -> "Journey":
         """Return the same request with its accounts, about which another decision is due."""
         now = self.clock.now
@@ -125,11 +134,8 @@ class Journey(Struct):
             self.up_bytes += size_bytes
         else:
             self.down_bytes += size_bytes
-        if self.trip.away.pays:  # type: ignore[union-attr]  # it is away
-            self._pay(size_bytes)
-
-    def _pay(self, size_bytes: float) -> None:
-        """Book what a message cost: money, and what the radio drew."""
+        if not self.trip.away.pays:  # type: ignore[union-attr]  # it is away
+            return
         self.money += self.price_per_byte * size_bytes
         radio, joules = self.facts.radio, 0.0
         if radio is not None:

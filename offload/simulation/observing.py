@@ -137,7 +137,7 @@ class Observer:
         if hop is not None:
             cells, serving = hop.seen
         else:
-            cells, serving = device.place.fixed or device.place.seen(now)
+            cells, serving = device.place.seen(now)
         if self.reported:
             until_s, reports = self.arrived.get(serving, NOTHING)
             if now >= until_s and serving is not None:
@@ -153,9 +153,10 @@ class Observer:
         if hop is not None and hop.uplink.free_s.get(device.name, 0.0) <= now:
             uplinks = hop.empty
         else:
-            uplinks = MappingProxyType({
-                name: self._uplink(now, device, name, reports) for name in cells
-            })  # fmt: skip
+            found = {}
+            for name in cells:  # most often one
+                found[name] = self._uplink(now, device, name, reports)
+            uplinks = MappingProxyType(found)
         free_s = journey.compute.free[0]
         return Observation(
             now,
@@ -209,17 +210,18 @@ class Observer:
         place = device.place
         rate_bps, down_bps, reachable = cell.up_bps, cell.down_bps, True
         # What it would get if it were in reach, where it is not.
-        if (speed := place.up.speeds.get(name)) is not None:
-            share = speed.at(now)
+        if name in place.up.speeds:
+            share = place.up.speeds[name].at(now)
             reachable = share > 0.0
             rate_bps *= share or 1.0
-        if (speed := place.down.speeds.get(name)) is not None:
-            down_bps *= speed.at(now) or 1.0
+        if name in place.down.speeds:
+            down_bps *= place.down.speeds[name].at(now) or 1.0
         queued_s = up.queued_air_s(device.name)
         if not cell.shared:  # a hop of one's own: what is queued takes as long as it does
             return Uplink(name, reachable, rate_bps, down_bps, queued_s * rate_bps / 8)
         alone_bps = rate_bps
-        if (report := reports.get(cell.node)) is not None:
+        report = reports.get(cell.node)
+        if report is not None:
             others_up, others_down = report.active_up[name], report.active_down[name]
             weight = device.weight
             if not self.reported:  # what is true now can leave oneself out

@@ -23,7 +23,7 @@ def live(world: "World", journey: Journey, way: Plain) -> Steps:
     journey.leg = UPLINK
     if way.drops_late:
         due_s = request.born_s + request.deadline_s
-        yield way.uplink.send(name, way.up_air_s, journey.wake, due_s)
+        yield way.uplink.send(name, way.up_air_s, journey, due_s)
     else:
         yield way.uplink.book(name, way.up_air_s, world.clock.now)
     journey.up_bytes = way.up_bytes

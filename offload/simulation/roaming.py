@@ -25,7 +25,7 @@ def send(
             journey.meter.begins(journey.request.id)
     place = journey.device.place
     reach = place.up if journey.leg == UPLINK else place.down
-    return air.send(journey.device.name, air_s, journey.wake, due_s, reach.speeds.get(cell))
+    return air.send(journey.device.name, air_s, journey, due_s, reach.speeds.get(cell))
 
 
 class Roaming:

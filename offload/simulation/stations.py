@@ -24,6 +24,16 @@ class Wake(Protocol):
         """Be told the cause of a failure, or "" for success; what share was sent, in what air time."""
 
 
+class Receiver(Protocol):
+    """Who waits for a message."""
+
+    def arrives(self, at_s: float, air_s: float) -> None:
+        """Be told, as the last bit is sent, when all of it will be there, and its air time."""
+
+    def wake(self, cause: str, share: float = 0.0, air_s: float = 0.0) -> None:
+        """Be told now, as above, above all of a failure."""
+
+
 class InOrder:
     """First come, first served, by one server or several; `free[0]` is when the first falls free.
 

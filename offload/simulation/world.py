@@ -27,7 +27,7 @@ from offload.simulation.journey import (
 from offload.simulation.meters import NO_POWER
 from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
-from offload.simulation.stations import LATE, InOrder
+from offload.simulation.stations import InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
 from offload.world import births
@@ -193,7 +193,7 @@ class World:
             cell, sent_s, to_edge, to_cloud = away.cell, self.clock.now, away.to_edge, away.to_cloud
             steady = device.place.steady and journey.meter is None
             if steady:
-                yield away.uplink.send(device.name, away.up_air_s, journey.wake, due_s)
+                yield away.uplink.send(device.name, away.up_air_s, journey, due_s)
                 journey.went_up(away)
             elif cell.interruption_s is None:
                 yield send(journey, away.uplink, away.up_bytes, away.up_air_s, cell.name, due_s)
@@ -233,7 +233,7 @@ class World:
                 if back_s is not None:
                     done_s = back_s
                 elif steady:
-                    done_s = away.downlink.send(device.name, away.down_air_s, journey.wake, NEVER)
+                    done_s = away.downlink.send(device.name, away.down_air_s, journey, NEVER)
                 else:
                     down = away.downlink, away.result_bytes, away.down_air_s
                     done_s = send(journey, *down, cell.name, NEVER)
@@ -274,7 +274,7 @@ class World:
             free_s = servers.free[0]
             begins_s = free_s if free_s > now else now
             if begins_s > due_s:
-                self.clock.at(begins_s, lambda _: journey.wake(LATE))
+                self.clock.at(begins_s, journey.too_late)
                 return None
         seconds = stop.seconds * times
         journey.joules[place] += stop.marginal_w * seconds

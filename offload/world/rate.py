@@ -59,6 +59,8 @@ class Rate:
 
     def at(self, now: float) -> float:
         """Return the rate; at a change already the new one."""
+        if now < self.period_s:  # what _find does, without its call
+            return self.values[bisect_right(self.times_s, now) - 1]
         return self.values[self._find(now)[1]]
 
     def changes_after(self, now: float) -> float:

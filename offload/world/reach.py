@@ -68,16 +68,17 @@ class Place:
         self.order = tuple(cells) if len(cells) < 2 else None
         self.steady = not up.speeds and not down.speeds
         changing = any(len(speed.values) > 1 for speed in up.speeds.values())
-        self.fixed = None if changing or len(track.times_s) > 1 else self._seen(0.0)
+        self.fixed: tuple[tuple[str, ...], str | None] | None = None
+        if not changing and len(track.times_s) < 2:
+            self.fixed = self.seen(0.0)
 
     def seen(self, now: float) -> tuple[tuple[str, ...], str | None]:
         """Return all its cells, the nearest first, and the one that serves it.
 
         That is the nearest in range, or the roaming cell that it is attached to or about to be.
         """
-        return self.fixed or self._seen(now)
-
-    def _seen(self, now: float) -> tuple[tuple[str, ...], str | None]:
+        if self.fixed is not None:
+            return self.fixed
         nearest = self.order if self.order is not None else self._nearest(now)
         for name in nearest:
             interruption_s = self.cells[name].interruption_s

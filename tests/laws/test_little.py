@@ -104,7 +104,7 @@ def test_cell(load_text):
     usual, areas, since_s = cell.note, [], [0.0]
 
     def note(now):
-        waiting = sum(len(queue) for queue in cell.queues.values())
+        waiting = sum(len(line.queue) for line in cell.lines.values())
         areas.append((waiting * (now - since_s[0]), (now - since_s[0]) * (cell.active > 0)))
         since_s[0] = now
         usual(now)
