@@ -116,7 +116,8 @@ def test_learning(monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {}
     exec(compile(script, "README.md", "exec"), names)
     assert names["over"] is False
-    assert names["reward"] in (0.0, 1.0)
+    assert names["reward"] >= 0.0
+    assert names["reward"].is_integer()  # how many useful rows ended since the last decision
 
 
 def test_first_command_line_is_whole() -> None:
