@@ -2,7 +2,7 @@
 
 Every configuration has a test of its own, at the error ERROR / number of configurations, shared among
 the looks at it (Bonferroni): whichever are looked at, in whatever order and however often, all that is
-claimed of them holds at once with 95 %, as far as the bounds do (sizing_bounds says where they do not).
+claimed of them holds at once with 95 %, as far as the bounds do (`bounds` says where they do not).
 What the search skips it makes no claim of.
 """
 
