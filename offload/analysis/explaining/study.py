@@ -74,7 +74,7 @@ class Study:
     Counts of all, of those late, unanswered and wrong (answered in time, but not right; None where
     nobody can say). `blamed[task][cause]` sum to the number that missed their deadlines. `never` are
     those that no plan could have done in time in an empty world. `mistakes` count those of a sample by
-    `explain_mistakes.judge`, and are empty without a replay. `fresh` is how many would have missed, had
+    `mistakes.judge`, and are empty without a replay. `fresh` is how many would have missed, had
     all reports been of no age; None if nobody asked, or if no decision about a late request depended on
     what was known.
     """
