@@ -379,14 +379,15 @@ def test_what_was_interrupted_goes_on(end: signal.Signals, jobs: str, tmp_path: 
     )  # fmt: skip
     try:
         until_s = time.monotonic() + 60.0
-        while len(list(out.glob("*/edge/1/requests.parquet"))) < 2 and time.monotonic() < until_s:
+        # Of five, two may not have been told of yet, and of the other three two may lack the first run.
+        while len(list(out.glob("*/edge/1/requests.parquet"))) < 5 and time.monotonic() < until_s:
             time.sleep(0.01)
         os.killpg(process.pid, end)
         _, said = process.communicate(timeout=30)
     finally:
         process.kill()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("requests.parquet")}
-    assert 2 <= len(before) < 400
+    assert 5 <= len(before) < 400
     assert all(pl.read_parquet(path).height > 50 for path in before)  # whole
     states = [point["state"] for point in json.loads((out / "sweep.json").read_text())["points"]]
     assert len(states) == 200
