@@ -176,15 +176,15 @@ def test_all_claims_hold_at_once_with_95_percent(shape: str) -> None:
     candidates = chain(12) if "chain" in shape else apart
     runs = 300
     shares = []
-    for error in (ERROR, ERROR * len(candidates) * len(LOOKS)):
+    for error in (ERROR, 0.05 * len(candidates) * len(LOOKS)):
         wrong = 0
         for seed in range(runs):
             values = noisy(means, 0.1, np.random.default_rng(seed))
             wrong += false_claims(found(candidates, values, error), means) > 0
         shares.append(wrong / runs)
-    noise = 3 * np.sqrt(ERROR * (1 - ERROR) / runs)
-    assert shares[0] <= ERROR + noise
-    assert shares[1] > ERROR + noise
+    noise = 3 * np.sqrt(0.05 * (1 - 0.05) / runs)
+    assert shares[0] <= 0.05 + noise
+    assert shares[1] > 0.05 + noise
 
 
 @pytest.mark.parametrize("spread", [100, 200])
@@ -197,4 +197,4 @@ def test_shares_near_one_are_claimed_no_more_often_than_said(spread: int) -> Non
         late = chance.beta(0.01 * spread, 0.99 * spread, (12, LOOKS[-1]))
         values = chance.binomial(400, 1 - late) / 400 - 0.99
         wrong += false_claims(found(candidates, values, zero=0.99, requests=400), np.full(12, -1e-9)) > 0
-    assert wrong / runs <= ERROR + 3 * np.sqrt(ERROR * (1 - ERROR) / runs)
+    assert wrong / runs <= 0.05 + 3 * np.sqrt(0.05 * (1 - 0.05) / runs)
