@@ -173,18 +173,20 @@ def test_what_devices_at_rest_are_shown_again_nobody_can_change() -> None:
         assert price_at(replace(seen, backlog_s=0.5)) is not prices
 
 
-@pytest.mark.parametrize("key", ["rate_bps", "down_bps"])
-def test_what_was_shown_before_at_another_rate_is_not_shown_again(key: str) -> None:
-    def slower(facts: Facts) -> Observation:
-        seen = hand_made.seen(facts, serving="cell")
+@pytest.mark.parametrize("key", ["rate_bps", "down_bps", "reports"])
+def test_what_was_shown_before_of_another_world_is_not_shown_again(key: str) -> None:
+    def worse(facts: Facts) -> Observation:
+        if key == "reports":
+            return hand_made.seen(facts, reports={"edge": Report(0.0, 5.0, {}, {})})
+        seen = hand_made.seen(facts)
         uplink = seen.uplinks["cell"]
         return replace(seen, uplinks={"cell": replace(uplink, **{key: getattr(uplink, key) / 3})})
 
     facts = street()
-    first = price_at(hand_made.seen(facts, serving="cell"))
-    found = price_at(slower(facts))
+    first = price_at(hand_made.seen(facts))
+    found = price_at(worse(facts))
     assert found.latency_s.tolist() != first.latency_s.tolist()
-    assert found.latency_s.tolist() == price_at(slower(street())).latency_s.tolist()
+    assert found.latency_s.tolist() == price_at(worse(street())).latency_s.tolist()
 
 
 def test_least_takes_the_first_of_equals_and_only_among_those_asked_for() -> None:
