@@ -1,0 +1,86 @@
+"""A link between two processes, shaped in user space: a rate, a delay, and a jitter by chance."""
+
+import ctypes
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from offload.testbed.channel import Channel, ChannelError
+from offload.testbed.message import Said
+
+_PR_SET_TIMERSLACK = 29
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a direction of a link is shaped: bits a second (None: as it comes), and seconds of delay."""
+
+    rate_bps: float | None = None
+    delay_s: float = 0.0
+
+
+class Link:
+    """Sends messages over a channel in order, each byte no sooner than a link of that shape would.
+
+    A bucket of one chunk, filled at the rate: a chunk is written when the link would have sent the last
+    of it, plus the delay and the jitter of its message. Times are absolute, so that a chunk that is late
+    does not delay the next. `send` returns at once.
+    """
+
+    def __init__(self, channel: Channel, shape: Shape, jitter_s: Iterator[float] | None = None) -> None:
+        self.channel = channel
+        self.shape = shape
+        self.jitter_s = jitter_s
+        self.waiting: SimpleQueue[tuple[float, Said, bytes | memoryview] | None] = SimpleQueue()
+        self.free_s = 0.0
+        self.queued_bytes = 0
+        self.thread = threading.Thread(target=self._work, name=f"to {channel.peer}", daemon=True)
+        self.thread.start()
+
+    def send(self, said: Said, body: bytes | memoryview = b"") -> None:
+        """Send a message behind those before it; it is lost if the channel is."""
+        self.queued_bytes += len(body)
+        self.waiting.put((time.monotonic(), said, body))
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self.waiting.put(None)
+
+    def _work(self) -> None:
+        sleep_exactly()
+        while (item := self.waiting.get()) is not None:
+            came_s, said, body = item
+            try:
+                self._send(came_s, said, body)
+            except ChannelError:
+                self.channel.close()
+                return
+            finally:
+                self.queued_bytes -= len(body)
+
+    def _send(self, came_s: float, said: Said, body: bytes | memoryview) -> None:
+        rate_bps, begins_s = self.shape.rate_bps, max(came_s, self.free_s)
+        later_s = self.shape.delay_s + (next(self.jitter_s) if self.jitter_s is not None else 0.0)
+
+        def pace(end: int) -> None:
+            until(begins_s + (8 * end / rate_bps if rate_bps else 0.0) + later_s)
+
+        size = self.channel.send(said, body, pace)
+        self.free_s = begins_s + (8 * size / rate_bps if rate_bps else 0.0)
+
+
+def until(at_s: float) -> None:
+    """Sleep until a time of the monotonic clock."""
+    left_s = at_s - time.monotonic()
+    if left_s > 0.0:
+        time.sleep(left_s)
+
+
+def sleep_exactly() -> None:
+    """Let this thread's sleeps end within microseconds; where that cannot be asked for, they do not."""
+    try:
+        ctypes.CDLL("libc.so.6").prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    except (OSError, AttributeError):
+        return
