@@ -146,15 +146,13 @@ class Testbed:
 
         A row for each, in the order of births; `take` is told of each as soon as it is known.
         """
-        by_device: dict[str, list[Request]] = {}
-        for request in sorted(requests, key=lambda each: (each.born_s, each.id)):
-            by_device.setdefault(request.device, []).append(request)
-        for name in by_device:
+        order = sorted(requests, key=lambda each: (each.born_s, each.id))
+        mine: dict[str, list[Request]] = {}
+        for request in order:
+            mine.setdefault(request.device, []).append(request)
+        for name in mine:
             if not self.members[name].process.is_alive():
                 self._start(name)
-        begun_ns = time.monotonic_ns() + round(SETTLE_S * 1e9)
-        drain_s = self.setting.drain_s
-        variants = {plan.variant.label: plan.variant for plan in self.plans}
         found: dict[int, tuple[Outcome, Timing]] = {}
 
         def keep(done: Iterable[Done]) -> None:
@@ -164,29 +162,32 @@ class Testbed:
                     if take is not None:
                         take(outcome, timing, logits)
 
-        for name, mine in by_device.items():
-            self._tell(name, "play", (begun_ns, mine, drain_s))
-        waiting = set(by_device)
-        causes = dict.fromkeys(by_device, "unfinished")
-        while waiting:
-            for name in tuple(waiting):
+        begun_ns = time.monotonic_ns() + round(SETTLE_S * 1e9)
+        for name, those in mine.items():
+            self._tell(name, "play", (begun_ns, those, self.setting.drain_s))
+        causes = self._hear(list(mine), keep)
+        now_s = (time.monotonic_ns() - begun_ns) * 1e-9
+        keep(_lost(each, causes[each.device], now_s) for each in order if each.id not in found)
+        return [found[each.id] for each in order]
+
+    def _hear(self, playing: list[str], keep: Callable[[Iterable[Done]], None]) -> dict[str, str]:
+        """Take rows until all devices have played; return why rows are missing of each."""
+        variants = {plan.variant.label: plan.variant for plan in self.plans}
+        causes = dict.fromkeys(playing, "unfinished")
+        while playing:
+            for name in tuple(playing):
                 member = self.members[name]
                 try:
-                    if member.control.poll(LOOK_EVERY_S / len(waiting)):
+                    if member.control.poll(LOOK_EVERY_S / len(playing)):
                         kind, done = member.control.recv()
                         keep(unpacked(each, variants) for each in done)
                         if kind == "play":
-                            waiting.discard(name)
-                    elif not member.process.is_alive():
-                        raise EOFError
-                except (EOFError, OSError):
+                            playing.remove(name)
+                except (EOFError, OSError):  # its end of the pipe is closed when it dies
                     LOG.warning("%s has died", name)
                     causes[name] = "device-down"
-                    waiting.discard(name)
-        now_s = (time.monotonic_ns() - begun_ns) * 1e-9
-        for name, mine in by_device.items():
-            keep(_lost(each, causes[name], now_s) for each in mine if each.id not in found)
-        return [found[each.id] for each in sorted(requests, key=lambda each: (each.born_s, each.id))]
+                    playing.remove(name)
+        return causes
 
     def _prepare(self) -> None:
         """Make certificates and networks where there are none, and say what each process must know."""
@@ -326,7 +327,7 @@ def _plans(setting: Setting) -> Iterable[Plan]:
 
 def _parts_at(plans: Iterable[Plan], name: str | None) -> Iterable[Key]:
     """The parts that a node may have to run, or with None a device."""
-    found = {}
+    found: dict[Key, None] = {}
     for plan in plans:
         if name is None:
             if plan.device_cut:
@@ -347,6 +348,7 @@ def _lost(request: Request, cause: str, now_s: float) -> Done:
     )  # fmt: skip
     row = Outcome(
         request=request, first_plan=None, plan=None, attempts=1, ended_s=ended_s, cause=cause,
-        correct=None, decide_s=ended_s - request.born_s, batch=0, **nothing,
+        correct=None, decide_s=ended_s - request.born_s, batch=0,
+        **nothing,  # type: ignore[arg-type]  # numbers
     )  # fmt: skip
     return row, Timing(request.id, request.born_s, 0.0, None, None, None, ended_s), []

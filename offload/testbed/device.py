@@ -28,7 +28,7 @@ from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address
 from offload.testbed.frames import Frames, frames, to_input
 from offload.testbed.link import until
-from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Said, State
+from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Said, Stamp, State
 from offload.testbed.node import Way
 from offload.testbed.parts import RAW, Key, Parts, camera, pixels_of
 from offload.testbed.peer import Peer
@@ -303,13 +303,7 @@ class Device:
             trip = self.waiting.pop((said.id, said.attempt), None)
         if trip is None:  # it was given up
             return
-        trip.spans = [
-            (stamp.node, Span(*(
-                (each - self.begun_ns) * 1e-9
-                for each in (stamp.received_ns, stamp.begun_ns, stamp.done_ns)
-            ), stamp.batch))
-            for stamp in said.stamps
-        ]  # fmt: skip
+        trip.spans = [(stamp.node, self._span(stamp)) for stamp in said.stamps]
         if said.cause:
             self._fail(trip, said.cause)
             return
@@ -322,6 +316,12 @@ class Device:
                 self._fail(trip, "malformed")
                 return
         self._end(trip, "")
+
+    def _span(self, stamp: Stamp) -> Span:
+        """Return a node's stamp in seconds of this play: on one machine all have one clock."""
+        times_ns = stamp.received_ns, stamp.begun_ns, stamp.done_ns
+        received_s, begun_s, done_s = ((each - self.begun_ns) * 1e-9 for each in times_ns)
+        return Span(received_s, begun_s, done_s, stamp.batch)
 
     def _lost(self) -> None:
         """Whoever waits for an answer waits in vain: the connection is gone."""

@@ -67,7 +67,7 @@ def outcome(trip: "Trip", cause: str, ended_s: float) -> tuple[Outcome, Timing]:
             ended_s=ended_s,
             cause=cause,
             correct=None,
-            **_legs(trip, ended_s),
+            **_legs(trip, ended_s),  # type: ignore[arg-type]  # seven of seconds
             up_bytes=trip.up_bytes,
             down_bytes=trip.down_bytes,
             energy_j=_joules(trip),

@@ -37,7 +37,7 @@ class Way:
 class NodeSpec:
     """What a node's process must know.
 
-    `ways` lead to neighbours, of which `fellows` are nodes; it connects to `peers`, and the others to it.
+    `ways` lead to neighbours, of which `fellows` are nodes; it connects to `peers`, the others to it.
     `next_hop` tells which neighbour is on the way to a node.
     """
 

@@ -139,7 +139,7 @@ def _apart(made: Tensor, batch: int) -> tuple[Tensor, ...]:
     if made.dim() == 0 or made.shape[0] % batch:
         msg = f"an output of shape {tuple(made.shape)} cannot be divided among {batch}"
         raise PartError(msg)
-    return made.split(made.shape[0] // batch)
+    return torch.split(made, made.shape[0] // batch)
 
 
 __all__ = ["RAW", "CodecError", "Key", "PartError", "Parts", "camera"]

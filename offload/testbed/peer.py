@@ -17,8 +17,8 @@ AGAIN_S = 0.1  # between two tries to connect
 class Peer:
     """A connection to a node over a shaped link, made again when it is lost.
 
-    `heard(said, body)` is told what the node says, `lost()` that what was under way will not be answered;
-    both in the thread of this peer.
+    `heard(said, body)` is told what the node says, `lost()` that what was under way will not be
+    answered; both in the thread of this peer.
     """
 
     def __init__(

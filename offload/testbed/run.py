@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
-from msgspec.structs import asdict
+from msgspec.structs import astuple
 
 from offload.analysis import measures, rows
 from offload.analysis.files import writing
@@ -19,11 +20,16 @@ from offload.testbed.bed import Take, Testbed
 from offload.testbed.births import requests
 from offload.testbed.timing import Timing
 
-TIMING_COLUMNS = tuple(
-    f"{place}_{what}"
-    for place in ("device", "edge", "cloud")
-    for what in ("received_s", "begun_s", "done_s", "batch")
-)
+_NOWHERE = (None, None, None, None)
+SCHEMA = pl.Schema({
+    "request": pl.Int64, "born_s": pl.Float64, "decided_s": pl.Float64,
+    **{
+        f"{place}_{what}": pl.Int32 if what == "batch" else pl.Float64
+        for place in ("device", "edge", "cloud")
+        for what in ("received_s", "begun_s", "done_s", "batch")
+    },
+    "ended_s": pl.Float64,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +86,11 @@ def to_frame(timings: list[Timing]) -> pl.DataFrame:
     """Return when requests were worked on where: a row each, seconds after the beginning."""
     table = []
     for each in timings:
-        row = {"request": each.id, "born_s": each.born_s, "decided_s": each.decided_s}
-        for place in ("device", "edge", "cloud"):
-            span = getattr(each, place)
-            told = (
-                dict.fromkeys(("received_s", "begun_s", "done_s", "batch"))
-                if span is None
-                else asdict(span)
-            )
-            row |= {f"{place}_{what}": value for what, value in told.items()}
-        table.append(row | {"ended_s": each.ended_s})
-    kinds = {name: pl.Int32 if name.endswith("batch") else pl.Float64 for name in TIMING_COLUMNS}
-    schema = {
-        "request": pl.Int64,
-        "born_s": pl.Float64,
-        "decided_s": pl.Float64,
-        **kinds,
-        "ended_s": pl.Float64,
-    }
-    return pl.DataFrame(table, schema)
+        spans = [
+            _NOWHERE if span is None else astuple(span) for span in (each.device, each.edge, each.cloud)
+        ]
+        table.append((each.id, each.born_s, each.decided_s, *chain.from_iterable(spans), each.ended_s))
+    return pl.DataFrame(table, SCHEMA, orient="row")
 
 
 def write_timings(timings: list[Timing], path: Path) -> None:

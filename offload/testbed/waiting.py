@@ -9,12 +9,6 @@ from offload.entities import Node
 from offload.testbed.link import Link
 from offload.testbed.message import Ask
 
-RANKS: dict[str, Callable[["Job"], float]] = {
-    "fifo": lambda _: 0.0,
-    "priority": lambda job: -job.ask.priority,
-    "edf": lambda job: job.ask.deadline_ns,
-}
-
 
 class Job:
     """A request that has come to a node: what it asks, its body, and where the answer goes."""
@@ -29,6 +23,13 @@ class Job:
         """What may run in one batch is equal in this."""
         stop = self.ask.stops[0]
         return (self.ask.variant, stop.first, stop.last)
+
+
+RANKS: dict[str, Callable[[Job], float]] = {
+    "fifo": lambda _: 0.0,
+    "priority": lambda job: -job.ask.priority,
+    "edf": lambda job: job.ask.deadline_ns,
+}
 
 
 class Waiting:
