@@ -18,6 +18,11 @@ _PACKINGS = ("", "zstd", "lz4")
 _MOST_TENSORS = 255
 LIMIT_BYTES = 2**28
 
+# What a byte can unpack to at most: a zstd block of 4 makes 128 KiB (RFC 8878, 3.1.1.2), a byte that
+# tells how long an lz4 match is makes 255. Whoever says more lies, and gets no memory for it.
+_MOST_FOLD = {"zstd": 2**15, "lz4": 255}
+_WINDOW_BYTES = 2**23  # as much as RFC 8878 asks every zstd decoder to support; level 1 takes less
+
 _NAME = re.compile(r"(?:(raw|fp16|uint8|uint8-channel|png)|(jpeg|webp)-([1-9]\d?|100))(?:\+(zstd|lz4))?")
 
 
@@ -129,6 +134,9 @@ def _pack(body: bytes, packing: str) -> bytes:
 def _unpack(packed: memoryview, packing: str, size: int) -> bytes | memoryview:
     """Return the body, which must have exactly `size` bytes. Raises CodecError."""
     body: bytes | memoryview = packed
+    if packing and size > _MOST_FOLD[packing] * len(packed):
+        msg = f"{len(packed)} bytes of {packing}, said to hold {size}"
+        raise CodecError(msg)
     try:
         if packing == "zstd":
             import zstandard
@@ -137,7 +145,7 @@ def _unpack(packed: memoryview, packing: str, size: int) -> bytes | memoryview:
             if zstandard.frame_content_size(packed) != -1:
                 msg = "its frame gives a size"
                 raise ValueError(msg)  # noqa: TRY301 - told like what the compressor itself finds
-            unpack = zstandard.ZstdDecompressor().decompress
+            unpack = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).decompress
             body = unpack(packed, max_output_size=max(1, size), allow_extra_data=False)
         elif packing == "lz4":
             import lz4.block
