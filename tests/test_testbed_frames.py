@@ -41,12 +41,12 @@ def test_a_folder_is_shown_in_order_again_and_again(
     found = frames(str(folder), SHAPE, 1)
     assert found.period == 3
     with caplog.at_level(logging.WARNING, "offload.testbed"):
-        shown = [(found.name(number), found.frame(number)) for number in range(7)]
-    assert [name for name, _ in shown] == [
+        pairs = [(found.frame(number), found.name(number)) for number in range(7)]
+    assert [name for _, name in pairs] == [
         "a.png", "c/last.png", "c/last.png", "a.png", "c/last.png", "c/last.png", "a.png",
     ]  # fmt: skip
-    assert all(each.shape == SHAPE and each.dtype == torch.uint8 for _, each in shown)
-    assert [each[:, 0, 0].tolist() for _, each in shown[:2]] == [[200, 0, 0], [0, 0, 200]]
+    assert all(each.shape == SHAPE and each.dtype == torch.uint8 for each, _ in pairs)
+    assert [each[:, 0, 0].tolist() for each, _ in pairs[:2]] == [[200, 0, 0], [0, 0, 200]]
     (told,) = caplog.records  # once, though it came up twice
     assert "b.jpg: no image that can be read" in told.getMessage()
 

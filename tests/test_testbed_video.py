@@ -3,7 +3,9 @@
 import logging
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 
 import av
@@ -49,6 +51,24 @@ def test_a_frame_is_named_after_its_time(tmp_path: Path) -> None:
     assert [found.name(number) for number in (0, 3, 13)] == [
         "road.mp4 0.00 s", "road.mp4 0.30 s", "road.mp4 0.30 s",
     ]  # fmt: skip
+
+
+def test_frames_that_were_shown_are_named_without_reading_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = frames(str(filmed(tmp_path / "x.mp4")), SHAPE, 1)
+    shown = [brightness(found, number) for number in range(5)]
+    monkeypatch.setattr(av, "open", None)
+    assert [found.name(number) for number in (1, 4)] == ["x.mp4 0.10 s", "x.mp4 0.40 s"]
+    shown += [brightness(found, number) for number in range(5, 10)]
+    assert shown == [*range(10)]
+
+
+def test_a_video_may_be_shown_to_several_threads(tmp_path: Path) -> None:
+    found = frames(str(filmed(tmp_path / "x.mp4")), SHAPE, 1)
+    with ThreadPoolExecutor(4) as pool:
+        shown = list(pool.map(lambda number: brightness(found, number), [*range(30)] * 3))
+    assert shown == [number % 10 for number in range(30)] * 3
 
 
 def test_a_video_is_turned_as_the_camera_was_held(tmp_path: Path) -> None:
@@ -181,5 +201,6 @@ def test_a_camera_that_is_none_is_told_of(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(video.Camera, "__init__", lambda self, *_: None)
     found = video.Camera("camera", SHAPE)
     found.device, found.number, found.left = tmp_path / "none", None, found._live()
+    found.lock = Lock()
     with pytest.raises(PictureError, match="none: the camera gives no pictures"):
         found.frame(0)

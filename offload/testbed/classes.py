@@ -78,13 +78,13 @@ def _read(path: Path, model: str, count: int) -> tuple[str, ...]:
     if len(content) > MAX_BYTES:
         msg = f"{path}: more than {MAX_BYTES:,} bytes; give a text file with a class a line"
         raise PictureError(msg)
-    names = tuple(_printable(each.split(",")[0].strip())[:MOST_LETTERS] for each in lines)
+    names = tuple(_printable(each.split(",")[0].strip())[:MOST_LETTERS] for each in lines[:count])
     numbered = enumerate(names, 1)
     faults = [f"{path}:{number}: empty; write a class" for number, name in numbered if not name]
-    if len(names) != count:
-        faults.append(f"{path}: {len(names)} lines; {model} has {count} classes, and each needs one")
+    if len(lines) != count:
+        faults.append(f"{path}: {len(lines)} lines; {model} has {count} classes, and each needs one")
     if faults:
-        raise PictureError("\n".join(faults[:20]))
+        raise PictureError("\n".join(faults[-20:]))
     return names
 
 

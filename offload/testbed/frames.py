@@ -31,7 +31,8 @@ class Frames(Protocol):
     """Pictures by number, 0 and up, as uint8 (channels, rows, columns).
 
     After `period` of them they repeat; it is None where nobody knows (yet). Any number may be asked for
-    at any time, but a video is only read forward: going back reads it from its beginning.
+    at any time by any thread, but a video is only read forward: going back reads it from its beginning.
+    To name a frame that was shown costs nothing.
     """
 
     @property
@@ -134,23 +135,22 @@ class Folder:
 
     def frame(self, number: int) -> Tensor:
         """Read an image."""
-        return self._read(number)[0]
-
-    def name(self, number: int) -> str:
-        """Return its path within the folder; the image is read to see whether one can."""
-        return str(self._read(number)[1].relative_to(self.path))
-
-    def _read(self, number: int) -> tuple[Tensor, Path]:
-        for step in range(len(self.files)):
-            file = self.files[(number + step) % len(self.files)]
-            if file in self.broken:
-                continue
+        while (file := self._file(number)) is not None:
             try:
-                return pictures.image(file, self.shape, BORDERS[self.shape[0]]), file
+                return pictures.image(file, self.shape, BORDERS[self.shape[0]])
             except PictureError as error:
                 LOG.warning("%s; the next one is taken", error)
                 self.broken[file] = error
         raise next(iter(self.broken.values()))
+
+    def name(self, number: int) -> str:
+        """Return the path within the folder of what was shown, or will be if it can be read."""
+        return str((self._file(number) or self.files[0]).relative_to(self.path))
+
+    def _file(self, number: int) -> Path | None:
+        """Return the first file from there on that is not known to be broken."""
+        turned = (self.files[(number + step) % self.period] for step in range(self.period))
+        return next((file for file in turned if file not in self.broken), None)
 
 
 def _files(path: Path) -> list[Path]:

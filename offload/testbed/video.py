@@ -1,8 +1,10 @@
 """Frames of a video file or a camera, by PyAV."""
 
 import logging
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -31,19 +33,24 @@ class Video:
     def __init__(self, path: Path, shape: tuple[int, ...], border: float = 0.0) -> None:
         self.path, self.shape, self.border = path, shape, border
         self.period: int | None = None
-        self.told = False
+        self.times_s = array("d")  # of the frames that were seen: who names one need not decode it again
         self.number = -1  # of the frame at hand
         self.left = self._decoded()
-        self._go_to(0)
+        self.lock = Lock()
+        self.frame(0)
 
     def frame(self, number: int) -> Tensor:
         """Return a frame, decoding what lies between the last one and it."""
-        return _fitted(self.path, self._go_to(number), self.shape, self.border)
+        with self.lock:
+            return _fitted(self.path, self._go_to(number), self.shape, self.border)
 
     def name(self, number: int) -> str:
-        """Return its time in the video, and the file's name."""
-        time_s = self._go_to(number).time
-        return f"{self.path.name} {0.0 if time_s is None else time_s:.2f} s"
+        """Return the file's name, and the frame's time in it."""
+        with self.lock:
+            if number >= len(self.times_s):
+                self._go_to(number)
+            time_s = self.times_s[number if self.period is None else number % self.period]
+        return f"{self.path.name} {time_s:.2f} s"
 
     def _go_to(self, number: int) -> "VideoFrame":
         if self.period is not None:
@@ -55,6 +62,8 @@ class Video:
             if found is not None:
                 self.at_hand = found
                 self.number += 1
+                if self.number == len(self.times_s):
+                    self.times_s.append(found.time or 0.0)
                 continue
             if self.number < 0:
                 msg = f"{self.path}: no picture in it that can be decoded"
@@ -73,10 +82,8 @@ class Video:
             if self.number < 0:
                 msg = f"{self.path}: no video that can be read: {error}"
                 raise PictureError(msg) from error
-            if not self.told:
-                msg = "%s: broken after %d frames (%s); it begins again there"
-                LOG.warning(msg, self.path, self.number + 1, error)
-                self.told = True
+            msg = "%s: broken after %d frames (%s); it begins again there"
+            LOG.warning(msg, self.path, self.number + 1, error)
 
 
 class Camera:
@@ -101,16 +108,18 @@ class Camera:
         self.shape, self.border = shape, border
         self.number: int | None = None
         self.left = self._live()
+        self.lock = Lock()
 
     def frame(self, number: int) -> Tensor:
         """Return what the camera shows."""
-        if number != self.number:
-            found = next(self.left, None)
-            if found is None:
-                msg = f"{self.device}: the camera gives no more pictures"
-                raise PictureError(msg)
-            self.at_hand, self.number = found, number
-        return _fitted(self.device, self.at_hand, self.shape, self.border)
+        with self.lock:
+            if number != self.number:
+                found = next(self.left, None)
+                if found is None:
+                    msg = f"{self.device}: the camera gives no more pictures"
+                    raise PictureError(msg)
+                self.at_hand, self.number = found, number
+            return _fitted(self.device, self.at_hand, self.shape, self.border)
 
     def name(self, number: int) -> str:
         """Return the camera and the frame's number; it is no file, and shows it only once."""
