@@ -320,11 +320,7 @@ def body(facts: tuple[int, int, int, int], shape: tuple[int, ...], rest: bytes =
         (body((0, 0, 0, 4), (2**31,) * 4), "beyond the limit"),
         (body((2, 0, 0, 2), (1, 2**20)), "ends 8 bytes too early|ends 4 bytes too early"),
         (body((0, 0, 0, 4), (0,) + (2**31,) * 3), "beyond the limit"),
-        (
-            struct.pack("<4sBQ", b"ofl1", 1, 2**28) + bytes(99),
-            "99 bytes of zstd, said to hold 268435456",
-        ),
-        (struct.pack("<4sBQ", b"ofl1", 2, 2**28) + bytes(99), "99 bytes of lz4, said to hold 268435456"),
+        (struct.pack("<4sBQ", b"ofl1", 2, 2**28) + bytes(99), "99 bytes, said to hold 268435456"),
         (body((0, 0, 0, 9), (1,) * 9), "unknown form, type, layout or dimensions"),
         (body((9, 0, 0, 1), (1,)), "unknown form"),
         (body((0, 0, 1, 1), (1,), bytes(4)), "has no such form or layout"),
@@ -347,7 +343,7 @@ def test_a_small_message_cannot_claim_much_room() -> None:
     with pytest.raises(CodecError, match="its frame gives a size"):
         decode(struct.pack("<4sBQ", b"ofl1", 1, 100) + bomb)
     bomb = zstandard.ZstdCompressor(level=19, write_content_size=False).compress(bytes(10**7))
-    with pytest.raises(CodecError, match="no zstd that can be unpacked"):
+    with pytest.raises(CodecError, match="101 bytes or more, said to have 100"):
         decode(struct.pack("<4sBQ", b"ofl1", 1, 100) + bomb)
     large = named("png", IMAGENET).encode([torch.zeros(1, 3, 300, 300)])
     hostile = large.replace(struct.pack("<2I", 300, 300), struct.pack("<2I", 30, 30), 1)
@@ -359,7 +355,7 @@ def test_a_small_message_cannot_claim_much_room() -> None:
 def test_what_folds_most_is_unfolded(packing: str) -> None:
     zeros = torch.zeros(2**24, dtype=torch.uint8)
     message = named(f"raw+{packing}").encode([zeros])
-    assert len(message) < 70_000 if packing == "lz4" else 2000
+    assert len(message) < (70_000 if packing == "lz4" else 2000)
     assert torch.equal(decode(message)[0], zeros)
 
 
