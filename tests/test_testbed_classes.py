@@ -95,7 +95,7 @@ def test_a_line_as_it_is_shown() -> None:
     )
     long = [("shopping basket", 0.6), ("shopping cart", 0.3), ("hamper", 0.05), ("plastic bag", 0.05)]
     assert line(12, "a.png", Plan(NET, 12, 66, "cabinet"), 0.03449, long).endswith(
-        "  shopping basket 60%  shopping… 30%  hamper 5%  plasti… 5%"
+        "  shopping ba… 60%  shoppi… 30%  hamper 5%  plast… 5%"
     )
     assert line(3, "z", Plan(NET, 66, 66), 1.0, [("ankle boot", 0.99), ("sneaker", 0.01)]) == (
         "   3 z              device int8       1000.0 ms  ankle boot 99%  sneaker 1%"
