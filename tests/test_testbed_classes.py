@@ -19,8 +19,8 @@ def test_names_come_from_a_file_else_are_known_else_are_numbers(tmp_path: Path) 
     path.write_bytes("\ufefftench, Tinca tinca\r\n Katze \r\nb\x1b[31mad\r\n\r\n".encode())
     assert labels(path, "net", 3) == ("tench", "Katze", "b?[31mad")
     assert labels(None, "fashion-cnn", 10) == pictures.CLASSES
-    assert labels(None, "fashion-cnn", 2) == ("class 0", "class 1")
-    assert labels(None, "net", 2) == ("class 0", "class 1")
+    assert labels(None, "fashion-cnn", 2) == ("#0", "#1")
+    assert labels(None, "net", 2) == ("#0", "#1")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def labels(path: Path | None, model: str, count: int) -> tuple[str, ...]:
         return _read(path, model, count)
     if model == small.NAME and count == len(pictures.CLASSES):
         return pictures.CLASSES
-    return tuple(f"class {number}" for number in range(count))
+    return tuple(f"#{number}" for number in range(count))
 
 
 def top(logits: Tensor, labels: Sequence[str], n: int = 5) -> list[tuple[str, float]]:
