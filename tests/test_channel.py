@@ -14,7 +14,8 @@ import pytest
 from offload.testbed import channel
 from offload.testbed.certificates import Identity, init
 from offload.testbed.channel import Channel, ChannelError, EndedError, connect, welcome
-from offload.testbed.message import Echo, Hello, MessageError
+from offload.testbed.link import Link, Shape
+from offload.testbed.message import MOST_BODY_BYTES, Echo, Hello, MessageError
 
 SESSION = 77
 
@@ -238,3 +239,16 @@ def test_where_nobody_listens_is_told(folder: Path) -> None:
         connect(address, None, "node")
     with pytest.raises(ChannelError, match=r"node at 127\.0\.0\.1:.* refused"):
         connect(address, Identity(folder, "device").client(), "node")
+
+
+def test_a_link_that_is_given_what_nobody_takes_ends_its_channel(ends: tuple[Channel, Channel]) -> None:
+    here, there = ends
+    link = Link(here, Shape())
+    link.send(Echo(1), b"body")
+    assert there.receive()[1] == b"body"
+    link.send(Echo(2), bytes(MOST_BODY_BYTES + 1))
+    link.thread.join(10.0)
+    assert not link.thread.is_alive()
+    assert link.queued_bytes == 0
+    with pytest.raises(EndedError):
+        there.receive()

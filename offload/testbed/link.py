@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from offload.testbed.channel import Channel, ChannelError
+from offload.entities import OffloadError
+from offload.testbed.channel import Channel
 from offload.testbed.message import Said
 
 _PR_SET_TIMERSLACK = 29
@@ -36,12 +37,14 @@ class Link:
         self.waiting: SimpleQueue[tuple[float, Said, bytes | memoryview] | None] = SimpleQueue()
         self.free_s = 0.0
         self.queued_bytes = 0
+        self.lock = threading.Lock()  # of that number: several threads send
         self.thread = threading.Thread(target=self._work, name=f"to {channel.peer}", daemon=True)
         self.thread.start()
 
     def send(self, said: Said, body: bytes | memoryview = b"") -> None:
         """Send a message behind those before it; it is lost if the channel is."""
-        self.queued_bytes += len(body)
+        with self.lock:
+            self.queued_bytes += len(body)
         self.waiting.put((time.monotonic(), said, body))
 
     def close(self) -> None:
@@ -54,11 +57,12 @@ class Link:
             came_s, said, body = item
             try:
                 self._send(came_s, said, body)
-            except ChannelError:
+            except OffloadError:
                 self.channel.close()
                 return
             finally:
-                self.queued_bytes -= len(body)
+                with self.lock:
+                    self.queued_bytes -= len(body)
 
     def _send(self, came_s: float, said: Said, body: bytes | memoryview) -> None:
         rate_bps, begins_s = self.shape.rate_bps, max(came_s, self.free_s)
