@@ -81,8 +81,8 @@ def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
         told = (
             f"{tried.total()} inputs in {time.monotonic() - begun_s:.0f} s, {grown_kb / 1e3:.0f} MB more"
         )
-        reporter = request.config.pluginmanager.getplugin("terminalreporter")
-        reporter.write_line(f"\n{told} at the peak: {dict(tried)}")
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{told} at the peak: {dict(tried)}")
 
 
 def too_long(_number: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from offload.networks import Figure
 from offload.testbed import networks, node
 from offload.testbed.certificates import Identity, init
 from offload.testbed.channel import Channel, ChannelError, connect
-from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Echo, State, Stop
+from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Echo, Said, State, Stop
 from offload.testbed.node import NodeSpec, Server
 from offload.testbed.parts import Key
 
@@ -39,7 +39,8 @@ class Served:
         here = Node("edge", "edge", Hardware("x", "cpu", watt, watt, 1e9), 1, (0.0, 0.0), 3600.0)
         self.last = node.process.parts(folder).cuts(VARIANT) - 1
         parts = (Key(VARIANT, 0, self.last),)
-        self.server = Server(NodeSpec(here, folder, 1, None, 0, {}, frozenset(), {}, parts), theirs)
+        spec = NodeSpec(here, folder, 1, None, 0, {}, frozenset(), {}, most_bytes=2**16, parts=parts)
+        self.server = Server(spec, theirs)
         self.pipes = ours, theirs
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
@@ -83,6 +84,11 @@ def answer(with_: Channel) -> Answer:
             return said
 
 
+def answer_to(with_: Channel, said: Said, body: bytes) -> Answer:
+    with_.send(said, body)  # it may be ended by then
+    return answer(with_)
+
+
 REFUSED = {
     "no-such-network": (ask(variant="resnet50:fp32"), GOOD),
     "a-file": (ask(variant="/etc/passwd.pt2:fp32"), GOOD),
@@ -109,6 +115,7 @@ def test_what_cannot_be_computed_is_answered_so(folder: Path, served: Served, na
 
 
 ENDING = {
+    "too-long": (ask(), bytes(2**16 + 1), "65537 bytes; at most 16384 and 65536 are taken"),
     "another's-name": (ask(device="cam-1"), GOOD, "in the name of another"),
     "more-padding": (ask(pad=len(GOOD) + 1), GOOD, "more padding than bytes"),
     "a-report": (State("edge", 1, 0.0), b"", "what only nodes say"),
@@ -122,9 +129,8 @@ def test_what_no_device_says_ends_its_channel(
 ) -> None:
     bad, other = guest(folder, served), guest(folder, served, "cam-1")
     said, body, told = ENDING[name]
-    bad.send(said, body)
     with pytest.raises(ChannelError):
-        answer(bad)
+        answer_to(bad, said, body)
     other.send(Echo(3, 10))
     assert other.receive()[0].number == 3
     assert told in caplog.text
