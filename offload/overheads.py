@@ -37,6 +37,9 @@ class Toll:
         return payload_bytes * self.per_byte_s(byte_s) + self.message_bytes * byte_s
 
 
+FREE = Toll()
+
+
 @dataclass(frozen=True, slots=True)
 class AfterIdle:
     """How much longer work takes at first: begun after a gap g, 1 + slower (1 - exp(-g / within)) times.
