@@ -263,7 +263,10 @@ SCENARIOS = {
         tolled(inline()).replace('rate = "1 Gbit/s"', 'rate = "1 Gbit/s"\nloss = 0.02'),
         "0 s",
     ),
-    "tolls, exits and codecs, prices": (tolled(priced(pictures(f"{SURE}\n{CODED}", farther=False))), "1 ms"),
+    "tolls, exits and codecs, prices": (
+        tolled(priced(pictures(f"{SURE}\n{CODED}", farther=False))),
+        "1 ms",
+    ),
     "exponential service": (inline(EXPONENTIAL), "0 s"),
     "log-normal service": (inline(LOG_NORMAL), "0 s"),
     "batches with a wait": (inline(LOG_NORMAL, batch=BATCH), "0 s"),
