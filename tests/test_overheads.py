@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from offload.analysis.explaining.legs import alone_s
 from offload.analysis.result import simulate
-from offload.analysis.rows import metadata
+from offload.analysis.rows import LEGS, metadata
 from offload.cli import app
 from offload.entities import Observation, Outcome, Plan, Request
 from offload.planning.price import price
+from offload.policies import table
 from offload.policies.table import choose
 from offload.scenario import measured_costs
 from offload.scenario.load import Scenario, ScenarioError, load
 from offload.simulation.instance import NotCoveredError, instance
-from offload.simulation.run import Run, drive
+from offload.simulation.run import Run, drive, run
 from offload.simulation.world import World
 from offload.streams import Streams
 from tests.test_roaming import DOWN, TABLES, UP
@@ -205,6 +207,22 @@ def test_prices_are_what_happens_where_nobody_waits(
     # Without tolls the same plans take less: what is foreseen is something.
     (priced,) = loaded(tmp_path, text).setting(0.0).facts
     assert priced.cells["air"].toll.s_per_byte == pytest.approx(1.4e-9)
+
+
+@pytest.mark.parametrize("name", table.NAMED)
+def test_every_policy_decides_where_links_take_tolls(tmp_path: Path, name: str) -> None:
+    scenario = loaded(tmp_path, TOLLS, "devices.car.count=3", 'duration="3 s"')
+    rows = run(scenario, choose({"name": name}), 1, 0).outcomes
+    assert len(rows) > 10
+    assert {row.cause for row in rows} == {""}
+
+
+def test_legs_alone_are_those_of_who_is_alone(tmp_path: Path) -> None:
+    scenario = loaded(tmp_path, TOLLS, "links.air.security=", "links.fibre.security.handshake=")
+    (facts,) = scenario.setting(0.0).facts
+    for row in play(scenario, Chooses(HOME, SITE, (1, 1, None, "hub"), THREE)):
+        took = [getattr(row, leg) for leg in LEGS]
+        assert took == pytest.approx(alone_s(facts, row.plan, 50e3), rel=0, abs=1e-9)
 
 
 def test_nobody_foresees_a_handshake(tmp_path: Path) -> None:
