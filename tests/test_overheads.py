@@ -204,6 +204,11 @@ def test_prices_are_what_happens_where_nobody_waits(
     text = text.replace('handshake = "7 ms", ', "").replace('input = "50 kB"', f"input = {sizes}")
     scenario = loaded(tmp_path, text, f"links.air.shared={shared}")
     assert foreseen(scenario, knowledge) < 1e-9
+    if shared == "true":  # what its own messages got is what the cell gives
+        policy = Chooses(SITE)
+        play(scenario, policy)
+        rates = [seen.uplinks["air"].own_rate_bps for seen in policy.asked[1:]]
+        assert rates == pytest.approx([100e6] * len(rates))
     # Without tolls the same plans take less: what is foreseen is something.
     (priced,) = loaded(tmp_path, text).setting(0.0).facts
     assert priced.cells["air"].toll.s_per_byte == pytest.approx(1.4e-9)
@@ -223,6 +228,16 @@ def test_legs_alone_are_those_of_who_is_alone(tmp_path: Path) -> None:
     for row in play(scenario, Chooses(HOME, SITE, (1, 1, None, "hub"), THREE)):
         took = [getattr(row, leg) for leg in LEGS]
         assert took == pytest.approx(alone_s(facts, row.plan, 50e3), rel=0, abs=1e-9)
+
+
+def test_word_of_a_refusal_is_a_message(tmp_path: Path) -> None:
+    late = 'deadline = "1 ms"\nlate = "finish"\nfallback = "device"'
+    text = TOLLS.replace('deadline = "1 s"', late)
+    rows = play(loaded(tmp_path, text, "nodes.site.admit=deadline"), Chooses(SITE))
+    for row in rows:
+        assert (row.cause, row.plan.device_cut, row.attempts) == ("", 3, 2)
+        assert row.down_bytes == 22.0
+        assert row.downlink_s == pytest.approx(22 * 8 / 50e6 + 1.1e-3, rel=0, abs=1e-9)
 
 
 def test_nobody_foresees_a_handshake(tmp_path: Path) -> None:
@@ -390,6 +405,40 @@ def test_a_message_handed_over_pays_at_each_cell(tmp_path: Path) -> None:
                 assert row.downlink_s == pytest.approx(downlink_s, abs=1e-9)
             over["down"] += row.down_bytes > 1.1 * 250e3 + 20e3 + 1
     assert min(over.values()) > 3
+
+
+def test_a_handshake_at_each_cell_on_the_way(tmp_path: Path) -> None:
+    """While hands are shaken at one cell, the device may come to another, and does so there."""
+    (tmp_path / "way.csv").write_text("time,id,x,y\n0,car,0,0\n10,car,100,0\n")
+    lines = [
+        f"{line[:-1].rstrip()}, security = {{ handshake = '700 ms' }} }}"
+        if line.startswith("cell-")
+        else line
+        for line in TABLES.replace("RANGE", "200 m").replace("2.9 s", "4 s").splitlines()
+    ]
+    scenario = loaded(tmp_path, "\n".join(lines))
+    seen = set()
+    for seed in range(40):
+        world, shaken = World(scenario.setting(0.0), Streams(seed, 0)), []
+        drive(world, Edge(), choose({"name": "edge"}))
+        for row in sorted(world.outcomes, key=lambda each: each.request.born_s):
+            now, left_bits, cell = row.request.born_s, 8e6, ""
+            while left_bits:
+                cell = "a" if now < 5 else "b"
+                if cell not in shaken:
+                    shaken.append(cell)
+                    now += 0.7
+                elif cell == "a" and UP.ends(now, left_bits) > 5:
+                    left_bits, now = left_bits - UP.amount(now, 5.0), 5.0
+                else:
+                    now, left_bits = UP.ends(now, left_bits), 0.0
+            now += {"a": 0.001, "b": 0.002}[cell]
+            assert row.cause == ""
+            assert row.uplink_s == pytest.approx(now - row.request.born_s, abs=1e-9)
+            seen.add((len(shaken), row.request.born_s < 5 < now))
+            if row.ended_s > 5 and "b" not in shaken:  # then its answer has met b first
+                shaken.append("b")
+    assert {(1, False), (2, True), (2, False)} <= seen
 
 
 class Edge:
