@@ -67,7 +67,7 @@ def test_a_mix_where_messages_get_larger_is_that_of_a_slower_link(number: int) -
     slower = replace(FACTS, cells={"cell": replace(FACTS.cells["cell"], up_bps=4e6, down_bps=4e7)})
     plans = [Jps().decide_all([ask("a", facts)] * number) for facts in (tolled, slower, FACTS)]
     assert plans[0] == plans[1]
-    assert plans[0] != plans[2]
+    assert number == 1 or plans[0] != plans[2]  # alone, it stays at home anyway
 
 
 def test_some_send_while_others_compute() -> None:
