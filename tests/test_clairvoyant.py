@@ -263,7 +263,7 @@ SCENARIOS = {
         tolled(inline()).replace('rate = "1 Gbit/s"', 'rate = "1 Gbit/s"\nloss = 0.02'),
         "0 s",
     ),
-    "tolls, exits and codecs, prices": (
+    "tolls, exits and codecs, money": (
         tolled(priced(pictures(f"{SURE}\n{CODED}", farther=False))),
         "1 ms",
     ),

@@ -240,6 +240,17 @@ def test_word_of_a_refusal_is_a_message(tmp_path: Path) -> None:
         assert row.downlink_s == pytest.approx(22 * 8 / 50e6 + 1.1e-3, rel=0, abs=1e-9)
 
 
+def test_the_delay_of_the_medium_stays_known(tmp_path: Path) -> None:
+    setting = loaded(tmp_path, TOLLS).setting(0.0)
+    for link, medium_s, all_s in (
+        (setting.cells["air"], 1e-3, 1.1e-3),
+        (setting.wires["fibre"], 2e-3, 2.4e-3),
+    ):
+        assert link.delay_s - link.toll.message_s == pytest.approx(medium_s, rel=1e-12)
+        assert link.delay_s == pytest.approx(all_s, rel=1e-12)
+    assert setting.delays["air", "hub"] == pytest.approx(3.5e-3)  # reports are messages, too
+
+
 def test_nobody_foresees_a_handshake(tmp_path: Path) -> None:
     scenario = loaded(tmp_path, TOLLS)
     assert foreseen(scenario, "clairvoyant") == pytest.approx(7e-3, abs=1e-9)  # the wire's
