@@ -107,8 +107,25 @@ def commands(mark: str, pairs: Sequence[Pair]) -> Iterator[Command]:
     found = addresses(pairs)
     for number, pair in enumerate(pairs):
         here, there, name = mark + pair.first, mark + pair.second, f"link{number}"
-        yield ["ip", "-n", here, "link", "add", name, "type", "veth", "peer", "name", name, "netns", there]
-        for at, to, shape in ((pair.first, pair.second, pair.there), (pair.second, pair.first, pair.back)):
+        yield [
+            "ip",
+            "-n",
+            here,
+            "link",
+            "add",
+            name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            name,
+            "netns",
+            there,
+        ]
+        for at, to, shape in (
+            (pair.first, pair.second, pair.there),
+            (pair.second, pair.first, pair.back),
+        ):
             space = mark + at
             yield ["ip", "-n", space, "address", "add", f"{found[at, to]}/30", "dev", name]
             yield ["ip", "-n", space, "link", "set", name, "up"]
@@ -134,6 +151,8 @@ def _run(command: Command) -> None:
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         if "qdisc kind is unknown" in why:
-            why = f"this kernel has no {command[command.index('root') + 1]} (module sch_netem or sch_tbf)"
+            why = (
+                f"this kernel has no {command[command.index('root') + 1]} (module sch_netem or sch_tbf)"
+            )
         msg = f"{' '.join(command)}: {why}; shape in user space instead"
         raise NamespacesError(msg)

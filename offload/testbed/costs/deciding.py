@@ -7,7 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from offload.entities import Question
+from offload.entities import Observation, Plan, Question, Uplink
 from offload.policies.fixed import Local
 from offload.scenario.load import check
 from offload.simulation.world import World
@@ -47,8 +47,8 @@ _SCENARIO: dict[str, Any] = {
 class Deciding:
     """A device's thread that wakes up for births, decides, and hands work to another thread.
 
-    The decision is that of the policy `local` about a question of a small world: which plan, once it has
-    been found. What the observation is made of is not in it.
+    It makes an observation, as the device of a testbed does, and the policy `local` decides, which has
+    found its plan before.
     """
 
     def __init__(self, looks: Sequence[Look]) -> None:
@@ -61,30 +61,33 @@ class Deciding:
         """Measure a block of births."""
         self.blocks.measure(self._births)
 
+    def _look(self, now_s: float) -> Observation:
+        seen = self.question.seen
+        uplinks = {
+            name: Uplink(name, up.reachable, up.rate_bps, up.down_bps, 0.0)
+            for name, up in seen.uplinks.items()
+        }
+        return Observation(now_s, 0.0, seen.serving, uplinks, dict.fromkeys(seen.reports), seen.facts)
+
     def _births(self) -> list[float]:
-        queue: SimpleQueue[tuple[float, object] | None] = SimpleQueue()
-        begun: list[float] = []
+        queue: SimpleQueue[tuple[float, Plan] | None] = SimpleQueue()
+        begun_s: list[float] = []
 
         def work() -> None:
             while (item := queue.get()) is not None:
-                begun.append(time.monotonic() - item[0])
+                begun_s.append(time.monotonic() - item[0])
 
-        def device() -> None:
-            sleep_exactly()
-            start_s = time.monotonic()
-            for number in range(1, BIRTHS + 1):
-                born_s = start_s + number * GAP_S
-                until(born_s)
-                plan = self.policy.decide(self.question.request, self.question.seen)
-                queue.put((born_s, plan))
-            queue.put(None)
-
-        threads = [threading.Thread(target=each, daemon=True) for each in (work, device)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return begun
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        sleep_exactly()
+        start_s = time.monotonic()
+        for number in range(1, BIRTHS + 1):
+            born_s = start_s + number * GAP_S
+            until(born_s)
+            queue.put((born_s, self.policy.decide(self.question.request, self._look(born_s))))
+        queue.put(None)
+        worker.join()
+        return begun_s
 
 
 def _question() -> Question:

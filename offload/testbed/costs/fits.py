@@ -12,13 +12,11 @@ RESAMPLES = 400
 _WITHIN_S = np.geomspace(1e-4, 1.0, 401)  # a step of 2.3 %
 
 
-def line(sizes: Floats, seconds: Floats, scale: Floats) -> tuple[float, float]:
-    """Return (a, b), both >= 0, that make the sum of ((a + b * size - seconds) / scale)^2 least.
-
-    With the seconds themselves as scale, small messages count as much as large ones.
-    """
-    (a, b), _ = nnls(np.column_stack([1 / scale, sizes / scale]), seconds / scale)
-    return float(a), float(b)
+def line(sizes: Floats, seconds: Floats) -> tuple[float, float]:
+    """Return (a, b), both >= 0, that bring a + b * size closest to the seconds, by least squares."""
+    scale = sizes.max()  # else the columns differ by so much that digits are lost
+    (a, b), _ = nnls(np.column_stack([np.ones_like(sizes), sizes / scale]), seconds)
+    return float(a), float(b / scale)
 
 
 def idling(gaps_s: Floats, ratios: Floats) -> tuple[float, float]:

@@ -5,15 +5,17 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from offload.testbed.certificates import Identity
 from offload.testbed.channel import connect
-from offload.testbed.costs import fits, throwaway
+from offload.testbed.costs import fits
 from offload.testbed.costs.blocks import Blocks, Look
-from offload.testbed.costs.peer import NAME, NOTHING, Line, Peer, size_of
+from offload.testbed.costs.peer import DEVICE, NAME, NOTHING, Line, Peer, size_of
 from offload.testbed.link import Shape
 
 DELAY_S = 0.005  # of the shaped links
@@ -78,7 +80,7 @@ class Hops:
         quick: bool,
     ) -> None:
         self.peer = peer
-        self.tls = throwaway.client(certificates)
+        self.tls = Identity(certificates, DEVICE).client()
         self.chance = chance
         self.cells = cells(quick=quick)
         self.blocks: Blocks[list[Sample]] = Blocks("messages", looks)
@@ -100,8 +102,10 @@ class Hops:
         """Send every kind of message once, in random order; `number` is that of the pass."""
         order = [self.cells[index] for index in self.chance.permutation(len(self.cells))]
         for at in range(0, len(order), CELLS_A_BLOCK):
-            some = order[at : at + CELLS_A_BLOCK]
-            self.blocks.measure(lambda some=some: [(number, each, self._hop(each)) for each in some])
+            self.blocks.measure(partial(self._go, number, order[at : at + CELLS_A_BLOCK]))
+
+    def _go(self, number: int, some: Sequence[Cell]) -> list[Sample]:
+        return [(number, each, self._hop(each)) for each in some]
 
     def _hop(self, cell: Cell) -> float:
         """Return the seconds until the peer's worker had a message, beyond rate and delay."""
@@ -175,7 +179,7 @@ def is_of(way: tuple[bool, float | None, float]) -> Callable[[Cell], bool]:
 def hop_of(kinds: Sequence[Cell], wanted: Callable[[Cell], bool], medians: fits.Floats) -> fits.Floats:
     """Return message_s and per_byte_s of the messages that are wanted."""
     sizes, seconds = _of(kinds, wanted, medians)
-    return np.array(fits.line(sizes, seconds, seconds))
+    return np.array(fits.line(sizes, seconds))
 
 
 def security_of(
@@ -189,7 +193,7 @@ def security_of(
         lambda cell: cell.secure and (cell.rate_bps, cell.gap_s, cell.size) in same,
         medians,
     )
-    return np.array(fits.line(sizes, secure - plain, plain))
+    return np.array(fits.line(sizes, secure - plain))
 
 
 def _of(

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from offload.dnn import machine
 from offload.streams import Streams
-from offload.testbed.costs import fits, hops, throwaway, working
+from offload.testbed import certificates
+from offload.testbed.costs import fits, hops, working
 from offload.testbed.costs.deciding import BIRTHS, Deciding
 from offload.testbed.costs.hops import DELAY_S, SHIPPED_GAP_S, Hops
-from offload.testbed.costs.peer import SPINS, Peer, PeerError, peer, pinned
+from offload.testbed.costs.peer import DEVICE, NAME, Peer, PeerError, peer, pinned, spins
 
 FORMAT = 1
 HARDWARE = "x86-core"
@@ -114,7 +115,7 @@ def measure(
     session = Session(effort, chance, say, Found())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        throwaway.make(folder)
+        certificates.init(folder, [NAME], [DEVICE], days=1)
         machine.prepare(1)
         with pinned(cores[1]):
             car = stack.enter_context(peer(cores[0], folder, networks))
@@ -131,7 +132,7 @@ def measure(
 
 def _messages(session: Session, edge: Peer, folder: Path) -> None:
     effort, chance, found = session.effort, session.chance, session.found
-    sent = Hops(edge, folder, [_spin_here, edge.spin], chance, quick=effort.quick)
+    sent = Hops(edge, folder, [spins, edge.spin], chance, quick=effort.quick)
     for number in range(effort.messages):
         sent.go_once(number)
         session.say(f"messages, pass {number + 1}")
@@ -182,12 +183,12 @@ def _messages(session: Session, edge: Peer, folder: Path) -> None:
         len(shakes),
         sent.handshakes.excluded(),
     )
-    wire = fits.line(np.array(sizes, float), np.array(more, float), np.ones(len(sizes)))
+    wire = fits.line(np.array(sizes, float), np.array(more, float))
     for key, value in zip(("message_bytes", "bytes_per_byte"), wire, strict=True):
         found.figures[tls + key] = Figure(value, value, value, len(sizes), 0.0)
     groups = sorted({(cell.secure, cell.rate_bps, cell.gap_s) for cell in kinds}, key=str)
     found.details["hop"] = {
-        "shipped": f"shaped links, {DELAY_S:g} s delay, {SHIPPED_GAP_S:g} s gap; medians; bytes of bodies",
+        "shipped": f"shaped links, {DELAY_S:g} s delay, {SHIPPED_GAP_S:g} s gap; medians; body's bytes",
         "message_and_head_bytes": hops.overhead(),
         "fits": [
             {"secure": group[0], "rate_bps": group[1], "gap_s": group[2]}
@@ -209,7 +210,7 @@ def _messages(session: Session, edge: Peer, folder: Path) -> None:
 
 
 def _decisions(session: Session) -> None:
-    deciding = Deciding([_spin_here])
+    deciding = Deciding([spins])
     for number in range(session.effort.decisions):
         deciding.go_once()
         session.say(f"decisions, block {number + 1}")
@@ -223,7 +224,7 @@ def _decisions(session: Session) -> None:
         deciding.blocks.excluded(),
     )
     session.found.details["decide_s"] = {
-        "of": "timer, the policy local (its plan once found), hand-off to a worker thread",
+        "of": "timer, observation, the policy local (its plan was found before), hand-off to a thread",
         "births_of_a_block": BIRTHS,
         "p95_s": float(np.percentile(kept, 95)),
     }
@@ -232,8 +233,7 @@ def _decisions(session: Session) -> None:
 def _idle_gaps(session: Session, car: Peer) -> None:
     gaps_s = working.GAPS_S[::3] if session.effort.quick else working.GAPS_S
     works = [
-        working.Idling(car, work, [_spin_here, car.spin], session.chance, gaps_s)
-        for work in car.networks
+        working.Idling(car, work, [spins, car.spin], session.chance, gaps_s) for work in car.networks
     ]
     for number in range(session.effort.idle):
         for each in works:
@@ -290,10 +290,6 @@ def _company(session: Session, peers: tuple[Peer, Peer]) -> None:
         {"work": each.work, "slower": float(np.median(ratios)) - 1, "pairs": len(ratios)}
         for each, ratios in zip(works, kept, strict=True)
     ]
-
-
-def _spin_here() -> float:
-    return float(np.median([machine.spin() for _ in range(SPINS)]))
 
 
 def _where(details: dict[str, Any], told: str, cores: tuple[int, int]) -> None:
