@@ -37,8 +37,8 @@ class Way:
 class NodeSpec:
     """What a node's process must know.
 
-    `ways` lead to neighbours, of which `fellows` are nodes; it connects to `peers`, the others to it.
-    `next_hop` tells which neighbour is on the way to a node.
+    `ways` lead to neighbours, of which `fellows` are nodes; `next_hop` tells which of them is on the way
+    to a node.
     """
 
     node: Node
@@ -48,8 +48,8 @@ class NodeSpec:
     port: int
     ways: Mapping[str, Way]
     fellows: frozenset[str]
-    peers: Mapping[str, Address]
     next_hop: Mapping[str, str]
+    most_bytes: int
     parts: tuple[Key, ...]
     log: Path | None = None
 
@@ -57,7 +57,7 @@ class NodeSpec:
 def main(spec: NodeSpec, control: Connection) -> None:
     """Be a node until the other end of the control pipe says or goes: what a process runs."""
     process.begin(spec.core, spec.log)
-    Server(spec, control).run()
+    process.tell_failure(control, lambda: Server(spec, control).run())
 
 
 class Server:
@@ -66,6 +66,7 @@ class Server:
     def __init__(self, spec: NodeSpec, control: Connection) -> None:
         self.spec, self.name = spec, spec.node.name
         self.control = control
+        self.identity = Identity(spec.folder, self.name)
         self.waiting = Waiting(spec.node)
         self.parts: Parts = process.parts(spec.folder)
         self.links: dict[str, Link] = {}  # to those who have connected
@@ -79,13 +80,7 @@ class Server:
     def run(self) -> None:
         """Prepare, open the door, and compute until told to stop."""
         self.parts.prepare(self.spec.parts, range(1, self.spec.node.batch_max + 1))
-        identity = Identity(self.spec.folder, self.name)
-        for name, address in self.spec.peers.items():
-            self.peers[name] = Peer(
-                name, address, identity.client(), self._way(name).shape, self._jitter(name),
-                self._heard, partial(self._lost, name),
-            )  # fmt: skip
-        door = Door(self.name, identity, self._take, self.spec.port)
+        door = Door(self.name, self.identity, self._take, self.spec.port)
         self.control.send(("ready", door.address))
         process.thread(self._obey, "control")
         process.thread(self._report, "reports")
@@ -97,8 +92,16 @@ class Server:
 
     def _obey(self) -> None:
         """Answer what the parent asks; stop when it says so or is no more."""
-        process.obey(self.control, {"spin": process.spin})
+        process.obey(self.control, {"spin": process.spin, "meet": self._meet})
         self.waiting.close()
+
+    def _meet(self, those: Mapping[str, Address]) -> None:
+        """Connect to neighbours."""
+        for name, address in those.items():
+            self.peers[name] = Peer(
+                name, address, self.identity.client(), self._way(name).shape, self._jitter(name),
+                self._heard, partial(self._lost, name),
+            )  # fmt: skip
 
     def _way(self, name: str) -> Way:
         return self.spec.ways.get(name, Way(Shape()))
@@ -111,6 +114,7 @@ class Server:
         link = Link(channel, self._way(channel.peer).shape, self._jitter(channel.peer))
         with self.lock:
             self.links[channel.peer] = link
+        channel.most_bytes = self.spec.most_bytes
         fellow = channel.peer in self.spec.fellows
         try:
             while True:
@@ -124,6 +128,7 @@ class Server:
             with self.lock:
                 if self.links.get(channel.peer) is link:
                     del self.links[channel.peer]
+                self.origins = {k: v for k, v in self.origins.items() if v[0] is not link}
             if fellow:
                 self._lost(channel.peer)
 

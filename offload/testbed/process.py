@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from offload.dnn import machine, zoo
+from offload.entities import OffloadError
 from offload.streams import Streams
 from offload.testbed import networks
 from offload.testbed.link import sleep_exactly
@@ -36,6 +37,14 @@ def begin(core: int | None, log: Path | None) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     LOG.addHandler(handler)
     LOG.propagate = False
+
+
+def tell_failure(control: Connection, run: Callable[[], None]) -> None:
+    """Run a process; what a user can mend is told to the other end of the pipe."""
+    try:
+        run()
+    except OffloadError as error:
+        control.send(("failed", str(error)))
 
 
 def parts(folder: Path) -> Parts:
@@ -74,15 +83,21 @@ def spin(_given: Any = None) -> float:  # noqa: ANN401 - asked for without anyth
 
 
 def obey(control: Connection, orders: Mapping[str, Callable[[Any], Any]]) -> None:
-    """Answer what the other end of a pipe orders, one after the other, until it says stop or is gone."""
-    while True:
-        try:
+    """Answer what the other end of a pipe orders, one after the other, until it says stop or is gone.
+
+    What a user can mend is told as an answer.
+    """
+    try:
+        while True:
             order, given = control.recv()
-        except (EOFError, OSError):
-            return
-        if order == "stop":
-            return
-        control.send((order, orders[order](given)))
+            if order == "stop":
+                return
+            try:
+                control.send((order, orders[order](given)))
+            except OffloadError as error:
+                control.send(("failed", str(error)))
+    except (EOFError, OSError):
+        return
 
 
 def thread(target: Callable[[], None], name: str) -> threading.Thread:
