@@ -31,7 +31,7 @@ class NamespacesError(OffloadError):
 class Pair:
     """A link between two places: how it is shaped on the way from the first, and on the way back.
 
-    Jitter is drawn by the kernel, a packet at a time and not from a seed.
+    Jitter is drawn by the kernel for each packet, from no seed.
     """
 
     first: str
@@ -79,15 +79,13 @@ def namespaces(pairs: Sequence[Pair]) -> Iterator[Spaces]:
         if not Path("/proc", left.name.split("-")[1]).exists():
             _run(["ip", "netns", "delete", left.name])
     mark = f"offload-{os.getpid()}-"
-    places = list(dict.fromkeys(place for pair in pairs for place in (pair.first, pair.second)))
     try:
         for command in commands(mark, pairs):
             _run(command)
         yield Spaces(mark, addresses(pairs))
     finally:
-        for place in places:
-            if (FOLDER / f"{mark}{place}").exists():
-                _run(["ip", "netns", "delete", f"{mark}{place}"])
+        for made in FOLDER.glob(f"{mark}*"):
+            _run(["ip", "netns", "delete", made.name])
 
 
 def addresses(pairs: Sequence[Pair]) -> dict[tuple[str, str], str]:

@@ -10,7 +10,7 @@ import pytest
 from offload.testbed import link
 from offload.testbed.channel import CHUNK_BYTES, Channel, ChannelError
 from offload.testbed.link import Link, Shape
-from offload.testbed.message import MOST_HEAD_BYTES, Answer, Echo
+from offload.testbed.message import MOST_BODY_BYTES, MOST_HEAD_BYTES, Answer, Echo
 
 RATE = 8e6  # a byte a microsecond
 WAIT_S = 10.0
@@ -33,7 +33,8 @@ class Wire(Channel):
     """A channel that writes down what is written to it, and when."""
 
     def __init__(self, clock):
-        self.peer, self.session, self.sent, self.clock = "edge", 1, 0, clock
+        self.peer, self.session, self.sent, self.most_bytes = "edge", 1, 0, MOST_BODY_BYTES
+        self.clock = clock
         self.written: list[tuple[float, int]] = []
         self.messages: list[tuple[int, float, int]] = []
         self.lost = self.closed = False

@@ -43,7 +43,7 @@ class Blocks(Generic[T]):
         calm = (spins_s <= SLOW_SPIN * spins_s.min(0)).all(1)
         if 3 * calm.sum() < len(calm):
             msg = (
-                f"{self.what}: others were at work during {len(calm) - calm.sum()} of {len(calm)} blocks;"
+                f"{self.what}: others were at work in {len(calm) - calm.sum()} of {len(calm)} blocks;"
                 " measure again when nothing else runs"
             )
             raise TooBusyError(msg)

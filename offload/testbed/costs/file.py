@@ -9,7 +9,10 @@ from offload.testbed.costs.measuring import FORMAT, HARDWARE, Found
 
 
 def as_json(found: Found) -> dict[str, Any]:
-    """Return what the file holds: each figure at its key, and in `details` how it is known."""
+    """Return what the file holds: each figure at its key, and in `details` how it is known.
+
+    A figure below zero, which chance may bring, is shipped as zero; `details` have what it was.
+    """
     machine = found.details["machine"]
     told: dict[str, Any] = {
         "format": FORMAT,
@@ -22,7 +25,7 @@ def as_json(found: Found) -> dict[str, Any]:
         place = told
         for table in tables:
             place = place.setdefault(table, {})
-        place[key] = figure.value
+        place[key] = max(0.0, figure.value)
     return told | {
         "details": {"figures": {k: asdict(f) for k, f in found.figures.items()}, **found.details}
     }

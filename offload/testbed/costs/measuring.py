@@ -18,6 +18,7 @@ from offload.dnn import machine
 from offload.streams import Streams
 from offload.testbed import certificates
 from offload.testbed.costs import fits, hops, working
+from offload.testbed.costs.blocks import Look
 from offload.testbed.costs.deciding import BIRTHS, Deciding
 from offload.testbed.costs.hops import DELAY_S, SHIPPED_GAP_S, Hops
 from offload.testbed.costs.peer import DEVICE, NAME, Peer, PeerError, peer, pinned, spins
@@ -31,7 +32,10 @@ Picks = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How often each thing is measured: passes over all messages, pairs of handshakes, and so on."""
+    """How often each thing is measured: passes over all messages, pairs of handshakes, and so on.
+
+    What is `quick` sets nothing aside, and sends fewer kinds of messages.
+    """
 
     messages: int = 20
     handshakes: int = 40
@@ -40,12 +44,16 @@ class Effort:
     decisions: int = 16
     quick: bool = False
 
+    def looks(self, *looks: Look) -> tuple[Look, ...]:
+        """Return who looks around each block."""
+        return () if self.quick else looks
+
     def pieces(self, networks: Sequence[str]) -> int:
         """Return how often `measure` says how far it is."""
         return self.messages + self.idle + self.pairs * len(networks) + self.decisions + 1
 
 
-QUICK = Effort(messages=3, handshakes=6, idle=4, pairs=4, decisions=2, quick=True)
+QUICK = Effort(messages=3, handshakes=4, idle=3, pairs=2, decisions=1, quick=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ def measure(
 
 def _messages(session: Session, edge: Peer, folder: Path) -> None:
     effort, chance, found = session.effort, session.chance, session.found
-    sent = Hops(edge, folder, [spins, edge.spin], chance, quick=effort.quick)
+    sent = Hops(edge, folder, effort.looks(spins, edge.spin), chance, quick=effort.quick)
     for number in range(effort.messages):
         sent.go_once(number)
         session.say(f"messages, pass {number + 1}")
@@ -210,7 +218,7 @@ def _messages(session: Session, edge: Peer, folder: Path) -> None:
 
 
 def _decisions(session: Session) -> None:
-    deciding = Deciding([spins])
+    deciding = Deciding(session.effort.looks(spins))
     for number in range(session.effort.decisions):
         deciding.go_once()
         session.say(f"decisions, block {number + 1}")
@@ -233,7 +241,8 @@ def _decisions(session: Session) -> None:
 def _idle_gaps(session: Session, car: Peer) -> None:
     gaps_s = working.GAPS_S[::3] if session.effort.quick else working.GAPS_S
     works = [
-        working.Idling(car, work, [spins, car.spin], session.chance, gaps_s) for work in car.networks
+        working.Idling(car, work, session.effort.looks(spins, car.spin), session.chance, gaps_s)
+        for work in car.networks
     ]
     for number in range(session.effort.idle):
         for each in works:
@@ -266,7 +275,8 @@ def _ratios(seconds: fits.Floats) -> Callable[[Picks], fits.Floats]:
 
 def _company(session: Session, peers: tuple[Peer, Peer]) -> None:
     works = [
-        working.Beside(peers, work, [each.spin for each in peers]) for work in peers[0].networks[::2]
+        working.Beside(peers, work, session.effort.looks(*(each.spin for each in peers)))
+        for work in peers[0].networks[::2]
     ]
     for number in range(session.effort.pairs):
         for each in works:

@@ -154,11 +154,11 @@ def pin(core: int | None) -> None:
 
 def _serve(control: Connection, core: int | None, certificates: Path, networks: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
-    from offload.dnn import machine
-    from offload.testbed.costs.parts import parts
-
     try:
         pin(core)
+        from offload.dnn import machine
+        from offload.testbed.costs.parts import parts
+
         here = machine.prepare(1)
         works: dict[str, Work] = {NOTHING: lambda: None, SPIN: spins}
         for name in networks:
