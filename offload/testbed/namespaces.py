@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import islice
@@ -20,8 +20,6 @@ QUEUE_PACKETS, QUEUE_BYTES = 1_000_000, 256_000_000  # so that a link loses noth
 BURST_S, LEAST_BURST_BYTES = 0.0001, 1600  # an idle link lets so much through at once: a packet
 _NEW_NET = 0x40000000  # CLONE_NEWNET of setns
 
-Command = list[str]
-
 
 class NamespacesError(OffloadError):
     """Links that the kernel cannot shape here, with the reason."""
@@ -29,16 +27,13 @@ class NamespacesError(OffloadError):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A link between two places: how it is shaped on the way from the first, and on the way back.
-
-    Jitter is drawn by the kernel for each packet, from no seed.
-    """
+    """A link between two places: how it is shaped on the way from the first, and on the way back."""
 
     first: str
     second: str
     there: Shape
     back: Shape
-    jitter_s: float = 0.0
+    jitter_s: float = 0.0  # drawn by the kernel for each packet, from no seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +43,14 @@ class Spaces:
     mark: str
     addresses: dict[tuple[str, str], str]  # of the first place, as the second reaches it
 
-    def prefix(self, place: str) -> Command:
+    def prefix(self, place: str) -> list[str]:
         """Return what to put before a command that is to run at a place."""
         return ["ip", "netns", "exec", f"{self.mark}{place}"]
 
     def enter(self, place: str) -> None:
         """Move this thread, and those that it will start, to a place. Raises NamespacesError."""
         with (FOLDER / f"{self.mark}{place}").open("rb") as file:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.setns(file.fileno(), _NEW_NET):
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _NEW_NET):
                 msg = f"{place}: setns: {os.strerror(ctypes.get_errno())}"
                 raise NamespacesError(msg)
 
@@ -85,7 +79,8 @@ def namespaces(pairs: Sequence[Pair]) -> Iterator[Spaces]:
         yield Spaces(mark, addresses(pairs))
     finally:
         for made in FOLDER.glob(f"{mark}*"):
-            _run(["ip", "netns", "delete", made.name])
+            with suppress(NamespacesError):  # whoever comes next tries again
+                _run(["ip", "netns", "delete", made.name])
 
 
 def addresses(pairs: Sequence[Pair]) -> dict[tuple[str, str], str]:
@@ -97,7 +92,7 @@ def addresses(pairs: Sequence[Pair]) -> dict[tuple[str, str], str]:
     return found
 
 
-def commands(mark: str, pairs: Sequence[Pair]) -> Iterator[Command]:
+def commands(mark: str, pairs: Sequence[Pair]) -> Iterator[list[str]]:
     """Yield the commands that make the namespaces, the links between them and how these are shaped."""
     places = dict.fromkeys(place for pair in pairs for place in (pair.first, pair.second))
     for place in places:
@@ -105,21 +100,7 @@ def commands(mark: str, pairs: Sequence[Pair]) -> Iterator[Command]:
     found = addresses(pairs)
     for number, pair in enumerate(pairs):
         here, there, name = mark + pair.first, mark + pair.second, f"link{number}"
-        yield [
-            "ip",
-            "-n",
-            here,
-            "link",
-            "add",
-            name,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            name,
-            "netns",
-            there,
-        ]
+        yield f"ip -n {here} link add {name} type veth peer name {name} netns {there}".split()
         for at, to, shape in (
             (pair.first, pair.second, pair.there),
             (pair.second, pair.first, pair.back),
@@ -127,30 +108,27 @@ def commands(mark: str, pairs: Sequence[Pair]) -> Iterator[Command]:
             space = mark + at
             yield ["ip", "-n", space, "address", "add", f"{found[at, to]}/30", "dev", name]
             yield ["ip", "-n", space, "link", "set", name, "up"]
-            shaping = discipline(shape, pair.jitter_s)
-            if shaping:
+            if shaping := discipline(shape, pair.jitter_s):
                 yield ["tc", "-n", space, "qdisc", "add", "dev", name, "root", *shaping]
 
 
-def discipline(shape: Shape, jitter_s: float = 0.0) -> Command:
+def discipline(shape: Shape, jitter_s: float = 0.0) -> list[str]:
     """Return the queueing discipline of a shape: a token bucket for a rate alone, else netem."""
     rate = [] if shape.rate_bps is None else ["rate", f"{shape.rate_bps:.0f}bit"]
     if shape.delay_s or jitter_s:
-        delay = ["delay", f"{shape.delay_s * 1e6:.0f}us", f"{jitter_s * 1e6:.0f}us"]
-        return ["netem", "limit", str(QUEUE_PACKETS), *delay, *rate]
+        delay = f"delay {shape.delay_s * 1e6:.0f}us {jitter_s * 1e6:.0f}us"
+        return ["netem", "limit", str(QUEUE_PACKETS), *delay.split(), *rate]
     if shape.rate_bps is None:
         return []
     burst = max(LEAST_BURST_BYTES, int(shape.rate_bps / 8 * BURST_S))
     return ["tbf", *rate, "burst", str(burst), "limit", str(QUEUE_BYTES)]
 
 
-def _run(command: Command) -> None:
+def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         if "qdisc kind is unknown" in why:
-            why = (
-                f"this kernel has no {command[command.index('root') + 1]} (module sch_netem or sch_tbf)"
-            )
+            why = f"this kernel has no {command[command.index('root') + 1]} (module sch_netem, sch_tbf)"
         msg = f"{' '.join(command)}: {why}; shape in user space instead"
         raise NamespacesError(msg)

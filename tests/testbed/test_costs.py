@@ -220,5 +220,5 @@ def test_a_peer_says_when_it_worked(tmp_path):
 
 
 def test_a_core_that_is_not_there_is_told_of(tmp_path):
-    with pytest.raises(PeerError, match="^core 9999: .*may run on 0"), peer(9999, tmp_path, []):
+    with pytest.raises(PeerError, match=r"^core 9999: .*may run on 0"), peer(9999, tmp_path, []):
         pass
