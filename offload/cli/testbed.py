@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,13 +143,15 @@ def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[f
     from offload.testbed.classes import labels as named
     from offload.testbed.classes import line, top
 
+    names_of = cache(partial(named, labels))
+
     def show(outcome: "Outcome", _timing: "Timing", seen: tuple[str, list[float]]) -> None:
         name, logits = seen
         plan = outcome.plan
         if outcome.cause or not logits or plan is None:
             typer.echo(f"{outcome.request.id:5} {name:16} {outcome.cause or 'answered; no classifier'}")
             return
-        names = named(labels, plan.variant.model, len(logits))
+        names = names_of(plan.variant.model, len(logits))
         latency_s = outcome.ended_s - outcome.request.born_s
         found = top(torch.tensor(logits), names)
         typer.echo(line(outcome.request.id, name, plan, latency_s, found))
