@@ -263,6 +263,7 @@ def _idle_gaps(session: Session, car: Peer) -> None:
     session.found.details["after_idle"] = [
         {"work": work, "gap_s": gaps.tolist(), "median_s": np.median(seconds, axis=0).tolist()}
         | {"ratio": (ratio := fits.ratios(seconds, 0)).tolist(), "blocks": len(seconds)}
+        | {"more_s": ((ratio - 1) * np.median(seconds[:, 0])).tolist()}
         | {"interval": fits.interval(len(seconds), _ratios(seconds), session.chance)}
         | dict(zip(("slower", "within_s"), fits.idling(gaps, ratio), strict=True))
         for work, (gaps, seconds) in curves.items()
