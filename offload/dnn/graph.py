@@ -75,20 +75,24 @@ def split(graph: Graph, cut: int) -> tuple[fx.GraphModule, fx.GraphModule]:
 
     The first returns a tuple of the values that cross, the second takes them as its arguments.
     """
-    first = steps(graph.module)[: graph.cuts[cut].after]
-    done = {node for node in graph.module.graph.nodes if node.op == "placeholder"} | set(first)
+    done = _done(graph, cut)
     crossing = _live(graph.module, done)
-    before, after = fx.Graph(), fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in graph.module.graph.nodes:
-        if node in done or node.op == "get_attr":
-            copies[node] = before.node_copy(node, copies.__getitem__)
-    before.output(tuple(copies[node] for node in crossing))
-    copies = {node: after.placeholder(node.name) for node in crossing}
-    for node in graph.module.graph.nodes:
-        if node not in done:
-            copies[node] = after.node_copy(node, copies.__getitem__)
-    return fx.GraphModule(graph.module, before), fx.GraphModule(graph.module, after)
+    rest = set(graph.module.graph.nodes) - done
+    return _piece(graph.module, [], done, crossing), _piece(graph.module, crossing, rest, None)
+
+
+def part(graph: Graph, first_cut: int, last_cut: int) -> fx.GraphModule:
+    """Return what lies between two cuts, of which the second is the first or a later one.
+
+    It takes the values that cross the first cut as its arguments, in the order of `split`, and returns
+    a tuple of those that cross the last, also where it only hands them on. At the network's end it
+    returns the network's outputs: a tuple of them where it was exported.
+    """
+    done, wanted = _done(graph, first_cut), _done(graph, last_cut)
+    taken = _live(graph.module, done)
+    if graph.cuts[last_cut].after == len(graph.layers):
+        return _piece(graph.module, taken, set(graph.module.graph.nodes) - done, None)
+    return _piece(graph.module, taken, wanted - done, _live(graph.module, wanted))
 
 
 def instrument(graph: Graph, stamp: Callable[[], None]) -> fx.GraphModule:
@@ -150,6 +154,29 @@ def _call(graph: fx.GraphModule, node: fx.Node, path: str, module: nn.Module) ->
         if not weight.users:
             graph.graph.erase_node(weight)
     graph.add_submodule(flat, module)
+
+
+def _done(graph: Graph, cut: int) -> set[fx.Node]:
+    """The network's inputs and what its layers before a cut have made."""
+    inputs = {node for node in graph.module.graph.nodes if node.op == "placeholder"}
+    return inputs | set(steps(graph.module)[: graph.cuts[cut].after])
+
+
+def _piece(
+    module: fx.GraphModule, taken: list[fx.Node], nodes: set[fx.Node], returned: list[fx.Node] | None
+) -> fx.GraphModule:
+    """Some nodes of a network and the weights that they use, as a function of the values taken.
+
+    It returns a tuple of some values; where None are named, the network's own output is among the nodes.
+    """
+    piece = fx.Graph()
+    copies = {node: piece.placeholder(node.name) for node in taken}
+    for node in module.graph.nodes:
+        if not nodes.isdisjoint(node.users) if node.op == "get_attr" else node in nodes:
+            copies[node] = piece.node_copy(node, copies.__getitem__)
+    if returned is not None:
+        piece.output(tuple(copies[node] for node in returned))
+    return fx.GraphModule(module, piece)
 
 
 def _live(module: fx.GraphModule, done: set[fx.Node]) -> list[fx.Node]:

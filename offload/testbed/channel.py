@@ -63,12 +63,13 @@ class Channel:
         frame = FRAME.pack(MAGIC, self.session, self.sent, len(head), len(body)) + head
         first = max(0, CHUNK_BYTES - len(frame))
         rest, sent = memoryview(body), 0
-        starts = range(first, len(rest), CHUNK_BYTES)
-        for chunk in (frame + bytes(rest[:first]), *(rest[at : at + CHUNK_BYTES] for at in starts)):
+        chunks = [memoryview(frame + bytes(rest[:first]))]
+        chunks += [rest[at : at + CHUNK_BYTES] for at in range(first, len(rest), CHUNK_BYTES)]
+        for chunk in chunks:
             sent += len(chunk)
             if pace is not None:
                 pace(sent)
-            self._write(memoryview(chunk))
+            self._write(chunk)
         return sent
 
     def receive(self) -> tuple[Said, memoryview]:

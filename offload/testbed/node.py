@@ -1,0 +1,249 @@
+"""The process of an edge server or a cloud: takes requests, computes its part of them, sends them on."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from offload.dnn.wire import CodecError
+from offload.entities import Node, OffloadError
+from offload.testbed import process
+from offload.testbed.certificates import Identity
+from offload.testbed.channel import Address, Channel
+from offload.testbed.door import Door
+from offload.testbed.link import Link, Shape
+from offload.testbed.message import Answer, Ask, Echo, MessageError, Said, Stamp, State
+from offload.testbed.parts import RAW, Key, PartError, Parts
+from offload.testbed.peer import Peer
+from offload.testbed.waiting import Job, Waiting
+
+LOG = logging.getLogger("offload.testbed")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How what is sent to a neighbour is shaped, the mean of its jitter, and the name of that chance."""
+
+    shape: Shape
+    jitter_s: float = 0.0
+    stream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What a node's process must know.
+
+    `ways` lead to neighbours, of which `fellows` are nodes; it connects to `peers`, the others to it.
+    `next_hop` tells which neighbour is on the way to a node.
+    """
+
+    node: Node
+    folder: Path
+    seed: int
+    core: int | None
+    port: int
+    ways: Mapping[str, Way]
+    fellows: frozenset[str]
+    peers: Mapping[str, Address]
+    next_hop: Mapping[str, str]
+    parts: tuple[Key, ...]
+    log: Path | None = None
+
+
+def main(spec: NodeSpec, control: Connection) -> None:
+    """Be a node until the other end of the control pipe says or goes: what a process runs."""
+    process.begin(spec.core, spec.log)
+    Server(spec, control).run()
+
+
+class Server:
+    """A node: whoever connects is heard in a thread of its own, and this one computes."""
+
+    def __init__(self, spec: NodeSpec, control: Connection) -> None:
+        self.spec, self.name = spec, spec.node.name
+        self.control = control
+        self.waiting = Waiting(spec.node)
+        self.parts: Parts = process.parts(spec.folder)
+        self.links: dict[str, Link] = {}  # to those who have connected
+        self.origins: dict[
+            tuple[str, int, int], tuple[Link, str]
+        ] = {}  # of what was sent on, and to whom
+        self.lock = threading.Lock()
+        self.peers: dict[str, Peer] = {}
+        self.work_s = 0.0  # of one request, as of late
+
+    def run(self) -> None:
+        """Prepare, open the door, and compute until told to stop."""
+        self.parts.prepare(self.spec.parts, range(1, self.spec.node.batch_max + 1))
+        identity = Identity(self.spec.folder, self.name)
+        for name, address in self.spec.peers.items():
+            self.peers[name] = Peer(
+                name, address, identity.client(), self._way(name).shape, self._jitter(name),
+                self._heard, partial(self._lost, name),
+            )  # fmt: skip
+        door = Door(self.name, identity, self._take, self.spec.port)
+        self.control.send(("ready", door.address))
+        process.thread(self._obey, "control")
+        process.thread(self._report, "reports")
+        while jobs := self.waiting.take():
+            self._serve(jobs)
+        door.close()
+        for peer in self.peers.values():
+            peer.close()
+
+    def _obey(self) -> None:
+        """Answer what the parent asks; stop when it says so or is no more."""
+        process.obey(self.control, {"spin": process.spin})
+        self.waiting.close()
+
+    def _way(self, name: str) -> Way:
+        return self.spec.ways.get(name, Way(Shape()))
+
+    def _jitter(self, name: str) -> Iterator[float] | None:
+        return process.jitter(self._way(name).jitter_s, self.spec.seed, self._way(name).stream)
+
+    def _take(self, channel: Channel) -> None:
+        """Hear who has connected, until that ends."""
+        link = Link(channel, self._way(channel.peer).shape, self._jitter(channel.peer))
+        with self.lock:
+            self.links[channel.peer] = link
+        fellow = channel.peer in self.spec.fellows
+        try:
+            while True:
+                said, body = channel.receive()
+                if fellow and not isinstance(said, Ask | Echo):
+                    self._heard(said, body)
+                else:
+                    self._asked(said, body, link)
+        finally:
+            link.close()
+            with self.lock:
+                if self.links.get(channel.peer) is link:
+                    del self.links[channel.peer]
+            if fellow:
+                self._lost(channel.peer)
+
+    def _asked(self, said: Said, body: memoryview, link: Link) -> None:
+        now = time.monotonic_ns()
+        if isinstance(said, Echo):
+            stamp = Stamp(self.name, now, now, now, 0)
+            link.send(Echo(said.number, 0, [*said.stamps, stamp]), bytes(said.back))
+            return
+        if not isinstance(said, Ask):
+            msg = f"{link.channel.peer}: says what only nodes say"
+            raise MessageError(msg)
+        if said.pad > len(body):
+            msg = f"{link.channel.peer}: a message with more padding than bytes"
+            raise MessageError(msg)
+        if said.stops[0].node == self.name:
+            if not self.waiting.put(Job(said, body, link, now)):
+                self._refuse(said, link, "shed", now)
+        else:
+            self._pass_on(said, body, link, Stamp(self.name, now, now, now, 0))
+
+    def _refuse(self, ask: Ask, link: Link, cause: str, received_ns: int) -> None:
+        now = time.monotonic_ns()
+        stamps = [*ask.stamps, Stamp(self.name, received_ns, now, now, 0)]
+        link.send(Answer(ask.id, ask.attempt, ask.device, cause, stamps[:16]))
+
+    def _pass_on(self, ask: Ask, body: bytes | memoryview, back: Link, stamp: Stamp) -> None:
+        """Send a request to the next node on its way; its answer will come back by this one."""
+        there = self.spec.next_hop.get(ask.stops[0].node, "")
+        key = ask.device, ask.id, ask.attempt
+        on = Ask(
+            ask.id, ask.attempt, ask.device, ask.variant, ask.stops, ask.due_ns, ask.deadline_ns,
+            ask.priority, ask.pad, [*ask.stamps, stamp][:16],
+        )  # fmt: skip
+        with self.lock:
+            self.origins[key] = (back, there)
+        if not self._send_to(there, on, body):
+            with self.lock:
+                gone = self.origins.pop(key, None)
+            if gone is not None:
+                self._refuse(ask, back, "node-down", stamp.received_ns)
+
+    def _send_to(self, there: str, said: Said, body: bytes | memoryview) -> bool:
+        """Send something to a neighbour, whoever of the two has connected; tell whether it is there."""
+        if there in self.peers:
+            return self.peers[there].send(said, body)
+        with self.lock:
+            link = self.links.get(there)
+        if link is not None:
+            link.send(said, body)
+        return link is not None
+
+    def _heard(self, said: Said, body: memoryview) -> None:
+        """Hand the answer of a node behind this one back to who asked, and reports to all."""
+        if isinstance(said, Answer):
+            with self.lock:
+                origin = self.origins.pop((said.device, said.id, said.attempt), None)
+            if origin is not None:
+                now = time.monotonic_ns()
+                stamps = [*said.stamps, Stamp(self.name, now, now, now, 0)]
+                origin[0].send(Answer(said.id, said.attempt, said.device, said.cause, stamps[:16]), body)
+        elif isinstance(said, State):
+            self._tell(said)
+
+    def _lost(self, name: str) -> None:
+        """Tell those whose requests were sent on to a neighbour that is gone."""
+        with self.lock:
+            gone = [key for key, (_, there) in self.origins.items() if there == name]
+            backs = [(key, self.origins.pop(key)[0]) for key in gone]
+        for (device, id_, attempt), back in backs:
+            back.send(Answer(id_, attempt, device, "node-down"))
+
+    def _serve(self, jobs: list[Job]) -> None:
+        """Compute a batch and send each answer on its way."""
+        begun_ns = time.monotonic_ns()
+        good, inputs = [], []
+        for job in jobs:
+            if job.ask.due_ns and begun_ns > job.ask.due_ns:
+                self._refuse(job.ask, job.back, "late", job.received_ns)
+                continue
+            try:
+                end = len(job.body) - job.ask.pad
+                inputs.append(self.parts.decode(Key(*job.key), job.body[:end]))
+                good.append(job)
+            except (PartError, CodecError) as error:
+                LOG.warning("%s: refused: %s", job.back.channel.peer, error)
+                self._refuse(job.ask, job.back, "malformed", job.received_ns)
+        if not good:
+            return
+        try:
+            outputs = [RAW.encode(each) for each in self.parts.run(Key(*good[0].key), inputs)]
+        except (OffloadError, RuntimeError) as error:  # RuntimeError: torch's
+            LOG.warning("%s: refused: %s", good[0].back.channel.peer, error)
+            for job in good:
+                self._refuse(job.ask, job.back, "malformed", job.received_ns)
+            return
+        done_ns = time.monotonic_ns()
+        self.work_s = (done_ns - begun_ns) * 1e-9 / len(good)
+        for job, output in zip(good, outputs, strict=True):
+            ask = job.ask
+            stamp = Stamp(self.name, job.received_ns, begun_ns, done_ns, len(good))
+            if len(ask.stops) > 1:
+                on = Ask(
+                    ask.id, ask.attempt, ask.device, ask.variant, ask.stops[1:], ask.due_ns,
+                    ask.deadline_ns, ask.priority, 0, ask.stamps,
+                )  # fmt: skip
+                self._pass_on(on, output, job.back, stamp)
+            else:
+                stamps = [*ask.stamps, stamp][:16]
+                job.back.send(Answer(ask.id, ask.attempt, ask.device, "", stamps), output)
+
+    def _report(self) -> None:
+        """Say now and then how long one would wait here."""
+        while not self.waiting.closed:
+            time.sleep(self.spec.node.report_every_s)
+            backlog_s = (len(self.waiting) + self.waiting.serving) * self.work_s
+            self._tell(State(self.name, time.monotonic_ns(), backlog_s))
+
+    def _tell(self, state: State) -> None:
+        with self.lock:
+            links = list(self.links.values())
+        for link in links:
+            link.send(state)

@@ -1,0 +1,92 @@
+"""What the processes of a testbed have in common: core, log, networks, and how they take orders."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from offload.dnn import machine, zoo
+from offload.streams import Streams
+from offload.testbed import networks
+from offload.testbed.link import sleep_exactly
+from offload.testbed.parts import Parts
+
+LOG = logging.getLogger("offload.testbed")
+SPINS = 15
+
+
+def begin(core: int | None, log: Path | None) -> None:
+    """Set a process up: one thread for torch, a core, a log; Ctrl-C is its parent's affair."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+    machine.prepare(1)
+    torch.set_num_interop_threads(1)
+    sleep_exactly()
+    handler: logging.Handler = logging.StreamHandler() if log is None else logging.FileHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.propagate = False
+
+
+def parts(folder: Path) -> Parts:
+    """Return the parts of the networks whose files lie in a testbed's folder."""
+
+    @cache
+    def network(label: str) -> zoo.Network:
+        return zoo.network(label.partition(":")[0])
+
+    def build(label: str) -> nn.Module:
+        model, _, form = label.partition(":")
+        return networks.load(folder, model, form)
+
+    def example(label: str, batch: int) -> tuple[Tensor, ...]:
+        return network(label).example(batch)
+
+    return Parts(build, example)
+
+
+def jitter(mean_s: float, seed: int, stream: str) -> Iterator[float] | None:
+    """Return exponential delays of this mean from a stream of their own, or None if there are none."""
+    if not mean_s:
+        return None
+    generator = Streams(seed, 0).generator("testbed", "jitter", stream)
+
+    def draws() -> Iterator[float]:
+        while True:
+            yield from generator.exponential(mean_s, 32).tolist()
+
+    return draws()
+
+
+def spin(_given: Any = None) -> float:  # noqa: ANN401 - asked for without anything
+    """Return the seconds of a fixed loop, the median of several."""
+    return median(machine.spin() for _ in range(SPINS))
+
+
+def obey(control: Connection, orders: Mapping[str, Callable[[Any], Any]]) -> None:
+    """Answer what the other end of a pipe orders, one after the other, until it says stop or is gone."""
+    while True:
+        try:
+            order, given = control.recv()
+        except (EOFError, OSError):
+            return
+        if order == "stop":
+            return
+        control.send((order, orders[order](given)))
+
+
+def thread(target: Callable[[], None], name: str) -> threading.Thread:
+    """Start a thread that does not outlive its process."""
+    found = threading.Thread(target=target, name=name, daemon=True)
+    found.start()
+    return found
