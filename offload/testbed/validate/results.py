@@ -1,0 +1,156 @@
+"""A reality check's folder: what was measured stays there, cell by cell, and is judged as often as one likes."""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata as installed
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from offload.analysis.files import write_json, writing
+from offload.entities import OffloadError
+from offload.scenario.load import Scenario, load
+from offload.streams import Streams
+from offload.testbed import births
+from offload.testbed.validate import predict
+from offload.testbed.validate.charges import Costs
+from offload.testbed.validate.judge import Judged, judge, summary
+from offload.testbed.validate.matrix import Cell, shipped
+from offload.testbed.validate.protocol import (
+    START_S,
+    Rules,
+    Schedule,
+    Session,
+    Start,
+    Told,
+    accepted,
+    is_slow,
+    measure,
+    medians,
+    schedule,
+)
+
+
+class ResultsError(OffloadError):
+    """A folder in which there is nothing to judge."""
+
+
+def plan_of(cell: Cell, rules: Rules) -> Schedule:
+    """Return the births of a cell."""
+    return schedule(cell, shipped(cell), rules)
+
+
+def minutes(cells: Iterable[Cell], rules: Rules) -> float:
+    """Return about how long cells take, without blocks that are played again."""
+    return sum(plan_of(cell, rules).seconds + START_S for cell in cells) / 60
+
+
+def missing(cells: Sequence[Cell], out: Path, rules: Rules) -> list[Cell]:
+    """Return the cells that have not been measured yet, or were by other versions. Raises ScenarioError."""
+    left = []
+    for cell in cells:
+        file = predict.write_measured(cell, plan_of(cell, rules), rules, out / cell.name)
+        if _read_identity(out / cell.name) != identity(load(file), rules):
+            left.append(cell)
+    return left
+
+
+def identity(scenario: Scenario, rules: Rules) -> dict[str, Any]:
+    """Return what decides whether what was measured may stand for what would be: scenario, rules, versions."""
+    return {
+        "digest": scenario.digest,
+        "rules": asdict(rules),
+        "offload": installed.version("offload"),
+        "torch": installed.version("torch"),
+        "python": platform.python_version(),
+        "machine": platform.processor() or platform.machine(),
+    }
+
+
+def measure_cell(cell: Cell, out: Path, rules: Rules, start: Start, tell: Told) -> None:
+    """Measure a cell, and write it whole or not at all. Raises TestbedError."""
+    folder, plan = out / cell.name, plan_of(cell, rules)
+    scenario = load(predict.write_measured(cell, plan, rules, folder))
+    requests = births.requests(scenario.setting(0.0), Streams(rules.seed, 0))
+    if scenario.policy is None or len(requests) != len(plan.births_s):  # it is one of ours
+        raise AssertionError(cell.name)
+    known = [pl.read_parquet(path) for path in sorted(out.glob("*/plays.parquet"))]
+    usual = medians(known)
+    tell("starting its processes")
+    with start(scenario, scenario.policy) as bed:
+        found = measure(bed, requests, plan, lambda spins: is_slow(spins, usual, rules), tell)
+    (folder / "cell.json").unlink(missing_ok=True)
+    for name, frame in (("timings", found.timings), ("plays", found.plays)):
+        with writing(folder / f"{name}.parquet") as aside:
+            frame.write_parquet(aside)
+            aside.replace(folder / f"{name}.parquet")
+    write_json(folder / "cell.json", identity(scenario, rules))  # last: now it is there
+
+
+def judge_all(
+    cells: Sequence[Cell], out: Path, rules: Rules, costs: Costs, tell: Told
+) -> tuple[list[Judged], dict[str, Any]]:
+    """Judge what was measured in a folder, and write cells.csv and summary.json there.
+
+    Raises ResultsError where nothing was measured.
+    """
+    there = [cell for cell in cells if _read_identity(out / cell.name) is not None]
+    if not there:
+        msg = f"{out}: no cell of these has been measured there; measure first, without --report"
+        raise ResultsError(msg)
+    sessions = {cell: _read(out / cell.name) for cell in there}
+    usual = medians([session.plays for session in sessions.values()])
+    judged = []
+    for cell, session in sessions.items():
+        tell(cell.name)
+        judged.append(_judge(cell, session, out / cell.name, usual, rules, costs))
+    told = summary(judged) | {"costs": costs.model_dump(), "sentinel_s": usual, "rules": asdict(rules)}
+    with writing(out / "cells.csv") as aside:
+        pl.DataFrame([each.row for each in judged]).write_csv(aside)
+        aside.replace(out / "cells.csv")
+    write_json(out / "summary.json", told)
+    return judged, told
+
+
+def _judge(
+    cell: Cell, session: Session, folder: Path, usual: Mapping[str, float], rules: Rules, costs: Costs
+) -> Judged:
+    plan = plan_of(cell, rules)
+    plays = accepted(session.plays, usual, rules)
+    calibration = session.timings.filter(~pl.col("test") & (pl.col("block") > 0) & (pl.col("cause") == ""))
+    counted = calibration.filter(pl.col("play").is_in(plays))
+    if counted.is_empty():
+        msg = f"{folder}: no block counts, the sentinel was slow in all; measure it again"
+        raise ResultsError(msg)
+    files = {
+        "calibrated": predict.write_calibrated(
+            cell, plan, rules, costs, predict.work(counted), folder
+        ),
+        "offline": predict.write_offline(cell, plan, rules, costs, folder),
+    }
+    if counted.height < calibration.height:
+        files["unexcluded"] = predict.write_calibrated(
+            cell, plan, rules, costs, predict.work(calibration), folder, "unexcluded"
+        )
+    found = {kind: predict.predict(file, cell, rules) for kind, file in files.items()}
+    return judge(cell, session, plan, {"unexcluded": found["calibrated"]} | found, usual, rules)
+
+
+def _read_identity(folder: Path) -> dict[str, Any] | None:
+    try:
+        told: dict[str, Any] = msgspec.json.decode((folder / "cell.json").read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    return told
+
+
+def _read(folder: Path) -> Session:
+    try:
+        timings, plays = (pl.read_parquet(folder / f"{name}.parquet") for name in ("timings", "plays"))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = f"{folder}: what was measured cannot be read ({error}); measure it again"
+        raise ResultsError(msg) from error
+    return Session(timings, plays)
