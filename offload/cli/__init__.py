@@ -16,6 +16,7 @@ from offload.cli import (
     size,
     split,
     sweep,
+    testbed,
     traffic,
 )
 
@@ -39,6 +40,7 @@ for _command in (
     traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
+app.add_typer(testbed.app, name="testbed")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from offload.testbed import device, legs, node
 from offload.testbed.channel import Address
 from offload.testbed.coverage import why_not
 from offload.testbed.device import DeviceSpec
-from offload.testbed.legs import Done, unpacked
+from offload.testbed.legs import Done, Seen, unpacked
 from offload.testbed.link import Shape
 from offload.testbed.node import NodeSpec, Way
 from offload.testbed.parts import Key
@@ -34,7 +34,7 @@ READY_S = 300.0  # within which a process must have its networks
 SETTLE_S = 0.2  # from the order to play until the first birth may be
 LOOK_EVERY_S = 0.1
 
-Take = Callable[[Outcome, Timing, list[float]], None]
+Take = Callable[[Outcome, Timing, Seen], None]
 Ready = tuple[str, Any]
 
 
@@ -156,11 +156,11 @@ class Testbed:
         found: dict[int, tuple[Outcome, Timing]] = {}
 
         def keep(done: Iterable[Done]) -> None:
-            for outcome, timing, logits in done:
+            for outcome, timing, seen in done:
                 if outcome.request.id not in found:
                     found[outcome.request.id] = outcome, timing
                     if take is not None:
-                        take(outcome, timing, logits)
+                        take(outcome, timing, seen)
 
         begun_ns = time.monotonic_ns() + round(SETTLE_S * 1e9)
         for name, those in mine.items():
@@ -351,4 +351,4 @@ def _lost(request: Request, cause: str, now_s: float) -> Done:
         correct=None, decide_s=ended_s - request.born_s, batch=0,
         **nothing,  # type: ignore[arg-type]  # numbers
     )  # fmt: skip
-    return row, Timing(request.id, request.born_s, 0.0, None, None, None, ended_s), []
+    return row, Timing(request.id, request.born_s, 0.0, None, None, None, ended_s), ("", [])

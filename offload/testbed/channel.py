@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -21,8 +22,9 @@ from offload.testbed.message import (
 )
 
 CHUNK_BYTES = 16_384  # what is written at once: one record of TLS
+ROOM_BYTES = 65_536  # made for a message before any of it has come
 HELLO_S = 5.0  # within which a peer must have said who it is
-STALLED_S = 10.0  # for which a peer may take nothing, or leave a message unfinished
+STALLED_S = 10.0  # for which a peer may take nothing, or send less than a chunk of what it has begun
 UNNAMED = 0  # the session of the message that names it
 
 Address = tuple[str, int]
@@ -31,6 +33,10 @@ Pace = Callable[[int], None]
 
 class ChannelError(OffloadError):
     """A connection that cannot be made, or is no more."""
+
+
+class EndedError(ChannelError):
+    """A connection that was closed between two messages, by the peer or here."""
 
 
 class Channel:
@@ -51,20 +57,25 @@ class Channel:
         self.most_bytes = most_bytes
         self.sent = self.received = 0
         self.lock = threading.Lock()  # two threads must not be in OpenSSL with one connection
+        self.inside = 0  # threads that read or write
+        self.closed = False
 
     def send(self, said: Said, body: bytes | memoryview = b"", pace: Pace | None = None) -> int:
         """Send a message; return its bytes.
 
         `pace` is told, before a chunk is written, how many bytes will have been; it may wait. Raises
-        ChannelError.
+        ChannelError; MessageError, before anything is sent, for what no peer would take.
         """
         head = head_of(said)
+        if len(body) > self.most_bytes:
+            msg = f"a message of {len(body)} bytes; at most {self.most_bytes} are taken"
+            raise MessageError(msg)
         self.sent += 1
         frame = FRAME.pack(MAGIC, self.session, self.sent, len(head), len(body)) + head
-        first = max(0, CHUNK_BYTES - len(frame))
-        rest, sent = memoryview(body), 0
-        chunks = [memoryview(frame + bytes(rest[:first]))]
+        rest, first = memoryview(body), max(0, CHUNK_BYTES - len(frame))
+        chunks = [memoryview(frame + rest[:first])]
         chunks += [rest[at : at + CHUNK_BYTES] for at in range(first, len(rest), CHUNK_BYTES)]
+        sent = 0
         for chunk in chunks:
             sent += len(chunk)
             if pace is not None:
@@ -73,7 +84,10 @@ class Channel:
         return sent
 
     def receive(self) -> tuple[Said, memoryview]:
-        """Return the next message and its body. Raises ChannelError; MessageError for what is none."""
+        """Return the next message and its body.
+
+        Raises EndedError where the peer has closed, ChannelError; MessageError for what is no message.
+        """
         said, body = self._message()
         if isinstance(said, Hello):
             msg = f"{self.peer}: a second greeting"
@@ -90,56 +104,99 @@ class Channel:
 
     def close(self) -> None:
         """End it; whoever waits for a message is told."""
-        with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
+        with self.lock:
+            self.closed = True
+            with suppress(OSError):  # not that of TLS, which would let others go on in the clear
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            self._release()
+
+    def _release(self) -> None:
+        """Close the socket when no thread waits on it: its number might be another's by then."""
+        if self.closed and not self.inside:
+            self.sock.close()
 
     def _message(self, within_s: float | None = None) -> tuple[Said, memoryview]:
-        frame = self._read(FRAME.size, within_s)
+        frame = self._read(FRAME.size, within_s, begins=True)
         self.received += 1
         head, body = sizes(frame, self.session, self.received, self.most_bytes)
         said = read_head(self._read(head, STALLED_S))
         return said, self._read(body, STALLED_S)
 
-    def _read(self, size: int, within_s: float | None) -> memoryview:
-        """Read so many bytes; only their beginning may be long in coming."""
-        whole = memoryview(bytearray(size))
-        rest = whole
-        while rest:
-            got = self._do(self.sock.recv_into, rest, select.POLLIN, within_s)
+    def _read(self, size: int, within_s: float | None, *, begins: bool = False) -> memoryview:
+        """Read so many bytes; each chunk of them must have come within that time.
+
+        Where a message begins, the peer may close instead. What it says that will come takes no memory
+        before as much has come.
+        """
+        whole, have, due = bytearray(min(size, ROOM_BYTES)), 0, CHUNK_BYTES
+        until_s = _after(within_s)
+        while have < size:
+            if have == len(whole):
+                whole.extend(bytes(min(have, size - have)))
+            got = self._do(self.sock.recv_into, memoryview(whole)[have:], select.POLLIN, until_s)
             if got == 0:
-                msg = f"{self.peer}: the connection has ended"
+                if begins and not have:
+                    msg = f"{self.peer}: has closed the connection"
+                    raise EndedError(msg)
+                msg = f"{self.peer}: the connection has ended in the middle of a message"
                 raise ChannelError(msg)
-            rest, within_s = rest[got:], STALLED_S
-        return whole
+            have += got
+            if begins or have >= due:
+                begins, due, until_s = False, have + CHUNK_BYTES, _after(STALLED_S)
+        return memoryview(whole)
 
     def _write(self, rest: memoryview) -> None:
         while rest:
-            rest = rest[self._do(self.sock.send, rest, select.POLLOUT, STALLED_S) :]
+            rest = rest[self._do(self.sock.send, rest, select.POLLOUT, _after(STALLED_S)) :]
 
     def _do(
-        self, act: Callable[[memoryview], int], part: memoryview, event: int, within_s: float | None
+        self, act: Callable[[memoryview], int], part: memoryview, event: int, until_s: float | None
     ) -> int:
-        """Read or write what can be, once anything can. Raises ChannelError."""
+        """Read or write what can be, once anything can. Raises ChannelError, and then it is closed."""
+        with self.lock:
+            self.inside += 1
         try:
             while True:
-                with self.lock:
-                    try:
-                        return act(part)
-                    except ssl.SSLWantReadError:
-                        wait = select.POLLIN
-                    except ssl.SSLWantWriteError:
-                        wait = select.POLLOUT
-                    except BlockingIOError:
-                        wait = event
-                poll = select.poll()
-                poll.register(self.sock, wait)
-                if not poll.poll(None if within_s is None else 1000 * within_s):
-                    msg = f"{self.peer}: nothing goes on for {within_s:g} s"
-                    raise ChannelError(msg)
-        except (OSError, ValueError) as error:
-            msg = f"{self.peer}: the connection is lost: {error}"
-            raise ChannelError(msg) from error
+                done, wanted = self._try(act, part, event)  # the same part again: OpenSSL asks for that
+                if not wanted:
+                    return done
+                self._wait(wanted, until_s)
+        except ChannelError:
+            self.close()
+            raise
+        finally:
+            with self.lock:
+                self.inside -= 1
+                self._release()
+
+    def _try(self, act: Callable[[memoryview], int], part: memoryview, event: int) -> tuple[int, int]:
+        """Return how many bytes were read or written, and what to wait for if none could be."""
+        with self.lock:
+            if self.closed:
+                msg = f"{self.peer}: the connection is closed"
+                raise EndedError(msg)
+            try:
+                return act(part), 0
+            except ssl.SSLWantReadError:
+                return 0, select.POLLIN
+            except ssl.SSLWantWriteError:
+                return 0, select.POLLOUT
+            except BlockingIOError:
+                return 0, event
+            except (OSError, ValueError) as error:
+                msg = f"{self.peer}: the connection is lost: {error}"
+                raise ChannelError(msg) from error
+
+    def _wait(self, wanted: int, until_s: float | None) -> None:
+        poll = select.poll()
+        poll.register(self.sock, wanted)
+        if not poll.poll(None if until_s is None else max(0.0, 1000 * (until_s - time.monotonic()))):
+            msg = f"{self.peer}: takes or sends too little in the time that it has"
+            raise ChannelError(msg)
+
+
+def _after(within_s: float | None) -> float | None:
+    return None if within_s is None else time.monotonic() + within_s
 
 
 def connect(address: Address, tls: ssl.SSLContext | None, peer: str) -> Channel:
@@ -147,14 +204,17 @@ def connect(address: Address, tls: ssl.SSLContext | None, peer: str) -> Channel:
 
     With `tls` it must show a certificate for the name `peer`.
     """
+    sock = None
     try:
         sock = socket.create_connection(address, HELLO_S)
         if tls is not None:
             sock = tls.wrap_socket(sock, server_hostname=peer)
+        channel = Channel(sock, peer, UNNAMED)
     except (OSError, ValueError) as error:
+        if sock is not None:
+            sock.close()
         msg = f"{peer} at {address[0]}:{address[1]}: {error}"
         raise ChannelError(msg) from error
-    channel = Channel(sock, peer, UNNAMED)
     try:
         said = channel.greeting()
         if said.node != peer:
@@ -167,10 +227,17 @@ def connect(address: Address, tls: ssl.SSLContext | None, peer: str) -> Channel:
     return channel
 
 
-def welcome(sock: socket.socket, tls: ssl.SSLContext | None, node: str, session: int) -> Channel:
-    """Greet who has connected to a node. Raises ChannelError.
+def welcome(
+    sock: socket.socket,
+    tls: ssl.SSLContext | None,
+    node: str,
+    session: int,
+    allowed: frozenset[str] = frozenset(),
+) -> Channel:
+    """Greet who has connected to a node, or refuse and close. Raises ChannelError.
 
-    With `tls` the peer is the name in its certificate, else "" until it says so.
+    With `tls` the peer is the name in its certificate, which must be one of the `allowed`; without, it
+    is anyone, and "someone" until it says who.
     """
     peer = "someone"
     try:
@@ -178,6 +245,9 @@ def welcome(sock: socket.socket, tls: ssl.SSLContext | None, node: str, session:
         if tls is not None:
             sock = tls.wrap_socket(sock, server_side=True)
             peer = name_in(sock.getpeercert())
+            if peer not in allowed:
+                msg = f"not among those who may connect to {node}"
+                raise ValueError(msg)  # noqa: TRY301 - told like what TLS finds
         channel = Channel(sock, peer, UNNAMED)
         channel.send(Hello(session, node))
     except (OSError, ValueError, ChannelError) as error:

@@ -102,7 +102,7 @@ class Device:
         self.deciding = threading.Lock()
         self.parts: Parts = process.parts(spec.folder)
         self.networks: dict[str, Network] = {}
-        self.sources: dict[str, Frames] = {}
+        self.sources: dict[tuple[int, ...], Frames] = {}
         self.ready: dict[tuple[str, int], tuple[tuple[Tensor, ...], bytes]] = {}
         self.jobs: SimpleQueue[Trip | None] = SimpleQueue()
         self.lock = threading.Lock()
@@ -119,9 +119,9 @@ class Device:
         spec = self.spec
         self.parts.prepare(spec.parts)
         for facts in self.facts.values():
-            for model, variant in {each.model: each for each in facts.variants}.items():
+            for variant in {each.model: each for each in facts.variants}.values():
                 self._shot(variant, 0)
-                for number in range(self.sources[model].period or 0):
+                for number in range(min(KEPT, self.sources[variant.input_shape].period or 0)):
                     self._shot(variant, number)
         if spec.site is not None:
             name, address = spec.site
@@ -209,16 +209,16 @@ class Device:
 
     def _shot(self, variant: Variant, number: int) -> tuple[tuple[Tensor, ...], bytes]:
         """Return a frame as a network's inputs, and as the file that a camera would send."""
-        model = variant.model
-        if model not in self.sources:
-            self.sources[model] = frames(self.spec.frames, variant.input_shape, self.spec.seed)
-        source = self.sources[model]
-        key = model, number % source.period if source.period else number
+        shape = variant.input_shape
+        if shape not in self.sources:
+            self.sources[shape] = frames(self.spec.frames, shape, self.spec.seed)
+        source = self.sources[shape]
+        key = variant.model, number % source.period if source.period else number
         if key not in self.ready:
             while len(self.ready) >= KEPT:
                 del self.ready[next(iter(self.ready))]
-            inputs = to_input(source.frame(number), self._network(model))
-            codec = camera(variant.input_shape) or RAW
+            inputs = to_input(source.frame(number), self._network(variant.model))
+            codec = camera(shape) or RAW
             self.ready[key] = inputs, codec.encode(inputs)
         return self.ready[key]
 
@@ -369,7 +369,9 @@ class Device:
             return
         self.under_way.discard(trip.request.id)
         outcome, timing = legs.outcome(trip, cause, self.now_s)
-        self.done.append((outcome, timing, trip.logits))
+        source = self.sources.get(trip.plan.variant.input_shape) if self.spec.shows else None
+        name = source.name(trip.number) if source else ""
+        self.done.append((outcome, timing, (name, trip.logits)))
         if isinstance(self.policy, Learns):
             with self.deciding:
                 self.policy.learn(outcome)

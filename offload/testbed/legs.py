@@ -13,25 +13,26 @@ from offload.testbed.timing import Span, Timing
 if TYPE_CHECKING:
     from offload.testbed.device import Trip
 
-Done = tuple[Outcome, Timing, list[float]]  # and its logits, where somebody wants to see them
-Packed = tuple[Outcome, tuple[Any, ...], Timing, list[float]]
+Seen = tuple[str, list[float]]  # a frame's name, and its logits where somebody wants to see them
+Done = tuple[Outcome, Timing, Seen]
+Packed = tuple[Outcome, tuple[Any, ...], Timing, Seen]
 
 
 def packed(done: Done) -> Packed:
     """Return what became of a request in a form that crosses to another process: variants by name."""
-    outcome, timing, logits = done
+    outcome, timing, seen = done
     plans = tuple(
         None if plan is None else (plan.variant.label, *astuple(plan)[1:])
         for plan in (outcome.first_plan, outcome.plan)
     )
-    return replace(outcome, first_plan=None, plan=None), plans, timing, logits
+    return replace(outcome, first_plan=None, plan=None), plans, timing, seen
 
 
 def unpacked(given: Packed, variants: Mapping[str, Variant]) -> Done:
     """Return what was packed, with this process's own variants."""
-    outcome, plans, timing, logits = given
+    outcome, plans, timing, seen = given
     first, plan = (each and Plan(variants[each[0]], *each[1:]) for each in plans)
-    return replace(outcome, first_plan=first, plan=plan), timing, logits
+    return replace(outcome, first_plan=first, plan=plan), timing, seen
 
 
 def stops(plan: Plan) -> list[Stop]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from offload.entities import OffloadError
-from offload.testbed.channel import Address, Channel, connect
+from offload.testbed.channel import Address, Channel, EndedError, connect
 from offload.testbed.link import Link, Shape
 from offload.testbed.message import Said
 
@@ -81,6 +81,8 @@ class Peer:
         try:
             while True:
                 self.heard(*channel.receive())
+        except EndedError as error:
+            LOG.info("%s", error)
         except OffloadError as error:
             if not self.stopped.is_set():
                 LOG.warning("%s", error)

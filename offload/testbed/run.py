@@ -18,6 +18,7 @@ from offload.simulation.run import run as simulate
 from offload.streams import Streams
 from offload.testbed.bed import Take, Testbed
 from offload.testbed.births import requests
+from offload.testbed.legs import Seen
 from offload.testbed.timing import Timing
 
 _NOWHERE = (None, None, None, None)
@@ -58,10 +59,10 @@ def run(
     log = None if out is None else out / "log.txt"
     done: list[tuple[Outcome, Timing]] = []
 
-    def keep(outcome: Outcome, timing: Timing, logits: list[float]) -> None:
+    def keep(outcome: Outcome, timing: Timing, seen: Seen) -> None:
         done.append((outcome, timing))
         if take is not None:
-            take(outcome, timing, logits)
+            take(outcome, timing, seen)
 
     bed = Testbed(
         scenario, choice, folder, seed=seed, frames=frames, shows=take is not None, cores=cores, log=log,

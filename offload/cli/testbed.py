@@ -1,0 +1,135 @@
+"""The commands of the testbed: run a scenario for real, and hold the simulator against that."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from offload.cli.common import BadInputError, Json, clear_errors, kept_for_this
+from offload.cli.runs import File, Seed, Set, choices
+
+if TYPE_CHECKING:
+    from offload.entities import Outcome
+    from offload.testbed.timing import Timing
+
+app = typer.Typer(no_args_is_help=True, help="Run the real thing on this machine, and compare with it.")
+
+Policy = Annotated[str | None, typer.Option("--policy", help="A policy's name or module:Class.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--certificates", help="A folder of `offload testbed init` (else made for the run)."),
+]
+Pin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--core", help="NAME=CORE pins a process: device, edge, cloud, or by name; repeatable."
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option("--weights", help="MODEL=FILE.safetensors, trained weights; repeatable."),
+]
+
+
+@app.command()
+def run(
+    file: File,
+    policy: Policy = None,
+    frames: Annotated[
+        str, typer.Option(help="A folder of images, a video, camera, or fashion-mnist (else drawn).")
+    ] = "",
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the five likeliest classes a frame.")
+    ] = False,
+    labels: Annotated[Path | None, typer.Option(help="A text file with a class a line.")] = None,
+    weights: Weights = None,
+    certificates: Folder = None,
+    cores: Pin = None,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for rows, timings and the log.")] = None,
+    settings: Set = None,
+    json_: Json = False,
+) -> None:
+    """Run a scenario with real processes, networks and sockets, and simulate it with the same births."""
+    with clear_errors("the rows that were there are kept"):
+        from offload.analysis.files import to_json
+        from offload.scenario.load import load
+        from offload.testbed.run import run as measure
+        from offload.views.testbed import lost_text, tables
+
+        scenario = load(file, settings or ())
+        chosen = choices([policy], scenario)[0] if policy else scenario.policy
+        if chosen is None:
+            msg = f"{file}: no [policy] table; add one or give --policy"
+            raise BadInputError(msg)
+        with kept_for_this(out):
+            found = measure(
+                scenario, chosen, scenario.file.seed if seed is None else seed, out, certificates,
+                frames=frames, take=_shown(labels) if show else None, cores=_cores(cores or ()),
+                weights=_weights(weights or ()), say=lambda text: typer.echo(text, err=True),
+            )  # fmt: skip
+        if json_:
+            told = {
+                "scenario": scenario.file.name,
+                "policy": chosen.label,
+                "requests": found.frame.height,
+            }
+            told |= {"measured": dict(found.values), "simulated": dict(found.foreseen_values)}
+            typer.echo(json.dumps(to_json(told)))
+            return
+        from rich.console import Console
+
+        console = Console()
+        warm_up = scenario.file.warm_up
+        for table in tables(found.frame, found.foreseen, 0.0 if warm_up == "auto" else float(warm_up)):
+            console.print(table)
+        typer.echo(lost_text(found.frame))
+        typer.echo(f"simulated with: {scenario.known}")
+        if out is not None:
+            typer.echo(f"requests.parquet, timings.parquet and log.txt are in {out}")
+
+
+def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[float]]], None]":
+    """Return what prints a line for each request that was answered by a classifier."""
+    import torch
+
+    from offload.testbed import classes
+
+    def show(outcome: "Outcome", _timing: "Timing", seen: tuple[str, list[float]]) -> None:
+        name, logits = seen
+        plan = outcome.plan
+        if outcome.cause or not logits or plan is None:
+            typer.echo(f"{outcome.request.id:5} {name:16} {outcome.cause or 'answered; no classifier'}")
+            return
+        names = classes.labels(labels, plan.variant.model, len(logits))
+        latency_s = outcome.ended_s - outcome.request.born_s
+        found = classes.top(torch.tensor(logits), names)
+        typer.echo(classes.line(outcome.request.id, name, plan, latency_s, found))
+
+    return show
+
+
+def _cores(given: Any) -> dict[str, int]:  # noqa: ANN401 - texts
+    import os
+
+    last, found = (os.cpu_count() or 1) - 1, {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not name or not number.isdigit() or int(number) > last:
+            msg = f"--core {text}: write NAME=CORE, like edge=1; cores are 0 to {last}"
+            raise BadInputError(msg)
+        found[name] = int(number)
+    return found
+
+
+def _weights(given: Any) -> dict[str, Path]:  # noqa: ANN401 - texts
+    found = {}
+    for text in given:
+        model, _, path = text.partition("=")
+        if not model or not path:
+            msg = f"--weights {text}: write MODEL=FILE.safetensors"
+            raise BadInputError(msg)
+        found[model] = Path(path)
+    return found
