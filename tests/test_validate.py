@@ -11,8 +11,8 @@ import pytest
 from tests.fake_bed import FakeBed
 
 from offload.scenario.load import load
+from offload.scenario.measured_costs import MeasuredCosts
 from offload.testbed.validate import results
-from offload.testbed.validate.charges import Costs
 from offload.testbed.validate.judge import Judged
 from offload.testbed.validate.matrix import MATRIX, SHORT, Cell, shipped
 from offload.testbed.validate.protocol import USUAL, Rules, Schedule, accepted, is_slow, medians
@@ -26,7 +26,7 @@ def check(
     out: Path,
     *beds: tuple[Cell, dict[str, Any]],
     rules: Rules = RULES,
-    costs: Costs = Costs(),  # noqa: B008 - it is frozen in all but name
+    costs: MeasuredCosts | None = None,
 ) -> tuple[list[Judged], dict[str, Any]]:
     """Measure cells on fake beds and judge them."""
     for cell, planted in beds:
@@ -133,6 +133,31 @@ def test_what_is_lost_is_counted_and_never_close(tmp_path: Path) -> None:
     assert not judged.row["calibrated_close"]
 
 
+COSTS = MeasuredCosts.model_validate({
+    "format": 1, "hardware": "x86-core", "known": "measured", "source": 'a "test"',
+    "hop": {"message_s": 1e-3, "per_byte_s": 1e-8},
+    "security": {"mutual-tls": {
+        "handshake_s": 1.0, "message_s": 5e-4, "per_byte_s": 2e-8, "message_bytes": 1000.0,
+        "bytes_per_byte": 0.0,
+    }},
+    "after_idle": {"slower": 0.5, "within_s": 1e-6}, "co_location": {"slower": 0.0}, "decide_s": 1e-3,
+})  # fmt: skip
+
+
+def test_measured_costs_are_charged(tmp_path: Path) -> None:
+    edge = Cell("mobilenetv2", "int8", 20, "idle", 24)
+    ((plain,), _) = check(tmp_path / "plain", (edge, {}))
+    ((judged,), _) = check(tmp_path / "charged", (edge, {}), costs=COSTS)
+    up_bytes, down_bytes = 25_088, 4_000
+    # A decision, two messages, their bytes' seconds, and what TLS adds to them at 20 Mbit/s.
+    more_s = 1e-3 + 2 * 1.5e-3 + 3e-8 * (up_bytes + down_bytes) + 2 * 8 * 1000 / 20e6
+    gap_s = judged.row["calibrated_mean_s"] - plain.row["calibrated_mean_s"]
+    assert gap_s == pytest.approx(more_s, rel=0.01)
+    assert judged.row["calibrated_work_s"] == pytest.approx(plain.row["calibrated_work_s"])
+    # Offline, what is idle between requests is half as slow again.
+    assert judged.row["offline_work_s"] == pytest.approx(1.5 * plain.row["offline_work_s"], rel=0.01)
+
+
 def test_plans_are_ranked_within_a_setting_where_they_differ(tmp_path: Path) -> None:
     local, edge = Cell("resnet18", "int8", 20, "idle"), Cell("resnet18", "int8", 20, "idle", 0)
     other = Cell("resnet18", "int8", 100, "idle", 0)
@@ -156,7 +181,7 @@ def test_what_was_measured_is_not_measured_again_unless_it_is_another(tmp_path: 
     assert results.missing([IDLE], tmp_path, replace(RULES, slow=1.3)) == [IDLE]
     results.missing([IDLE], tmp_path, RULES)  # writes its births again
     with pytest.raises(results.ResultsError, match="no cell of these has been measured"):
-        results.judge_all([LOADED], tmp_path, RULES, Costs(), lambda _: None)
+        results.judge_all([LOADED], tmp_path, RULES, None, lambda _: None)
 
 
 def test_a_prediction_can_be_repeated_from_its_file(tmp_path: Path) -> None:
@@ -181,7 +206,7 @@ def test_every_cell_is_a_scenario_that_can_be_carried_out(cell: Cell, tmp_path: 
     from offload.testbed.validate import predict
 
     plan = results.plan_of(cell, USUAL)
-    file = predict.write_offline(cell, plan, USUAL, Costs(), tmp_path)
+    file = predict.write_offline(cell, plan, USUAL, {}, tmp_path)
     predict.write_measured(cell, plan, USUAL, tmp_path)
     found = predict.predict(file, cell, replace(USUAL, replications=1))
     assert found.latency_s.shape == (1, len(plan.births_s))

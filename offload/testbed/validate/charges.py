@@ -1,76 +1,58 @@
-"""The fixed costs of a real run that a simulated one is charged with."""
+"""The costs that a real run has beside links and work, as keys of a simulated one's scenario."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from offload.scenario.measured_costs import FILE, MeasuredCosts, read
 
-from offload.entities import OffloadError
-from offload.shipped import DATA
-from offload.testbed.validate.matrix import DELAY_S, WIRE_BPS, WIRE_S, Cell
+SECURITY = "mutual-tls"  # of all channels of a testbed
 
-SHIPPED = DATA / "testbed" / "costs.json"
-MOST_BYTES = 1_000_000
-
-Some = Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False)]
+Keys = Mapping[str, Mapping[str, Any]]
 
 
-class CostsError(OffloadError):
-    """A file of measured costs that cannot be used."""
+def measured(path: Path | None = None) -> MeasuredCosts | None:
+    """Return what `offload testbed costs` measured: in a file, or the shipped one; None if there is none.
 
-
-class Hop(BaseModel):
-    """What a message takes beyond the rate and the delay of its link, in seconds, and seconds a byte."""
-
-    message_s: Some = 0.0
-    per_byte_s: Some = 0.0
-
-
-class Costs(BaseModel):
-    """Fixed costs as `offload testbed costs` measures them; without a file there are none."""
-
-    hop: Hop = Hop()
-    decide_s: Some = 0.0
-    source: str = "no costs were measured"
-
-
-def read_costs(path: Path | None = None) -> Costs:
-    """Read measured costs: the shipped ones, if there are any, or those of a file. Raises CostsError."""
-    if path is None:
-        if not SHIPPED.is_file():
-            return Costs()
-        path = SHIPPED
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            msg = f"{path}: larger than {MOST_BYTES // 10**6} MB, which no costs are"
-            raise CostsError(msg)
-        return Costs.model_validate(json.loads(path.read_bytes()))
-    except OSError as error:
-        msg = f"{path}: {error.strerror}; give a file that offload testbed costs wrote"
-        raise CostsError(msg) from error
-    except (ValidationError, ValueError, RecursionError) as error:
-        first = str(error).splitlines()[0]
-        msg = f"{path}: {first}; give a file that offload testbed costs wrote"
-        raise CostsError(msg) from error
-
-
-def keys(costs: Costs, cell: Cell, *, calibrated: bool) -> Mapping[str, dict[str, Any]]:
-    """Return the keys of a scenario's tables that charge for fixed costs.
-
-    What was calibrated has slowness after idling and beside other processes in it already.
+    Raises MeasuredCostsError.
     """
-    del calibrated
-    hop = costs.hop
+    if path is None and not FILE.is_file():
+        return None
+    return read(path or FILE)
 
-    def link(rate_bps: float, delay_s: float, *ways: str) -> dict[str, Any]:
-        # A byte's seconds add to those that it occupies the link.
-        slower_bps = 8 / (8 / rate_bps + hop.per_byte_s)
-        return dict.fromkeys(ways, f"{slower_bps!r} bit/s") | {"delay": f"{delay_s + hop.message_s!r} s"}
 
-    return {
-        "cell": link(1e6 * cell.mbps, DELAY_S, "up", "down"),
-        "wire": link(WIRE_BPS, WIRE_S, "rate"),
-        "policy": {"overhead": f"{costs.decide_s!r} s"},
+def keys(costs: MeasuredCosts | None, *, calibrated: bool) -> Keys:
+    """Return the keys that charge for them, by table of `matrix.scenario`.
+
+    What was calibrated contains slowness after idling and beside another process already.
+    """
+    if costs is None:
+        return {}
+    known = {"known": costs.known, "source": costs.source}
+    hop = {"message": _s(costs.hop.message_s), "per_MB": _s(1e6 * costs.hop.per_byte_s)} | known
+    link: dict[str, Any] = {"hop_cost": hop}
+    if SECURITY in costs.security:
+        secured = costs.security[SECURITY]
+        # Connections last longer than a play: nobody waits for a handshake.
+        link["security"] = {
+            "message": _s(secured.message_s),
+            "per_MB": _s(1e6 * secured.per_byte_s),
+            "bytes": secured.message_bytes,
+            "bytes_per_MB": 1e6 * secured.bytes_per_byte,
+        } | known
+    found: dict[str, Mapping[str, Any]] = {
+        "cell": link, "wire": link, "policy": {"overhead": _s(costs.decide_s)},
+    }  # fmt: skip
+    if calibrated:
+        return found
+    idle = {"slower": costs.after_idle.slower, "within": _s(costs.after_idle.within_s)} | known
+    together = {"slower": costs.co_location.slower} | known
+    return found | {
+        "place": {"after_idle": idle},
+        # Edge and cloud take turns on one core here: what slows them is that they are in one machine.
+        "machine": {"of": ["device", "edge", "cloud"], "co_location": together},
     }
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds!r} s"

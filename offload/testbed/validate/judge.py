@@ -12,7 +12,7 @@ import polars as pl
 from offload.analysis.rows import LEGS
 from offload.streams import Streams
 from offload.testbed.validate.matrix import Cell
-from offload.testbed.validate.predict import Predicted, work
+from offload.testbed.validate.predict import PLACES, Predicted, work
 from offload.testbed.validate.protocol import Rules, Schedule, Session, accepted
 
 Floats = npt.NDArray[np.float64]
@@ -88,8 +88,8 @@ def judge(
     for name in STATISTICS:
         row |= _bounds(f"calibrated_error_{name}", "", found[name][1] / found[name][0] - 1)
     row |= _floors(blocks, rules.blocks(cell) // 2)
-    row |= _compute(answered, predicted)
-    row |= _legs(tests, plan, predicted["calibrated"])
+    row |= _compute(answered, plan, predicted)
+    row |= _legs(answered, plan, predicted["calibrated"])
     row |= {f"{kind}_close": _close(row, f"{kind}_error_") for kind in predicted}
     row["calibrated_close"] = row["calibrated_close"] and row["lost"] == 0
     row["noise_close"] = _close(row, "half_")
@@ -161,22 +161,31 @@ def _floors(blocks: Sequence[Block], half: int) -> dict[str, float]:
     return row
 
 
-def _compute(answered: pl.DataFrame, predicted: Mapping[str, Predicted]) -> dict[str, float]:
-    """Return the seconds of work in a request, all places together: measured, predicted, and the error."""
+def _compute(
+    answered: pl.DataFrame, plan: Schedule, predicted: Mapping[str, Predicted]
+) -> dict[str, float]:
+    """Return the seconds of work in a request, by place and together: measured, predicted, the error."""
     measured_s = {place: float(np.mean(seconds)) for place, seconds in work(answered).items()}
-    row = {f"measured_{place}_work_s": seconds for place, seconds in measured_s.items()}
+    row = {f"measured_{place}_work_s": measured_s.get(place, 0.0) for place in PLACES}
     row["measured_work_s"] = total_s = sum(measured_s.values())
-    for kind in ("calibrated", "offline"):
-        told_s = sum(predicted[kind].work_s.values())
-        row |= {f"{kind}_work_s": told_s, f"{kind}_error_work": told_s / total_s - 1}
+    for kind, found in predicted.items():
+        told_s = found.work_s[:, _places(answered, plan)].mean(axis=(0, 1))
+        row |= {f"{kind}_{place}_work_s": float(s) for place, s in zip(PLACES, told_s, strict=True)}
+        row |= {f"{kind}_work_s": float(told_s.sum())}
+        row |= {f"{kind}_error_work": float(told_s.sum()) / total_s - 1}
     return row
+
+
+def _places(rows: pl.DataFrame, plan: Schedule) -> list[int]:
+    """Return which of all births those are that rows tell of."""
+    return [
+        plan.positions(block).start + place for block, place in rows.select("block", "place").iter_rows()
+    ]
 
 
 def _legs(tests: pl.DataFrame, plan: Schedule, found: Predicted) -> dict[str, float]:
     """Return mean seconds of each leg, measured and predicted: of all test requests, and of the slowest."""
-    places = [
-        plan.positions(block).start + place for block, place in tests.select("block", "place").iter_rows()
-    ]
+    places = _places(tests, plan)
     sides = {
         "measured": ((tests["ended_s"] - tests["born_s"]).to_numpy(), tests.select(LEGS).to_numpy()),
         "calibrated": (
@@ -210,9 +219,9 @@ def why(row: Mapping[str, Any]) -> str:
         f" {1e3 * row[f'measured_{which}{worst}']:.2f} measured {whose}"
         f" ({1e3 * gaps[worst]:+.2f} of {1e3 * sum(gaps.values()):+.2f} ms)"
     )
-    if worst in {"device_s", "edge_s", "cloud_s"}:
-        gap_s = row["calibrated_work_s"] - row["measured_work_s"]
-        text += f"; work alone {1e3 * gap_s:+.2f} ms"
+    if worst in {f"{place}_s" for place in PLACES}:
+        key = f"{worst.removesuffix('_s')}_work_s"
+        text += f"; its work alone {1e3 * (row[f'calibrated_{key}'] - row[f'measured_{key}']):+.2f} ms"
     return text
 
 

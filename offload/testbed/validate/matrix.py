@@ -1,5 +1,6 @@
 """The cells of the reality check: which network, in which form, divided where, over which links, how busy."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -117,64 +118,51 @@ def scenario(
     """Return a cell as the text of a scenario file.
 
     `hardware` names that of a place ("device", "edge", "cloud"), `more` has further keys of the tables
-    "scenario", "cell", "wire" and "policy", `tables` are further tables.
+    "scenario", "place" (device, edge and cloud), "cell", "wire", "policy", and "machine" whole; `tables`
+    are further tables.
     """
+    more, rate = more or {}, f"{cell.mbps:g} Mbit/s"
     kind = dict.fromkeys(("device", "edge", "cloud"), HARDWARE) | dict(hardware or {})
-    rate = f"{cell.mbps:g} Mbit/s"
-    of: dict[str, dict[str, Any]] = {
-        "scenario": {},
-        "cell": {"from": "*", "to": "edge", "up": rate, "down": rate, "delay": f"{DELAY_S * 1e3:g} ms"},
-        "wire": {
-            "from": "edge", "to": "cloud", "rate": f"{WIRE_BPS / 1e6:g} Mbit/s",
-            "delay": f"{WIRE_S * 1e3:g} ms",
+    place = more.get("place", {})
+    found: dict[str, Mapping[str, Any]] = {
+        "": {"format": 1, "name": cell.name, "duration": f"{duration_s!r} s", "seed": seed}
+        | dict(more.get("scenario", {})),
+        "devices.device": {"hardware": kind["device"], **place},
+        "devices.device.tasks.frame": {
+            "models": [cell.network], "variants": [cell.form], "arrivals": "trace",
+            "births": "births.csv", "deadline": "600 s", "late": "finish",
+            "input": f"{cell.input_bytes / 1e3:g} kB",
         },
-        "policy": cell.policy,
+        **{
+            f"nodes.{each}": {"kind": each, "hardware": kind[each], **place}
+            for each in ("edge", "cloud")
+        },
+        "links.cell": {
+            "from": "*", "to": "edge", "up": rate, "down": rate, "delay": f"{DELAY_S * 1e3:g} ms",
+            **more.get("cell", {}),
+        },
+        "links.wire": {
+            "from": "edge", "to": "cloud", "rate": f"{WIRE_BPS / 1e6:g} Mbit/s",
+            "delay": f"{WIRE_S * 1e3:g} ms", **more.get("wire", {}),
+        },
+        "machines.this": more.get("machine", {}),
+        "policy": {**cell.policy, **more.get("policy", {})},
     }  # fmt: skip
-    keys = {name: _keys({**table, **(more or {}).get(name, {})}) for name, table in of.items()}
-    return "\n".join((
-        "# A cell of the reality check; births.csv has when its requests were born.",
-        "format = 1",
-        f'name = "{cell.name}"',
-        f'duration = "{duration_s!r} s"',
-        f"seed = {seed}",
-        *keys["scenario"],
-        "",
-        "[devices.device]",
-        f'hardware = "{kind["device"]}"',
-        "",
-        "[devices.device.tasks.frame]",
-        f'models = ["{cell.network}"]',
-        f'variants = ["{cell.form}"]',
-        'arrivals = "trace"',
-        'births = "births.csv"',
-        'deadline = "600 s"                     # nobody is late',
-        'late = "finish"',
-        f'input = "{cell.input_bytes / 1e3:g} kB"',
-        *(
-            line
-            for place in ("edge", "cloud")
-            for line in ("", f"[nodes.{place}]", f'kind = "{place}"', f'hardware = "{kind[place]}"')
-        ),
-        "",
-        "[links.cell]",
-        *keys["cell"],
-        "",
-        "[links.wire]",
-        *keys["wire"],
-        "",
-        "[policy]",
-        *keys["policy"],
-        "",
-        tables,
-    ))  # fmt: skip
+    lines = ["# A cell of the reality check; births.csv has when its requests were born."]
+    for name, table in found.items():
+        if table:
+            lines += [f"\n[{name}]"] if name else []
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+    return "\n".join([*lines, "", tables])
 
 
-def _keys(table: Mapping[str, Any]) -> list[str]:
-    """Write keys with text or numbers as TOML."""
-    return [
-        f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value!r}"
-        for key, value in table.items()
-    ]
+def _toml(value: Any) -> str:  # noqa: ANN401 - what a table may hold
+    """Write text, a number, a list or a table in one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _setting(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +16,26 @@ from offload.dnn import profiles
 from offload.scenario.load import Scenario, load
 from offload.shipped import DATA
 from offload.simulation.run import run
-from offload.testbed.validate.charges import Costs, keys
+from offload.testbed.validate.charges import Keys
 from offload.testbed.validate.matrix import HARDWARE, Cell, scenario
 from offload.testbed.validate.protocol import Rules, Schedule
 
 Floats = npt.NDArray[np.float64]
 
 
+PLACES = ("device", "edge", "cloud")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """Simulated latencies and legs of all requests of a cell, and the mean seconds of work by place.
+    """Simulated latencies, legs and seconds of work of all requests of a cell.
 
-    Shapes (replications, requests) and (replications, requests, legs), in the order of births.
+    Shapes (replications, requests), then by leg and by place, in the order of births.
     """
 
     latency_s: Floats
     legs_s: Floats
-    work_s: Mapping[str, float]
+    work_s: Floats
 
 
 def write_measured(cell: Cell, plan: Schedule, rules: Rules, folder: Path) -> Path:
@@ -46,14 +48,13 @@ def write_measured(cell: Cell, plan: Schedule, rules: Rules, folder: Path) -> Pa
     return _write(folder / "scenario.toml", scenario(cell, plan.ends_s, rules.seed))
 
 
-def write_offline(cell: Cell, plan: Schedule, rules: Rules, costs: Costs, folder: Path) -> Path:
+def write_offline(cell: Cell, plan: Schedule, rules: Rules, charges: Keys, folder: Path) -> Path:
     """Write the scenario of the offline prediction; return its path."""
-    more = keys(costs, cell, calibrated=False)
-    return _write(folder / "offline.toml", scenario(cell, plan.ends_s, rules.seed, None, more))
+    return _write(folder / "offline.toml", scenario(cell, plan.ends_s, rules.seed, None, charges))
 
 
 def write_calibrated(
-    cell: Cell, plan: Schedule, rules: Rules, costs: Costs, work: Mapping[str, Sequence[float]],
+    cell: Cell, plan: Schedule, rules: Rules, charges: Keys, work: Mapping[str, Sequence[float]],
     folder: Path, name: str = "calibrated",
 ) -> Path:  # fmt: skip
     """Write the scenario of a calibrated prediction, and the profiles that it names; return its path.
@@ -67,8 +68,7 @@ def write_calibrated(
         profiles.write(inside / f"{cell.network}.{cell.form}.{hardware[place]}.json", made)
     machine = (DATA / "hardware" / f"{HARDWARE}.toml").read_text(encoding="utf-8")
     tables = "\n".join(f"[hardware.{each}]\n{machine}" for each in hardware.values())
-    more: dict[str, dict[str, Any]] = dict(keys(costs, cell, calibrated=True))
-    more["scenario"] = {"profiles": inside.name}
+    more = {**charges, "scenario": {"profiles": inside.name}}
     return _write(
         folder / f"{name}.toml", scenario(cell, plan.ends_s, rules.seed, hardware, more, tables)
     )
@@ -106,32 +106,28 @@ def predict(file: Path, cell: Cell, rules: Rules) -> Predicted:
     known = load(file)
     if known.policy is None:  # it is one of ours
         raise AssertionError(file)
-    latencies, legs = [], []
+    latencies, legs, works = [], [], []
     for replication in range(rules.replications):
         done = run(known, known.policy, known.file.seed, replication)
         outcomes = sorted(done.outcomes, key=lambda each: each.request.id)
         latencies.append([each.ended_s - each.request.born_s for each in outcomes])
         legs.append([[getattr(each, leg) for leg in LEGS] for each in outcomes])
-    return Predicted(np.array(latencies), np.array(legs), _work_s(known, cell))
+        works.append([(each.energy_j, each.edge_j, each.cloud_j) for each in outcomes])
+    return Predicted(np.array(latencies), np.array(legs), np.array(works) / _marginal_w(known))
 
 
-def _work_s(known: Scenario, cell: Cell) -> dict[str, float]:
-    """Return the mean seconds of work that the simulator reckons with at every place."""
+def _marginal_w(known: Scenario) -> Floats:
+    """Return what a second of work takes at every place, in joules: sending takes none here."""
     (facts,) = known.setting(0.0).facts
-    (variant,) = facts.variants
-    cuts = {cut.after: number for number, cut in enumerate(variant.cuts)}
-    parts = cell.parts(facts.profiles["device"][variant])
-    return {
-        place: facts.profiles[place][variant].seconds(cuts[first], cuts[last])
-        for place, (first, last) in parts.items()
-    }
+    nodes = (facts.nodes[name].hardware for name in PLACES[1:])
+    return np.array([each.marginal_w for each in (facts.hardware, *nodes)])
 
 
 def work(timings: pl.DataFrame) -> dict[str, list[float]]:
     """Return the seconds of work in each request, by every place that works."""
     found = {
         place: timings.get_column(f"{place}_done_s") - timings.get_column(f"{place}_begun_s")
-        for place in ("device", "edge", "cloud")
+        for place in PLACES
     }
     return {place: seconds.drop_nulls().to_list() for place, seconds in found.items() if seconds.count()}
 

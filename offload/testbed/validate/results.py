@@ -13,10 +13,11 @@ import polars as pl
 from offload.analysis.files import write_json, writing
 from offload.entities import OffloadError
 from offload.scenario.load import Scenario, load
+from offload.scenario.measured_costs import MeasuredCosts
 from offload.streams import Streams
 from offload.testbed import births
 from offload.testbed.validate import predict
-from offload.testbed.validate.charges import Costs
+from offload.testbed.validate.charges import keys
 from offload.testbed.validate.judge import Judged, judge, summary
 from offload.testbed.validate.matrix import Cell, shipped
 from offload.testbed.validate.protocol import (
@@ -91,7 +92,7 @@ def measure_cell(cell: Cell, out: Path, rules: Rules, start: Start, tell: Told) 
 
 
 def judge_all(
-    cells: Sequence[Cell], out: Path, rules: Rules, costs: Costs, tell: Told
+    cells: Sequence[Cell], out: Path, rules: Rules, costs: MeasuredCosts | None, tell: Told
 ) -> tuple[list[Judged], dict[str, Any]]:
     """Judge what was measured in a folder, and write cells.csv and summary.json there.
 
@@ -107,7 +108,11 @@ def judge_all(
     for cell, session in sessions.items():
         tell(cell.name)
         judged.append(_judge(cell, session, out / cell.name, usual, rules, costs))
-    told = summary(judged) | {"costs": costs.model_dump(), "sentinel_s": usual, "rules": asdict(rules)}
+    told = summary(judged) | {
+        "costs": costs.model_dump(exclude={"details"}) if costs else None,
+        "sentinel_s": usual,
+        "rules": asdict(rules),
+    }
     with writing(out / "cells.csv") as aside:
         pl.DataFrame([each.row for each in judged]).write_csv(aside)
         aside.replace(out / "cells.csv")
@@ -116,8 +121,9 @@ def judge_all(
 
 
 def _judge(
-    cell: Cell, session: Session, folder: Path, usual: Mapping[str, float], rules: Rules, costs: Costs
-) -> Judged:
+    cell: Cell, session: Session, folder: Path, usual: Mapping[str, float], rules: Rules,
+    costs: MeasuredCosts | None,
+) -> Judged:  # fmt: skip
     plan = plan_of(cell, rules)
     plays = accepted(session.plays, usual, rules)
     calibration = session.timings.filter(~pl.col("test") & (pl.col("block") > 0) & (pl.col("cause") == ""))
@@ -127,13 +133,13 @@ def _judge(
         raise ResultsError(msg)
     files = {
         "calibrated": predict.write_calibrated(
-            cell, plan, rules, costs, predict.work(counted), folder
+            cell, plan, rules, keys(costs, calibrated=True), predict.work(counted), folder
         ),
-        "offline": predict.write_offline(cell, plan, rules, costs, folder),
+        "offline": predict.write_offline(cell, plan, rules, keys(costs, calibrated=False), folder),
     }
     if counted.height < calibration.height:
         files["unexcluded"] = predict.write_calibrated(
-            cell, plan, rules, costs, predict.work(calibration), folder, "unexcluded"
+            cell, plan, rules, keys(costs, calibrated=True), predict.work(calibration), folder, "unexcluded"
         )
     found = {kind: predict.predict(file, cell, rules) for kind, file in files.items()}
     return judge(cell, session, plan, {"unexcluded": found["calibrated"]} | found, usual, rules)
