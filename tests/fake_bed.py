@@ -1,4 +1,4 @@
-"""A testbed without processes: it draws how long work takes, and reckons the queues in order by itself."""
+"""A testbed without processes: it draws how long work takes, and reckons the queues by itself."""
 
 from collections.abc import Callable, Sequence
 from typing import Self

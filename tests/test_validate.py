@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.fake_bed import FakeBed
 
 from offload.scenario.load import load
 from offload.scenario.measured_costs import MeasuredCosts
@@ -16,6 +15,7 @@ from offload.testbed.validate import results
 from offload.testbed.validate.judge import Judged
 from offload.testbed.validate.matrix import MATRIX, SHORT, Cell, shipped
 from offload.testbed.validate.protocol import USUAL, Rules, Schedule, accepted, is_slow, medians
+from tests.fake_bed import FakeBed
 
 RULES = replace(USUAL, loaded_blocks=14, replications=8)
 LOADED = Cell("mobilenetv2", "int8", 20, "loaded", 24)
@@ -42,7 +42,11 @@ def test_what_is_planted_in_all_alike_is_predicted_within_noise(tmp_path: Path) 
         assert row["calibrated_close"], row["why"]
         assert abs(row["calibrated_error_mean"]) < 0.02
         assert abs(row["calibrated_error_work"]) < 0.02
-        assert row["calibrated_error_mean_low"] < row["calibrated_error_mean"] < row["calibrated_error_mean_high"]
+        assert (
+            row["calibrated_error_mean_low"]
+            < row["calibrated_error_mean"]
+            < row["calibrated_error_mean_high"]
+        )
         assert row["lost"] == row["excluded"] == row["missing"] == 0
         # Legs are the same things on both sides.
         for leg in ("device", "uplink", "edge", "wan", "cloud", "downlink"):
@@ -208,7 +212,7 @@ def test_every_cell_is_a_scenario_that_can_be_carried_out(cell: Cell, tmp_path: 
     plan = results.plan_of(cell, USUAL)
     file = predict.write_offline(cell, plan, USUAL, {}, tmp_path)
     predict.write_measured(cell, plan, USUAL, tmp_path)
-    found = predict.predict(file, cell, replace(USUAL, replications=1))
+    found = predict.predict(file, replace(USUAL, replications=1))
     assert found.latency_s.shape == (1, len(plan.births_s))
     expected_s = cell.unloaded_s(shipped(cell))
     at = plan.positions(3)
@@ -269,5 +273,3 @@ def test_pinned_says_what_it_cannot_find(tmp_path: Path) -> None:
     for settings, message in wrong:
         with pytest.raises(PolicyError, match=message):
             simulate(load(tmp_path / "scenario.toml", settings))
-
-

@@ -9,12 +9,14 @@ import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, kept_for_this
 from offload.cli.runs import File, Seed, Set, choices
+from offload.cli.validate import validate
 
 if TYPE_CHECKING:
     from offload.entities import Outcome
     from offload.testbed.timing import Timing
 
 app = typer.Typer(no_args_is_help=True, help="Run the real thing on this machine, and compare with it.")
+app.command()(validate)
 
 Policy = Annotated[str | None, typer.Option("--policy", help="A policy's name or module:Class.")]
 Folder = Annotated[

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+WIDTH = 120  # columns that the tables need
 Row = Mapping[str, Any]
 
 
@@ -19,7 +20,7 @@ def tables(cells: pl.DataFrame) -> list[Table]:
     )
     errors = _headed(
         "predicted minus measured, in % of measured [95 % interval]",
-        ("mean", "p50", "p95", "work", "noise", "offline", "all blocks", "close"),
+        ("mean", "p50", "p95", "work", "noise", "offline", "all blocks", "ok"),
     )
     setting = ""
     for row in cells.iter_rows(named=True):
@@ -27,7 +28,7 @@ def tables(cells: pl.DataFrame) -> list[Table]:
             setting = row["setting"]
             for table in (latencies, errors):
                 table.add_row(Text(setting, style="bold"))
-        name = f"  {row['form']} {row['plan']}"
+        name = f" {row['form']} {row['plan']}"
         both = [
             f"{1e3 * row[f'{side}_{of}_s']:.2f}"
             for of in ("mean", "p50", "p95")
@@ -43,14 +44,15 @@ def tables(cells: pl.DataFrame) -> list[Table]:
 
 
 NOTES = """\
-work: compute alone, all places together. noise: mean and p95 of the first half of the blocks against the second,
-the same requests. offline: mean and p95 by the shipped profiles. all blocks: without exclusion. close: within
-5 % of the mean and 10 % of the p95."""
+work: compute alone, all places together. noise: mean and p95 of the first half of the blocks against
+the second, the same requests. offline: mean and p95 by the shipped profiles. all blocks: without
+exclusion. ok: within 5 % of the mean and 10 % of the p95."""
 
 
 def summary_text(told: Mapping[str, Any]) -> str:
     """Say what holds over all cells, and where it is worst."""
-    lines = [f"{'over ' + str(told['cells']) + ' cells':24} median |error| of mean, p95   within 5 and 10 %"]
+    cells = f"over {told['cells']} cells"
+    lines = [f"{cells:24} median |error| of mean, p95   within 5 and 10 %"]
     names = {
         "calibrated": "calibrated",
         "unexcluded": "  without exclusion",
@@ -75,6 +77,7 @@ def summary_text(told: Mapping[str, Any]) -> str:
         f"{lost}{told['excluded']:.1%} of plays were excluded by the sentinel"
         + (f", {told['missing']} blocks are missing" if told["missing"] else ""),
         f"worst: {told['worst']['cell']}: {told['worst']['why']}",
+        *(f"aim {'reached' if met else 'NOT reached'}: {aim}" for aim, met in told["aims"].items()),
     ]
     return "\n".join(lines)
 

@@ -1,17 +1,20 @@
 """A reality check as a figure: predicted against measured, and the errors by themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from offload.views.figures import COLOURS, panels
+from offload.views.figures import COLOURS, Floats, panels
 
 OFF = "#7F7F7F"
+MOST = 60.0  # per cent; errors beyond lie on the edge
 MARKERS = {"idle": "o", "loaded": "s"}
 # What a panel shows: its title, the keys of what was measured and predicted, and the bound that counts.
 PANELS = (
@@ -49,16 +52,8 @@ def _against(axes: Axes, cells: pl.DataFrame, networks: list[str], value: str, b
     for place, row in enumerate(cells.iter_rows(named=True)):
         axes.plot(measured[place], 1e3 * row[f"calibrated_{value}"], **_look(row, networks))
     axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axis.set_minor_formatter(FuncFormatter(lambda x, _: _label(x, ends)))
+    _numbers((axes.xaxis, axes.yaxis), measured)
     axes.tick_params(labelsize=7, which="both")
-
-
-def _label(x: float, ends: np.ndarray) -> str:
-    """Write a minor tick where there would be too few numbers else."""
-    leading = round(x / 10 ** np.floor(np.log10(x) + 1e-9))
-    return f"{x:g}" if leading in {2, 5} and ends[0] <= x <= ends[1] else ""
 
 
 def _errors(
@@ -67,31 +62,39 @@ def _errors(
     measured = 1e3 * cells[f"measured_{value}"].to_numpy()
     axes.axhspan(-100 * bound, 100 * bound, color=OFF, alpha=0.25, linewidth=0)
     axes.axhline(0.0, color=OFF, linewidth=0.8)
-    axes.plot(measured, 100 * cells[f"offline_{error}"].to_numpy(), "x", color=OFF, markersize=4, zorder=1)
+    offline = 100 * cells[f"offline_{error}"].to_numpy()
+    most = max(150 * bound, min(MOST, float(np.abs(offline).max())))
+    axes.plot(measured, offline.clip(-most, most), "x", color=OFF, markersize=4, zorder=1)
     for place, row in enumerate(cells.iter_rows(named=True)):
         if f"calibrated_{error}_low" in row:
             low, high = (100 * row[f"calibrated_{error}_{end}"] for end in ("low", "high"))
             axes.plot([measured[place]] * 2, [low, high], color=_colour(row, networks), linewidth=0.8)
         axes.plot(measured[place], 100 * row[f"calibrated_{error}"], **_look(row, networks))
-    axes.set(xscale="log", yscale="symlog")
-    axes.set_yscale("symlog", linthresh=20.0, linscale=2.0)
-    most = max(25.0, 100 * float(cells.select(pl.col(f"offline_{error}").abs().max()).item()))
-    axes.set_ylim(-1.1 * most, 1.1 * most)
-    ticks = [each for each in (-100, -50, -20, -10, -5, 0, 5, 10, 20, 50, 100) if abs(each) <= 1.1 * most]
-    axes.set_yticks(ticks, [f"{each:+d}" if each else "0" for each in ticks])
-    axes.minorticks_off()
-    ends = np.array([0.8 * measured.min(), 1.25 * measured.max()])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: _label(x, ends)))
+    axes.set(xscale="log", ylim=(-1.05 * most, 1.05 * most))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:+g}" if y else "0"))
+    _numbers((axes.xaxis,), measured)
     axes.tick_params(labelsize=7, which="both")
     axes.set_xlabel("measured (ms)", fontsize=8)
 
 
-def _colour(row: dict[str, object], networks: list[str]) -> str:
+def _numbers(many: Iterable[Axis], shown: Floats) -> None:
+    """Write 2 and 5 times powers of ten too, where numbers would be few else."""
+    ends = 0.8 * shown.min(), 1.25 * shown.max()
+
+    def minor(x: float, _: int) -> str:
+        leading = round(x / 10 ** np.floor(np.log10(x) + 1e-9))
+        return f"{x:g}" if leading in {2, 5} and ends[0] <= x <= ends[1] else ""
+
+    for axis in many:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axis.set_minor_formatter(FuncFormatter(minor))
+
+
+def _colour(row: dict[str, Any], networks: list[str]) -> str:
     return COLOURS[networks.index(str(row["network"])) % len(COLOURS)]
 
 
-def _look(row: dict[str, object], networks: list[str]) -> dict[str, object]:
+def _look(row: dict[str, Any], networks: list[str]) -> dict[str, Any]:
     colour = _colour(row, networks)
     return {
         "marker": MARKERS[str(row["load"])], "color": colour, "markersize": 4.5, "linestyle": "none",

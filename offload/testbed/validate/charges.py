@@ -12,7 +12,7 @@ Keys = Mapping[str, Mapping[str, Any]]
 
 
 def measured(path: Path | None = None) -> MeasuredCosts | None:
-    """Return what `offload testbed costs` measured: in a file, or the shipped one; None if there is none.
+    """Return what `offload testbed costs` measured: in a file, or as shipped; None if there is none.
 
     Raises MeasuredCostsError.
     """

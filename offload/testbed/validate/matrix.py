@@ -1,4 +1,4 @@
-"""The cells of the reality check: which network, in which form, divided where, over which links, how busy."""
+"""The cells of the reality check: which network and form, divided where, how quick links, how busy."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -96,13 +96,16 @@ class Cell:
     def unloaded_s(self, profile: Profile) -> float:
         """Return about how long a request takes if nobody waits."""
         away_s = 0.0 if self.device is None else 2 * DELAY_S
-        return sum(self.stations_s(profile).values()) + away_s + (0.0 if self.edge is None else 2 * WIRE_S)
+        return (
+            sum(self.stations_s(profile).values()) + away_s + (0.0 if self.edge is None else 2 * WIRE_S)
+        )
 
 
 def shipped(cell: Cell) -> Profile:
     """Return the shipped profile of a cell's network. Raises ProfileError; KeyError if there is none."""
     found = {
-        (profile.variant.name, profile.hardware): profile for profile in Catalogue().measured(cell.network)
+        (profile.variant.name, profile.hardware): profile
+        for profile in Catalogue().measured(cell.network)
     }
     return found[cell.form, HARDWARE]
 

@@ -10,7 +10,7 @@ from offload.units import Natural
 
 @dataclass
 class Pinned:
-    """The first `device` layers on the device, those up to `edge` at the nearest edge, the rest in the cloud.
+    """The first `device` layers at home, those up to `edge` at the nearest edge, the rest in the cloud.
 
     `variant` names a form, like "int8"; of several networks, the first that has it. Raises NoPlanError.
     """
@@ -24,7 +24,9 @@ class Pinned:
         """Return the plan, found at the first question."""
         del request
         if seen.facts not in self.chosen:
-            self.chosen[seen.facts] = self._plan(seen.facts, seen.serving or next(iter(seen.uplinks), None))
+            self.chosen[seen.facts] = self._plan(
+                seen.facts, seen.serving or next(iter(seen.uplinks), None)
+            )
         return self.chosen[seen.facts]
 
     def _plan(self, facts: Facts, cell: str | None) -> Plan:
@@ -33,8 +35,8 @@ class Pinned:
         if variant is None or cell is None or cloud is None:
             msg = f"{facts.group} has no variant {self.variant}, or no cell, or no cloud to be pinned to"
             raise NoPlanError(msg)
-        cuts = [cut_after(variant, after) for after in (self.device, self.edge)]
-        return Plan(variant, *cuts, facts.cells[cell].node, cloud, (cell,))
+        device_cut, edge_cut = (cut_after(variant, after) for after in (self.device, self.edge))
+        return Plan(variant, device_cut, edge_cut, facts.cells[cell].node, cloud, (cell,))
 
 
 def cut_after(variant: Variant, after: int) -> int:

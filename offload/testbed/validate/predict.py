@@ -101,7 +101,7 @@ def calibrated_profile(
     return profiles.ProfileFile.model_validate(told)
 
 
-def predict(file: Path, cell: Cell, rules: Rules) -> Predicted:
+def predict(file: Path, rules: Rules) -> Predicted:
     """Simulate a cell's scenario. Raises ScenarioError, PolicyError."""
     known = load(file)
     if known.policy is None:  # it is one of ours

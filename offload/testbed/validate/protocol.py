@@ -21,29 +21,34 @@ from offload.testbed.validate.matrix import Cell
 TEXT = """\
 The protocol, fixed before anything is measured:
 
-1. The device's process is pinned to core 0, those of edge and cloud to core 1; torch has one thread in each.
-2. A cell is one plan over given links, idle or loaded. Its requests are born in blocks, each from an empty
-   system: in an idle cell 20, of which each is born 50 ms (give or take 5) after the one before should be
-   answered; in a loaded cell 80, Poisson, at 0.6 of what the busiest of device, uplink, edge and cloud can
-   take by the shipped profiles. The births of a block have a seed of their own.
-3. In each block half of the requests, drawn by a fixed seed, are for calibration, the others for the test;
-   they take turns at random, so that both meet the same machine, load and gaps.
-4. A first block warms up and does not count (20 requests; 40 at load). Then come 22 blocks in an idle
-   cell (220 requests for the test), 26 in a loaded one (1040, over 13 seeds). The second half of the
-   blocks repeats the births, and the roles, of the first: what differs between the halves is the noise of
-   the machine. In loaded cells so do odd and even blocks.
-5. Before and after each block every process times a loop of pure Python. A block in which any process
-   took more than 1.15 times its median over the session is excluded: by that alone, never by latencies.
-   It is played again after the others, until a cell has had half as many plays more than blocks. The
-   share that was excluded is shown, and beside every result the one without exclusion.
-6. The simulator is given the births, the links as they are set, the costs of a hop and of a decision as
-   `offload testbed costs` measured them, and for each place the mean and the quantiles of the work that
-   was measured in calibration requests, drawn independently for each request. All requests load it, those
-   for the test are compared: mean, p50 and p95 over 20 replications pooled against those measured.
-   Offline, it is given the shipped profiles instead, and nothing of the session.
+1. The device's process is pinned to core 0, those of edge and cloud to core 1; torch has one thread
+   in each.
+2. A cell is one plan over given links, idle or loaded. Its requests are born in blocks, each from
+   an empty system: in an idle cell 20, of which each is born 50 ms (give or take 5) after the one
+   before should be answered; in a loaded cell 80, Poisson, at 0.6 of what the busiest of device,
+   uplink, edge and cloud can take by the shipped profiles. The births of a block have a seed of
+   their own.
+3. In each block half of the requests, drawn by a fixed seed, are for calibration, the others for
+   the test; they take turns at random, so that both meet the same machine, load and gaps.
+4. A first block warms up and does not count (20 requests; 40 at load). Then come 22 blocks in an
+   idle cell (220 requests for the test), 26 in a loaded one (1040, over 13 seeds). The second half
+   of the blocks repeats the births, and the roles, of the first: what differs between the halves is
+   the noise of the machine. In loaded cells so do odd and even blocks.
+5. Before and after each block every process times a loop of pure Python. A block in which any
+   process took more than 1.15 times its median over the session is excluded: by that alone, never
+   by latencies. It is played again after the others, until a cell has had half as many plays more
+   than blocks. The share that was excluded is shown, and beside every result the one without
+   exclusion.
+6. The simulator is given the births, the links as they are set, the costs of a hop and of a
+   decision as `offload testbed costs` measured them, and for each place the mean and the quantiles
+   of the work that was measured in calibration requests, drawn independently for each request. All
+   requests load it, those for the test are compared: mean, p50 and p95 over 20 replications pooled
+   against those measured. Offline, it is given the shipped profiles instead, and nothing of the
+   session.
 7. Intervals of 95 % come from resampling blocks, simulated and measured ones together.
-8. Cells are measured one after the other, because starting processes takes seconds; the machine's drift
-   from cell to cell is in the error of the offline prediction, not in that of the calibrated one.
+8. Cells are measured one after the other, because starting processes takes seconds; the machine's
+   drift from cell to cell is in the error of the offline prediction, not in that of the calibrated
+   one.
 """
 
 
@@ -115,7 +120,9 @@ class Schedule:
     def births_s(self) -> list[float]:
         """All births on the one axis."""
         return [
-            begin + at_s for begin, block in zip(self.begins_s, self.blocks, strict=True) for at_s in block
+            begin + at_s
+            for begin, block in zip(self.begins_s, self.blocks, strict=True)
+            for at_s in block
         ]
 
     def positions(self, block: int) -> slice:
@@ -220,9 +227,8 @@ def measure(
 def _row(outcome: Outcome, timing: Timing) -> dict[str, Any]:
     def times(place: str, span: Span | None) -> dict[str, float | None]:
         return {
-            f"{place}_received_s": span and span.received_s,
-            f"{place}_begun_s": span and span.begun_s,
-            f"{place}_done_s": span and span.done_s,
+            f"{place}_{what}_s": None if span is None else getattr(span, f"{what}_s")
+            for what in ("received", "begun", "done")
         }
 
     return {

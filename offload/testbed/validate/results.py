@@ -1,5 +1,6 @@
-"""A reality check's folder: what was measured stays there, cell by cell, and is judged as often as one likes."""
+"""A reality check's folder: what was measured stays there, cell by cell, and can be judged again."""
 
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from offload.testbed import births
 from offload.testbed.validate import predict
 from offload.testbed.validate.charges import keys
 from offload.testbed.validate.judge import Judged, judge, summary
-from offload.testbed.validate.matrix import Cell, shipped
+from offload.testbed.validate.matrix import MATRIX, SHORT, Cell, shipped
 from offload.testbed.validate.protocol import (
     START_S,
     Rules,
@@ -50,7 +51,7 @@ def minutes(cells: Iterable[Cell], rules: Rules) -> float:
 
 
 def missing(cells: Sequence[Cell], out: Path, rules: Rules) -> list[Cell]:
-    """Return the cells that have not been measured yet, or were by other versions. Raises ScenarioError."""
+    """Return the cells that were not measured yet, or by other versions. Raises ScenarioError."""
     left = []
     for cell in cells:
         file = predict.write_measured(cell, plan_of(cell, rules), rules, out / cell.name)
@@ -60,7 +61,7 @@ def missing(cells: Sequence[Cell], out: Path, rules: Rules) -> list[Cell]:
 
 
 def identity(scenario: Scenario, rules: Rules) -> dict[str, Any]:
-    """Return what decides whether what was measured may stand for what would be: scenario, rules, versions."""
+    """Return what must be equal for what was measured to stand for what would be."""
     return {
         "digest": scenario.digest,
         "rules": asdict(rules),
@@ -69,6 +70,21 @@ def identity(scenario: Scenario, rules: Rules) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.processor() or platform.machine(),
     }
+
+
+def rules_in(out: Path) -> tuple[list[Cell], Rules]:
+    """Return which cells were measured in a folder, by which rules. Raises ResultsError."""
+    there = {cell: found for cell in (*MATRIX, *SHORT) if (found := _read_identity(out / cell.name))}
+    rules = {json.dumps(found.get("rules"), sort_keys=True) for found in there.values()}
+    if len(rules) != 1:
+        what = "cells of several protocols" if rules else "no cell has been measured there"
+        msg = f"{out}: {what}; measure into a folder of their own: offload testbed validate --out DIR"
+        raise ResultsError(msg)
+    try:
+        return list(there), Rules(**json.loads(rules.pop()))
+    except TypeError as error:
+        msg = f"{out}: measured by a protocol that is not this one ({error}); measure again"
+        raise ResultsError(msg) from error
 
 
 def measure_cell(cell: Cell, out: Path, rules: Rules, start: Start, tell: Told) -> None:
@@ -120,13 +136,31 @@ def judge_all(
     return judged, told
 
 
+def insane(judged: Iterable[Judged]) -> list[str]:
+    """Say of which cells something was lost, or is not predicted within a factor of 3."""
+    faults = []
+    for each in judged:
+        row = each.row
+        if row["lost"]:
+            faults.append(f"{each.cell.name}: {row['lost']} of {row['requests']} were not answered")
+        for kind in ("calibrated", "offline"):
+            ratio = row[f"{kind}_mean_s"] / row["measured_mean_s"]
+            if not 1 / 3 < ratio < 3:
+                faults.append(
+                    f"{each.cell.name}: {kind} prediction is {ratio:.2f} times what was measured"
+                )
+    return faults
+
+
 def _judge(
     cell: Cell, session: Session, folder: Path, usual: Mapping[str, float], rules: Rules,
     costs: MeasuredCosts | None,
 ) -> Judged:  # fmt: skip
     plan = plan_of(cell, rules)
     plays = accepted(session.plays, usual, rules)
-    calibration = session.timings.filter(~pl.col("test") & (pl.col("block") > 0) & (pl.col("cause") == ""))
+    calibration = session.timings.filter(
+        ~pl.col("test") & (pl.col("block") > 0) & (pl.col("cause") == "")
+    )
     counted = calibration.filter(pl.col("play").is_in(plays))
     if counted.is_empty():
         msg = f"{folder}: no block counts, the sentinel was slow in all; measure it again"
@@ -139,9 +173,15 @@ def _judge(
     }
     if counted.height < calibration.height:
         files["unexcluded"] = predict.write_calibrated(
-            cell, plan, rules, keys(costs, calibrated=True), predict.work(calibration), folder, "unexcluded"
+            cell,
+            plan,
+            rules,
+            keys(costs, calibrated=True),
+            predict.work(calibration),
+            folder,
+            "unexcluded",
         )
-    found = {kind: predict.predict(file, cell, rules) for kind, file in files.items()}
+    found = {kind: predict.predict(file, rules) for kind, file in files.items()}
     return judge(cell, session, plan, {"unexcluded": found["calibrated"]} | found, usual, rules)
 
 
