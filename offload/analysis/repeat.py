@@ -84,6 +84,8 @@ def read(file: Path) -> Recipe:
         raise ScenarioError(
             [f"{file}: its metadata lacks {', '.join(missing)}; it was not written here"]
         )
+    if "testbed" in told:
+        raise ScenarioError([f"{file}: was measured on a testbed, which does not repeat itself"])
     path = Path(told["scenario_file"])
     try:
         scenario = _scenario(path, told["resolved"])

@@ -7,13 +7,17 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 import torch
 
+from offload.dnn.pixels import MODES
 from offload.entities import OffloadError
 from offload.shipped import DATA
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where its package dataset-fashion-mnist puts it
 FASHION = "Fashion-MNIST"
@@ -178,34 +182,41 @@ def _shuffled(file: Path) -> bytes:
 def _read(
     path: Path, part: list[tuple[Path, int]], classes: tuple[str, ...], shape: tuple[int, ...]
 ) -> Pictures:
-    raw = torch.stack([_image(file, shape) for file, _ in part])
+    raw = torch.stack([image(file, shape) for file, _ in part])
     return Pictures(path.name, raw, torch.tensor([label for _, label in part]), classes)
 
 
-def _image(file: Path, shape: tuple[int, ...]) -> torch.Tensor:
-    """Read one image as uint8 (channels, rows, columns), its middle cut to the right proportions."""
+def image(file: Path, shape: tuple[int, ...], border: float = 0.0) -> torch.Tensor:
+    """Read one image as uint8 (channels, rows, columns), upright, cut and resized as `fitted` does.
+
+    Raises PictureError.
+    """
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, ImageOps
     except ImportError as error:
-        msg = 'reading images needs pillow: pip install "offload[zoo]"'
+        msg = f'reading images needs pillow: pip install "offload[zoo]" ({error})'
         raise PictureError(msg) from error
-    channels, rows, columns = shape
     try:
-        with Image.open(file) as image:
-            if image.width * image.height > MAX_PIXELS:
-                msg = f"{file}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:.0e}"
-                raise PictureError(msg)
-            fitted = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (columns, rows))
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-    ) as error:
+        with Image.open(file) as found:
+            if found.width * found.height > MAX_PIXELS:
+                msg = f"{found.width}x{found.height} pixels, more than {MAX_PIXELS:.0e}"
+                raise ValueError(msg)  # noqa: TRY301 - told like what Pillow itself finds
+            return fitted(ImageOps.exif_transpose(found), shape, border)
+    except Exception as error:  # Pillow raises whatever its readers raise
         msg = f"{file}: no image that can be read: {error}"
         raise PictureError(msg) from error
-    return torch.from_numpy(np.array(fitted)).view(rows, columns, channels).permute(2, 0, 1)
+
+
+def fitted(image: "Image.Image", shape: tuple[int, ...], border: float = 0.0) -> torch.Tensor:
+    """Return the middle of an image in the right proportions as uint8 (channels, rows, columns).
+
+    `border` is the share of its height and width that is cut off on each side before.
+    """
+    from PIL import ImageOps
+
+    channels, rows, columns = shape
+    right = ImageOps.fit(image.convert(MODES[channels]), (columns, rows), bleed=border)
+    return torch.from_numpy(np.array(right)).view(rows, columns, channels).permute(2, 0, 1)
 
 
 def _idx_pair(folder: Path, part: str) -> Pictures:

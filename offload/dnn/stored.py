@@ -83,11 +83,19 @@ def about(path: Path) -> dict[str, Any]:
     return _open(path, tensors=False)[0]
 
 
-def read(path: Path, build: Callable[[], nn.Module], input_shape: Sequence[int]) -> nn.Module:
-    """Return the network of a file in eval mode; `build` makes its architecture. Raises StoredError."""
+def read(
+    path: Path,
+    build: Callable[[], nn.Module],
+    input_shape: Sequence[int],
+    example: tuple[torch.Tensor, ...] = (),
+) -> nn.Module:
+    """Return the network of a file in eval mode; `build` makes its architecture. Raises StoredError.
+
+    One that takes other than an input of that shape is tried on an `example`.
+    """
     told, tensors = _open(path)
     form = _form(path, told)
-    example = torch.zeros(1, *input_shape)
+    example = example or (torch.zeros(1, *input_shape),)
     try:
         network = build()
         for name, *arguments in form.steps:
@@ -95,7 +103,7 @@ def read(path: Path, build: Callable[[], nn.Module], input_shape: Sequence[int])
         plain = _unpacked(tensors, structure.fitted(network, _shapes(tensors)), form.numbers)
         network.eval().requires_grad_(requires_grad=False)
         if form.numbers == "int8":
-            network = compress.watch(network, (example,))
+            network = compress.watch(network, example)
         own = network.state_dict()
         steps = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
         network.load_state_dict(steps | plain)
@@ -104,7 +112,7 @@ def read(path: Path, build: Callable[[], nn.Module], input_shape: Sequence[int])
         if form.numbers == "bf16":
             network = compress.bf16(network)
         with torch.inference_mode():
-            network(example)
+            network(*example)
     except Exception as error:  # weights that fit nowhere can raise anything
         why = (str(error).splitlines() or [type(error).__name__])[-1].strip()
         msg = f"{path}: does not fit its architecture: {why}"

@@ -18,7 +18,7 @@ _USES = (
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Signs certificates of P-256 keys. Its own key is kept nowhere: nobody can add any when it is gone."""
+    """Signs certificates of P-256 keys. Its own key is kept nowhere: nobody can add any later."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate

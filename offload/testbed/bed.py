@@ -35,7 +35,6 @@ SETTLE_S = 0.2  # from the order to play until the first birth may be
 LOOK_EVERY_S = 0.1
 
 Take = Callable[[Outcome, Timing, Seen], None]
-Ready = tuple[str, Any]
 
 
 class TestbedError(OffloadError):
@@ -99,10 +98,13 @@ class Testbed:
     def __enter__(self) -> Self:
         try:
             self._prepare()
-            for name in self._nodes_in_order():
-                self._start(name)
-            for each in self.setting.devices:
-                self._start(each.name)
+            names = [*self._nodes_in_order(), *(each.name for each in self.setting.devices)]
+            for name in names:
+                self._launch(name)
+            for name in names:
+                self._await(name)
+            for name in names:
+                self._introduce(name)
             threading.Thread(target=self._keep_alive, name="keeps nodes alive", daemon=True).start()
         except BaseException:
             self.close()
@@ -185,6 +187,7 @@ class Testbed:
                             playing.remove(name)
                 except (EOFError, OSError):  # its end of the pipe is closed when it dies
                     LOG.warning("%s has died", name)
+                    member.process.join(2.0)
                     causes[name] = "device-down"
                     playing.remove(name)
         return causes
@@ -225,19 +228,19 @@ class Testbed:
                 next_hop[end] = ends[1] if ends[0] == name else ends[0]
         return NodeSpec(
             here, self.folder or Path(), self.seed, self._core(name, here.kind), 0, ways,
-            frozenset(ways) & frozenset(setting.nodes), {}, next_hop,
+            frozenset(ways) & frozenset(setting.nodes), next_hop,
             tuple(_parts_at(self.plans, name)), self.log,
         )  # fmt: skip
 
     def _device_spec(self, name: str) -> DeviceSpec:
         cell = _cell(self.setting, name)
-        way = Way(Shape())
+        way, site = Way(Shape()), None
         if cell is not None:
             it = self.setting.cells[cell]
-            way = Way(Shape(it.up_bps, it.delay_s))
+            way, site = Way(Shape(it.up_bps, it.delay_s)), it.node
         return DeviceSpec(
             name, self.scenario, self.choice, self.folder or Path(), self.seed,
-            self._core(name, "device"), None, cell, way, tuple(_parts_at(self.plans, None)),
+            self._core(name, "device"), site, cell, way, tuple(_parts_at(self.plans, None)),
             self.frames, self.shows, self.log,
         )  # fmt: skip
 
@@ -250,19 +253,17 @@ class Testbed:
         return [each.name for each in order]
 
     def _start(self, name: str) -> None:
-        """Start a process, and wait until it is ready. Raises TestbedError."""
+        """Start a process among others that are there. Raises TestbedError."""
+        self._launch(name)
+        self._await(name)
+        self._introduce(name)
+
+    def _launch(self, name: str) -> None:
+        """Begin to start a process; a node that was there before keeps its port."""
         spec = self.specs[name]
         if isinstance(spec, NodeSpec):
-            order = self._nodes_in_order()
-            before = [other for other in order[: order.index(name)] if other in spec.fellows]
-            port = self.ports[name][1] if name in self.ports else 0
-            spec = replace(spec, peers={other: self.ports[other] for other in before}, port=port)
-            main: Callable[..., None] = node.main
-        else:
-            if spec.cell is not None:
-                site = self.setting.cells[spec.cell].node
-                spec = replace(spec, site=(site, self.ports[site]))
-            main = device.main
+            spec = replace(spec, port=self.ports[name][1] if name in self.ports else 0)
+        main: Callable[..., None] = node.main if isinstance(spec, NodeSpec) else device.main
         mine, theirs = self.context.Pipe()
         process = self.context.Process(target=main, args=(spec, theirs), name=name, daemon=True)
         process.start()
@@ -270,18 +271,29 @@ class Testbed:
         with self.lock:
             lives = self.members[name].lives + 1 if name in self.members else 1
             self.members[name] = Member(name, process, mine, lives)
-        until_s = time.monotonic() + READY_S
-        while not mine.poll(LOOK_EVERY_S):
-            if not process.is_alive() or time.monotonic() > until_s or self.stopping.is_set():
-                msg = f"the process of {name} has not become ready; it says why above"
+
+    def _await(self, name: str) -> None:
+        """Wait until a process has its networks, and if it is a node its port. Raises TestbedError."""
+        member, until_s = self.members[name], time.monotonic() + READY_S
+        while not member.control.poll(LOOK_EVERY_S):
+            if time.monotonic() > until_s or self.stopping.is_set():
+                msg = f"the process of {name} has not become ready in {READY_S:g} s"
                 raise TestbedError(msg)
-        try:
-            _, address = mine.recv()
-        except EOFError:
-            msg = f"the process of {name} has ended as it began; it says why above"
-            raise TestbedError(msg) from None
-        if address is not None:
-            self.ports[name] = address
+        kind, told = self._hear_from(name)
+        if kind == "failed":
+            raise TestbedError(told)
+        if told is not None:
+            self.ports[name] = told
+
+    def _introduce(self, name: str) -> None:
+        """Tell a process where to connect to: a node to those before it, a device to its site."""
+        spec = self.specs[name]
+        if isinstance(spec, NodeSpec):
+            order = self._nodes_in_order()
+            those = [other for other in order[: order.index(name)] if other in spec.fellows]
+        else:
+            those = [] if spec.site is None else [spec.site]
+        self._ask(name, "meet", {other: self.ports[other] for other in those})
 
     def _keep_alive(self) -> None:
         """Start a node again that has died."""
@@ -303,12 +315,15 @@ class Testbed:
 
     def _ask(self, name: str, order: str, given: object) -> Any:  # noqa: ANN401 - as it answers
         self._tell(name, order, given)
+        return self._hear_from(name)[1]
+
+    def _hear_from(self, name: str) -> tuple[str, Any]:
         try:
-            _, answer = self.members[name].control.recv()
+            found: tuple[str, Any] = self.members[name].control.recv()
         except (EOFError, OSError) as error:
             msg = f"{name}: its process is gone"
             raise TestbedError(msg) from error
-        return answer
+        return found
 
 
 def _cell(setting: Setting, name: str) -> str | None:

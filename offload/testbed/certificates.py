@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import ssl
-import stat
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from offload.entities import OffloadError
+from offload.testbed import files
 from offload.testbed.authority import Authority, pem
 
 INSIDE = "certificates"  # of the folder of a testbed
 MOST_DAYS = 3650
-MOST_BYTES = 1_000_000  # of one file
 
 # It stands in a certificate as the name of a host, whose letters have no case.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
@@ -204,29 +203,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def _bytes(path: Path, *, secret: bool = False) -> bytes:
-    """Read a file that only its owner can have written, and read if it is secret.
-
-    Raises CertificateError.
-    """
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(number, "rb") as file:
-            told = os.fstat(number)
-            if not stat.S_ISREG(told.st_mode) or told.st_uid not in {os.geteuid(), 0}:
-                msg = f"{path}: no file, or another user's"
-                raise CertificateError(msg)
-            if told.st_mode & (0o077 if secret else 0o022):
-                verb, mode = ("read", "600") if secret else ("write", "644")
-                msg = f"{path}: others may {verb} it (mode {told.st_mode & 0o777:o}); chmod {mode} it"
-                raise CertificateError(msg)
-            found = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        msg = f"{path}: {error.strerror}; offload testbed init makes it, or give another folder"
-        raise CertificateError(msg) from error
-    if len(found) > MOST_BYTES:
-        msg = f"{path}: more than {MOST_BYTES} bytes, which no such file has"
-        raise CertificateError(msg)
-    return found
+    return files.content(path, CertificateError, "offload testbed init makes it", secret=secret)
 
 
 def _check_dates(path: Path) -> None:

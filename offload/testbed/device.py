@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,6 +37,7 @@ from offload.testbed.timing import Span
 LOG = logging.getLogger("offload.testbed")
 TELL_EVERY_S = 1.0
 WATCH_EVERY_S = 0.05
+MEET_S = 10.0
 KEPT = 64  # frames that lie ready
 
 
@@ -50,7 +51,7 @@ class DeviceSpec:
     folder: Path
     seed: int
     core: int | None
-    site: tuple[str, Address] | None
+    site: str | None
     cell: str | None
     way: Way
     parts: tuple[Key, ...]
@@ -82,7 +83,7 @@ class Trip:
 def main(spec: DeviceSpec, control: Connection) -> None:
     """Be a device until the other end of the control pipe says or goes: what a process runs."""
     process.begin(spec.core, spec.log)
-    Device(spec, control).run()
+    process.tell_failure(control, lambda: Device(spec, control).run())
 
 
 class Device:
@@ -115,7 +116,7 @@ class Device:
         self.peer: Peer | None = None
 
     def run(self) -> None:
-        """Prepare, connect, and compute until told to stop."""
+        """Prepare, and compute until told to stop."""
         spec = self.spec
         self.parts.prepare(spec.parts)
         for facts in self.facts.values():
@@ -123,12 +124,6 @@ class Device:
                 self._shot(variant, 0)
                 for number in range(min(KEPT, self.sources[variant.input_shape].period or 0)):
                     self._shot(variant, number)
-        if spec.site is not None:
-            name, address = spec.site
-            jitter_s = process.jitter(spec.way.jitter_s, spec.seed, spec.way.stream)
-            tls = Identity(spec.folder, spec.name).client()
-            self.peer = Peer(name, address, tls, spec.way.shape, jitter_s, self._heard, self._lost)
-            self.peer.met.wait(10.0)
         self.control.send(("ready", None))
         process.thread(self._obey, "control")
         while (trip := self.jobs.get()) is not None:
@@ -137,8 +132,15 @@ class Device:
             self.peer.close()
 
     def _obey(self) -> None:
-        process.obey(self.control, {"spin": process.spin, "play": self._play})
+        process.obey(self.control, {"spin": process.spin, "meet": self._meet, "play": self._play})
         self.jobs.put(None)
+
+    def _meet(self, those: Mapping[str, Address]) -> None:
+        """Connect to the site."""
+        for name, address in those.items():
+            tls = Identity(self.spec.folder, self.spec.name).client()
+            self.peer = Peer(name, address, tls, self.spec.way.shape, None, self._heard, self._lost)
+            self.peer.met.wait(MEET_S)
 
     @property
     def now_s(self) -> float:

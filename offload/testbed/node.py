@@ -37,8 +37,8 @@ class Way:
 class NodeSpec:
     """What a node's process must know.
 
-    `ways` lead to neighbours, of which `fellows` are nodes; it connects to `peers`, the others to it.
-    `next_hop` tells which neighbour is on the way to a node.
+    `ways` lead to neighbours, of which `fellows` are nodes; `next_hop` tells which of them is on the way
+    to a node.
     """
 
     node: Node
@@ -48,7 +48,6 @@ class NodeSpec:
     port: int
     ways: Mapping[str, Way]
     fellows: frozenset[str]
-    peers: Mapping[str, Address]
     next_hop: Mapping[str, str]
     parts: tuple[Key, ...]
     log: Path | None = None
@@ -57,7 +56,7 @@ class NodeSpec:
 def main(spec: NodeSpec, control: Connection) -> None:
     """Be a node until the other end of the control pipe says or goes: what a process runs."""
     process.begin(spec.core, spec.log)
-    Server(spec, control).run()
+    process.tell_failure(control, lambda: Server(spec, control).run())
 
 
 class Server:
@@ -66,6 +65,7 @@ class Server:
     def __init__(self, spec: NodeSpec, control: Connection) -> None:
         self.spec, self.name = spec, spec.node.name
         self.control = control
+        self.identity = Identity(spec.folder, self.name)
         self.waiting = Waiting(spec.node)
         self.parts: Parts = process.parts(spec.folder)
         self.links: dict[str, Link] = {}  # to those who have connected
@@ -79,13 +79,7 @@ class Server:
     def run(self) -> None:
         """Prepare, open the door, and compute until told to stop."""
         self.parts.prepare(self.spec.parts, range(1, self.spec.node.batch_max + 1))
-        identity = Identity(self.spec.folder, self.name)
-        for name, address in self.spec.peers.items():
-            self.peers[name] = Peer(
-                name, address, identity.client(), self._way(name).shape, self._jitter(name),
-                self._heard, partial(self._lost, name),
-            )  # fmt: skip
-        door = Door(self.name, identity, self._take, self.spec.port)
+        door = Door(self.name, self.identity, self._take, self.spec.port)
         self.control.send(("ready", door.address))
         process.thread(self._obey, "control")
         process.thread(self._report, "reports")
@@ -97,8 +91,16 @@ class Server:
 
     def _obey(self) -> None:
         """Answer what the parent asks; stop when it says so or is no more."""
-        process.obey(self.control, {"spin": process.spin})
+        process.obey(self.control, {"spin": process.spin, "meet": self._meet})
         self.waiting.close()
+
+    def _meet(self, those: Mapping[str, Address]) -> None:
+        """Connect to neighbours."""
+        for name, address in those.items():
+            self.peers[name] = Peer(
+                name, address, self.identity.client(), self._way(name).shape, self._jitter(name),
+                self._heard, partial(self._lost, name),
+            )  # fmt: skip
 
     def _way(self, name: str) -> Way:
         return self.spec.ways.get(name, Way(Shape()))

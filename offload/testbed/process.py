@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from offload.dnn import machine, zoo
+from offload.entities import OffloadError
 from offload.streams import Streams
 from offload.testbed import networks
 from offload.testbed.link import sleep_exactly
@@ -36,6 +37,14 @@ def begin(core: int | None, log: Path | None) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     LOG.addHandler(handler)
     LOG.propagate = False
+
+
+def tell_failure(control: Connection, run: Callable[[], None]) -> None:
+    """Run a process; what a user can mend is told to the other end of the pipe."""
+    try:
+        run()
+    except OffloadError as error:
+        control.send(("failed", str(error)))
 
 
 def parts(folder: Path) -> Parts:

@@ -1,0 +1,98 @@
+"""What a classifier said of a frame, for people to read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from offload.dnn import pictures, small
+from offload.dnn.pictures import PictureError
+from offload.entities import Plan
+
+MAX_BYTES = 10_000_000
+MOST_LETTERS = 200
+COLUMNS = 100
+
+
+def labels(path: Path | None, model: str, count: int) -> tuple[str, ...]:
+    """Return the names of a network's classes, in the order of its outputs.
+
+    From a text file with a class a line, of which synonyms after a comma are left out; without one those
+    that are known, else numbers. Raises PictureError.
+    """
+    if path is not None:
+        return _read(path, model, count)
+    if model == small.NAME and count == len(pictures.CLASSES):
+        return pictures.CLASSES
+    return tuple(f"class {number}" for number in range(count))
+
+
+def top(logits: Tensor, labels: Sequence[str], n: int = 5) -> list[tuple[str, float]]:
+    """Return the likeliest classes and their probabilities by softmax, the likeliest first.
+
+    `logits` has one number a class, with or without a batch of one before.
+    """
+    chances = torch.softmax(logits.detach().float().reshape(len(labels)), 0)
+    found = chances.topk(min(n, len(labels)))
+    return [(labels[each], chance) for chance, each in zip(*map(Tensor.tolist, found), strict=True)]
+
+
+def line(
+    number: int, name: str, plan: Plan, latency_s: float, found: Sequence[tuple[str, float]]
+) -> str:
+    """Return a line of at most 100 columns: a request's frame, its plan, how long, and what was seen."""
+    before = f"{number:4} {_cut(name, 14):14} {_cut(where(plan), 16):16} {latency_s * 1e3:6.1f} ms"
+    chances = [f" {100 * chance:.0f}%" for _, chance in found]
+    names = [_printable(label) for label, _ in found]
+    room = COLUMNS - len(before) - sum(map(len, chances)) - 2 * len(names)
+    widths = [len(each) for each in names]
+    while sum(widths) > max(room, len(widths)):  # the likeliest is shortened last
+        _, longest = max(((width > 4 and place > 0, width), place) for place, width in enumerate(widths))
+        widths[longest] -= 1
+    shown = zip(names, widths, chances, strict=True)
+    return (before + "".join(f"  {_cut(name, width)}{chance}" for name, width, chance in shown)).rstrip()
+
+
+def where(plan: Plan) -> str:
+    """Return a plan in short: "edge 12/66 int8" leaves the device after 12 of its 66 layers."""
+    cuts = plan.variant.cuts
+    first, second = cuts[plan.device_cut].after, cuts[plan.edge_cut].after
+    layers = cuts[plan.end].after
+    places = []
+    if plan.device_cut < plan.edge_cut:
+        places.append(f"edge {first}/{layers}")
+    if plan.edge_cut < plan.end:
+        places.append(f"cloud {second}/{layers}")
+    return f"{' '.join(places) or 'device'} {plan.variant.name}"
+
+
+def _read(path: Path, model: str, count: int) -> tuple[str, ...]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        lines = content.decode("utf-8-sig").rstrip().splitlines() if len(content) <= MAX_BYTES else []
+    except (OSError, ValueError) as error:
+        msg = f"{path}: no text that can be read: {error}"
+        raise PictureError(msg) from error
+    if len(content) > MAX_BYTES:
+        msg = f"{path}: more than {MAX_BYTES:,} bytes; give a text file with a class a line"
+        raise PictureError(msg)
+    names = tuple(_printable(each.split(",")[0].strip())[:MOST_LETTERS] for each in lines[:count])
+    numbered = enumerate(names, 1)
+    faults = [f"{path}:{number}: empty; write a class" for number, name in numbered if not name]
+    if len(lines) != count:
+        faults.append(f"{path}: {len(lines)} lines; {model} has {count} classes, and each needs one")
+    if faults:
+        raise PictureError("\n".join(faults[-20:]))
+    return names
+
+
+def _printable(text: str) -> str:
+    """Leave out what would steer a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _cut(text: str, width: int) -> str:
+    text = _printable(text)
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
