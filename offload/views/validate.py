@@ -69,8 +69,8 @@ def summary_text(told: Mapping[str, Any]) -> str:
         rank = told[kind]["ranking"]
         share = f" ({rank['agree'] / rank['differ']:.0%})" if rank["differ"] else ""
         lines.append(
-            f"ranking, {kind}: right in {rank['agree']} of {rank['differ']} pairs that differ beyond noise"
-            f"{share}; work alone is off by {told[kind]['median_work']:.1%} (median)"
+            f"ranking, {kind}: right in {rank['agree']} of {rank['differ']} pairs that differ beyond"
+            f" noise{share}; work alone is off by {told[kind]['median_work']:.1%} (median)"
         )
     lost = f"{told['lost']} of {told['requests']} requests were not answered; " if told["lost"] else ""
     lines += [

@@ -1,6 +1,6 @@
 """How a cell is measured: rules fixed beforehand, and the session that follows them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -85,6 +85,7 @@ QUICK = Rules(
 )  # fmt: skip
 
 PAUSE_S = 0.5  # between two plays: settling, and the sentinel
+PLAYS = 1.5  # at most so many times as many plays as blocks
 START_S = 10.0  # to start the processes of a cell and to load its networks, about
 
 
@@ -188,40 +189,39 @@ def measure(
     bed: Bed,
     requests: Sequence[Request],
     plan: Schedule,
-    slow: Callable[[Mapping[str, float]], bool],
+    again: Callable[[pl.DataFrame], list[int]],
     tell: Told = lambda _: None,
 ) -> Session:
-    """Play a cell: each block, and again, within bounds, those whose sentinel is `slow`.
+    """Play a cell: each block, then, within bounds, those that are to be played `again` after all plays.
 
     `requests` are those of the scenario, in the order of `plan.births_s`.
     """
     rows: list[dict[str, Any]] = []
     plays: list[dict[str, Any]] = []
-    spin = bed.spin()
-    todo, most, count = list(range(len(plan.blocks))), int(1.5 * len(plan.blocks)), 0
+    before = bed.spin()
+    todo, most = list(range(len(plan.blocks))), int(PLAYS * len(plan.blocks))
     while todo:
-        block = todo.pop(0)
-        tell(f"block {block} of {len(plan.blocks) - 1}")
-        begin_s = plan.begins_s[block]
-        mine = [
-            replace(each, id=count + place, born_s=each.born_s - begin_s)
-            for place, each in enumerate(requests[plan.positions(block)])
-        ]
-        count += len(mine)
-        found = bed.play(mine)
-        before, spin = spin, bed.spin()
-        play = len(plays)
-        known = {name: max(before[name], spin[name]) for name in spin}
-        plays.append({"play": play, "block": block} | {f"spin_{name}_s": s for name, s in known.items()})
-        by_id = {outcome.request.id: (outcome, timing) for outcome, timing in found}
-        rows += [
-            {"play": play, "block": block, "place": place, "test": plan.test[block][place]}
-            | _row(*by_id[each.id])
-            for place, each in enumerate(mine)
-        ]
-        if block and slow(known) and len(plays) + len(todo) < most:
-            todo.append(block)
+        for block in todo:
+            tell(f"block {block} of {len(plan.blocks) - 1}")
+            play = len(plays)
+            rows += [{"play": play, "block": block} | row for row in _play(bed, requests, plan, block)]
+            after = bed.spin()
+            slowest = {f"spin_{name}_s": max(before[name], after[name]) for name in after}
+            plays.append({"play": play, "block": block} | slowest)
+            before = after
+        todo = again(pl.DataFrame(plays))[: most - len(plays)]
     return Session(pl.DataFrame(rows, TIMINGS), pl.DataFrame(plays))
+
+
+def _play(bed: Bed, requests: Sequence[Request], plan: Schedule, block: int) -> Iterator[dict[str, Any]]:
+    """Play a block, and return a row for each request, in the order of births."""
+    mine = [
+        replace(each, born_s=each.born_s - plan.begins_s[block])
+        for each in requests[plan.positions(block)]
+    ]
+    found = {outcome.request.id: (outcome, timing) for outcome, timing in bed.play(mine)}
+    for place, (request, test) in enumerate(zip(mine, plan.test[block], strict=True)):
+        yield {"place": place, "test": test} | _row(*found[request.id])
 
 
 def _row(outcome: Outcome, timing: Timing) -> dict[str, Any]:
@@ -259,6 +259,12 @@ def medians(known: Sequence[pl.DataFrame]) -> dict[str, float]:
 def is_slow(spins: Mapping[str, float], usual: Mapping[str, float], rules: Rules) -> bool:
     """Tell whether a sentinel took too long in any process; one that is not known yet did not."""
     return any(seconds > rules.slow * usual.get(name, seconds) for name, seconds in spins.items())
+
+
+def rejected(plays: pl.DataFrame, usual: Mapping[str, float], rules: Rules) -> list[int]:
+    """Return the blocks, but for the first, of which no play counts."""
+    counted = plays.filter(pl.col("play").is_in(accepted(plays, usual, rules)))["block"]
+    return sorted({*plays["block"]} - {0, *counted})
 
 
 def accepted(plays: pl.DataFrame, usual: Mapping[str, float], rules: Rules) -> list[int]:
