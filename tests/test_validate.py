@@ -1,5 +1,6 @@
 """The reality check against a testbed whose truth the tests plant."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from offload.cli import app
 from offload.scenario.load import load
 from offload.scenario.measured_costs import MeasuredCosts
 from offload.testbed.validate import results
 from offload.testbed.validate.judge import Judged
 from offload.testbed.validate.matrix import MATRIX, SHORT, Cell, shipped
-from offload.testbed.validate.protocol import USUAL, Rules, Schedule, accepted, is_slow, medians
+from offload.testbed.validate.protocol import TEXT, USUAL, Rules, Schedule, accepted, is_slow, medians
+from offload.views.validate import summary_text
+from offload.views.validate_figures import scatter
 from tests.fake_bed import FakeBed
 
 RULES = replace(USUAL, loaded_blocks=14, replications=8)
@@ -273,3 +278,106 @@ def test_pinned_says_what_it_cannot_find(tmp_path: Path) -> None:
     for settings, message in wrong:
         with pytest.raises(PolicyError, match=message):
             simulate(load(tmp_path / "scenario.toml", settings))
+
+
+def _offload(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["testbed", "validate", *arguments])
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the command start fake beds; what is started is written down."""
+    begun: list[str] = []
+    cells = {cell.name: cell for cell in (*MATRIX, *SHORT)}
+
+    def start(scenario: Any, choice: Any) -> FakeBed:
+        assert scenario.policy == choice
+        begun.append(scenario.file.name)
+        cell = cells[scenario.file.name]
+        return FakeBed(cell, shipped(cell), slower=lambda _: 1.2)
+
+    monkeypatch.setattr("offload.cli.validate._start", start)
+    return begun
+
+
+def test_the_short_form_measures_judges_and_can_judge_again(tmp_path: Path, fake: list[str]) -> None:
+    out = tmp_path / "out"
+    done = _offload("--short", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert "3 of 3 cells to measure" in done.stderr
+    assert "aim" not in done.stdout  # a quick look claims nothing
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 120
+    assert fake == [cell.name for cell in SHORT]
+    written = {path.name for path in out.iterdir() if path.is_file() and path.suffix}
+    assert written == {"cells.csv", "summary.json", "scatter.png", "scatter.pdf"}
+
+    again = _offload("--short", "--out", str(out), "--json")
+    assert fake == [cell.name for cell in SHORT]
+    told = json.loads(again.stdout)
+    assert told["summary"] == json.loads((out / "summary.json").read_text())
+    assert told["faults"] == []
+
+    (out / SHORT[0].name / "cell.json").unlink()  # as if it had been interrupted there
+    assert "1 of 3 cells to measure" in _offload("--short", "--out", str(out)).stderr
+    report = _offload("--report", str(out), "--cells", "*loaded", "--json")
+    assert [row["cell"] for row in json.loads(report.stdout)["cells"]] == [SHORT[2].name]
+    assert len(fake) == 4
+
+
+def test_what_is_lost_or_of_another_size_is_told_and_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local, split, _ = SHORT
+    planted: dict[str, dict[str, Any]] = {
+        local.name: {"slower": lambda _: 4.0},  # calibration sees it, the shipped profile does not
+        split.name: {"loses": lambda request: request.id % 3 == 0},
+    }
+
+    def start(scenario: Any, _: Any) -> FakeBed:
+        (cell,) = (each for each in SHORT if each.name == scenario.file.name)
+        return FakeBed(cell, shipped(cell), **planted.get(cell.name, {}))
+
+    monkeypatch.setattr("offload.cli.validate._start", start)
+    done = _offload("--short", "--out", str(tmp_path))
+    assert done.exit_code == 1
+    faults = done.stderr.splitlines()[-2:]
+    assert faults[0].startswith(f"{local.name}: offline prediction is 0.25 times")
+    assert faults[1].startswith(f"{split.name}: ")
+    assert faults[1].endswith("were not answered")
+
+
+def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path) -> None:
+    assert _offload("--protocol").stdout == TEXT
+    costs = tmp_path / "costs.json"
+    costs.write_text("{}")
+    for arguments, message in (
+        (["--cells", "vgg*"], "--cells vgg*: no such cell; there are"),
+        (["--report", str(tmp_path)], f"{tmp_path}: no cell has been measured there"),
+        (["--report", str(tmp_path), "--costs", str(costs)], f"{costs} holds no measured costs"),
+    ):
+        done = _offload(*arguments)
+        assert done.exit_code == 2
+        assert message in done.stderr
+        assert not done.stdout
+
+
+def test_only_the_full_protocol_claims_to_have_reached_its_aims(tmp_path: Path) -> None:
+    _, quick = check(tmp_path / "quick", (IDLE, {}))
+    _, full = check(tmp_path / "full", (IDLE, {"hidden_s": 0.005}), rules=USUAL)
+    assert quick["aims"] == {}
+    text = summary_text(full)
+    assert "aim NOT reached: median |error| of mean <= 5 %" in text
+    assert f"worst: {IDLE.name}:\n  uplink" in text
+
+
+def test_figures_show_every_cell(tmp_path: Path) -> None:
+    judged, _ = check(tmp_path, (IDLE, {}), (LOADED, {"slower": lambda _: 2.0}))
+    figure = scatter(pl.DataFrame([each.row for each in judged]))
+    above, below = figure.axes[0], figure.axes[3]
+    points = [line for line in above.lines if line.get_marker() in {"o", "s"}]
+    assert [float(line.get_xdata()[0]) for line in points] == [
+        pytest.approx(1e3 * each.row["measured_mean_s"]) for each in judged
+    ]
+    offline = next(line for line in below.lines if line.get_marker() == "x")
+    low, high = below.get_ylim()
+    assert all(low <= y <= high for y in offline.get_ydata())

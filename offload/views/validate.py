@@ -76,7 +76,8 @@ def summary_text(told: Mapping[str, Any]) -> str:
     lines += [
         f"{lost}{told['excluded']:.1%} of plays were excluded by the sentinel"
         + (f", {told['missing']} blocks are missing" if told["missing"] else ""),
-        f"worst: {told['worst']['cell']}: {told['worst']['why']}",
+        f"worst: {told['worst']['cell']}:",
+        f"  {told['worst']['why']}",
         *(f"aim {'reached' if met else 'NOT reached'}: {aim}" for aim, met in told["aims"].items()),
     ]
     return "\n".join(lines)

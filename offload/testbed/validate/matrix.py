@@ -188,7 +188,7 @@ MATRIX = (
         ("fp32", *EDGE), ("fp32", 35, None), ("int8", 8, None), ("int8", 41, 81),
     ]),
     *_setting("mobilenetv2", 20, "loaded", [
-        ("fp32", *LOCAL), ("int8", *EDGE), ("int8", 24, None), ("fp32", 61, None),
+        ("fp32", *LOCAL), ("int8", *EDGE), ("int8", 24, None), ("fp32", 122, None),
     ]),
     *_setting("mobilenetv2", 100, "loaded", [
         ("fp32", *EDGE), ("fp32", 61, None), ("int8", *LOCAL), ("int8", *CLOUD),
@@ -199,7 +199,7 @@ MATRIX = (
     *_setting("resnet18", 100, "idle", [
         ("fp32", *EDGE), ("fp32", 42, None), ("int8", 13, None), ("fp32", 42, 58),
     ]),
-    *_setting("resnet18", 20, "loaded", [("int8", *EDGE), ("int8", 20, None), ("int8", *LOCAL)]),
+    *_setting("resnet18", 20, "loaded", [("int8", *EDGE), ("int8", 27, None), ("int8", *LOCAL)]),
     *_setting("resnet18", 100, "loaded", [("fp32", *EDGE), ("fp32", 42, None), ("int8", *CLOUD)]),
     *_setting("resnet50", 100, "idle", [
         ("fp32", *LOCAL), ("int8", *LOCAL), ("int8", *EDGE), ("int8", 3, None), ("int8", 63, None),

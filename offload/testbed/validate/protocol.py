@@ -86,7 +86,7 @@ QUICK = Rules(
 
 PAUSE_S = 0.5  # between two plays: settling, and the sentinel
 PLAYS = 1.5  # at most so many times as many plays as blocks
-START_S = 10.0  # to start the processes of a cell and to load its networks, about
+START_S = 8.0  # to start the processes of a cell with their networks, and to end them, about
 
 
 class Bed(Protocol):
