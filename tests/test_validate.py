@@ -61,6 +61,14 @@ def test_what_is_planted_in_all_alike_is_predicted_within_noise(tmp_path: Path) 
     assert told["cells"] == 2
 
 
+def test_the_spread_of_work_is_predicted_too(tmp_path: Path) -> None:
+    local = Cell("mobilenetv2", "int8", 20, "idle")
+    ((judged,), _) = check(tmp_path, (local, {"slower": lambda _: 1.4}))
+    # Of a gamma distribution with a coefficient of variation of 10 %.
+    assert judged.row["calibrated_p95_s"] / judged.row["calibrated_mean_s"] == pytest.approx(1.17, abs=0.03)
+    assert abs(judged.row["calibrated_error_p95"]) < 0.05
+
+
 def test_slower_work_is_calibrated_away_and_stays_in_the_offline_error(tmp_path: Path) -> None:
     ((judged,), told) = check(tmp_path, (IDLE, {"slower": lambda _: 1.3}))
     assert abs(judged.row["calibrated_error_work"]) < 0.02

@@ -1,6 +1,6 @@
 """How far what was simulated is from what was measured, with intervals and the noise beside it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -238,15 +238,12 @@ def summary(found: Sequence[Judged]) -> dict[str, Any]:
         for kind in ("calibrated", "offline", "unexcluded")
     } | {"noise": {name: f"half_{name}" for name in CLOSE}}
     told: dict[str, Any] = {
-        kind: {
-            f"median_{name}": float(np.median([abs(row[key]) for row in rows]))
-            for name, key in of.items()
-        }
+        kind: {f"median_{name}": _median(row[key] for row in rows) for name, key in of.items()}
         | {"close": float(np.mean([row[f"{kind}_close"] for row in rows]))}
         for kind, of in names.items()
     }
     for kind in ("calibrated", "offline"):
-        told[kind]["median_work"] = float(np.median([abs(row[f"{kind}_error_work"]) for row in rows]))
+        told[kind]["median_work"] = _median(row[f"{kind}_error_work"] for row in rows)
         told[kind]["ranking"] = ranking(found, kind)
     rank = told["calibrated"]["ranking"]
     told["aims"] = {
@@ -266,6 +263,12 @@ def summary(found: Sequence[Judged]) -> dict[str, Any]:
         "excluded": float(np.mean([row["excluded"] for row in rows])),
         "worst": {"cell": worst["cell"], "why": worst["why"]},
     }
+
+
+def _median(errors: Iterable[float]) -> float:
+    """Return the median of the absolute values of those that are defined; NaN if none is."""
+    known = [abs(each) for each in errors if not np.isnan(each)]
+    return float(np.median(known)) if known else float("nan")
 
 
 def ranking(found: Sequence[Judged], kind: str) -> dict[str, Any]:
