@@ -20,7 +20,7 @@ FILES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.toml"))
 SHIPPED = {
     "urban-intersection", "camera-corridor", "robotaxi", "city-grid", "smart-factory", "highway-platoon",
     "tele-operation", "clinic-wearables", "ar-headset", "smart-home-voice", "blackout",
-    "staleness", "small-cell",
+    "staleness", "small-cell", "split-camera",
 }  # fmt: skip
 
 

@@ -72,8 +72,11 @@ def born(given, seed=3):
 
 
 def test_births_are_those_of_the_simulator():
-    given = scenario('devices.cam.tasks.parts.arrivals="poisson"', "devices.cam.count=3",
-                     'devices.cam.tasks.parts.input={distribution="log-normal", mean="2 kB", cv=0.5}')  # fmt: skip
+    given = scenario(
+        'devices.cam.tasks.parts.arrivals="poisson"',
+        "devices.cam.count=3",
+        'devices.cam.tasks.parts.input={ distribution = "log-normal", mean = "2 kB", cv = 0.5 }',
+    )
     rows = simulate(given, given.policy, 3, 0).outcomes
     assert born(given) == sorted((row.request for row in rows), key=lambda r: (r.born_s, r.id))
     assert len(rows) > 50

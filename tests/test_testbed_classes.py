@@ -19,8 +19,8 @@ def test_names_come_from_a_file_else_are_known_else_are_numbers(tmp_path: Path) 
     path.write_bytes("\ufefftench, Tinca tinca\r\n Katze \r\nb\x1b[31mad\r\n\r\n".encode())
     assert labels(path, "net", 3) == ("tench", "Katze", "b?[31mad")
     assert labels(None, "fashion-cnn", 10) == pictures.CLASSES
-    assert labels(None, "fashion-cnn", 2) == ("class 0", "class 1")
-    assert labels(None, "net", 2) == ("class 0", "class 1")
+    assert labels(None, "fashion-cnn", 2) == ("#0", "#1")
+    assert labels(None, "net", 2) == ("#0", "#1")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_likeliest_by_softmax() -> None:
         (Plan(NET, 12, 66, "cabinet"), "edge 12/66 int8"),
         (Plan(NET, 0, 66, "cabinet"), "edge 0/66 int8"),
         (Plan(NET, 0, 0, None, "region"), "cloud 0/66 int8"),
-        (Plan(NET, 12, 30, "cabinet", "region"), "edge 12/66 cloud 30/66 int8"),
+        (Plan(NET, 12, 30, "cabinet", "region"), "edge 12 cloud 30/66 int8"),
         (Plan(variant([9] * 5, exits=(2, 4)), 1, 2, "cabinet", exit=0), "edge 1/2 fp32"),
         (Plan(variant([9] * 5, exits=(2, 4)), 2, 2, exit=0), "device fp32"),
     ],
@@ -90,21 +90,30 @@ def test_a_line_as_it_is_shown() -> None:
         ("Siamese", 0.004),
     ]
     assert line(12, "chelsea.png", Plan(NET, 12, 66, "cabinet"), 0.03449, found) == (
-        "  12 chelsea.png    edge 12/66 int8    34.5 ms"
-        "  Egyptian … 61%  tab… 20%  tig… 10%  lynx 5%  Sia… 0%"
+        "  12 chelsea.png    edge 12/66 int8     34.5 ms"
+        "  Egyptian cat 61%  tabby 20%  tiger cat 10%  lynx 5%"
+    )
+    long = [("shopping basket", 0.6), ("shopping cart", 0.3), ("hamper", 0.05), ("plastic bag", 0.05)]
+    assert line(12, "a.png", Plan(NET, 12, 66, "cabinet"), 0.03449, long).endswith(
+        "  shopping ba… 60%  shoppi… 30%  hamper 5%  plast… 5%"
     )
     assert line(3, "z", Plan(NET, 66, 66), 1.0, [("ankle boot", 0.99), ("sneaker", 0.01)]) == (
-        "   3 z              device int8      1000.0 ms  ankle boot 99%  sneaker 1%"
+        "   3 z              device int8       1000.0 ms  ankle boot 99%  sneaker 1%"
     )
 
 
 @pytest.mark.parametrize("letters", [1, 5, 15, 200])
 @pytest.mark.parametrize("number", [0, 99_999])
 def test_a_line_fits_the_screen(letters: int, number: int) -> None:
-    found = [("W" * letters, 1.0)] + [("i" * (letters + 1), 0.0)] * 4
+    found = [("W" * letters, 1.0)] + [("i" * (letters + 1), 0.01)] * 4
     for plan in (Plan(NET, 66, 66), Plan(NET, 12, 30, "cabinet", "region")):
         told = line(number, "x" * letters, plan, 99.9999, found)
         assert len(told) <= 100
         assert told.isprintable()
         assert told.count("%") == 5
     assert line(1, "a\x1b[2Jb", Plan(NET, 66, 66), 0.1, []).startswith("   1 a?[2Jb ")
+
+
+def test_what_says_nothing_can_be_shown() -> None:
+    found = top(torch.full((8,), torch.nan), ["a class of a long name"] * 8)
+    assert line(1, "x", Plan(NET, 66, 66), 0.1, found).count("nan%") == 5

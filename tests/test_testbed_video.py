@@ -1,6 +1,7 @@
 """Frames of videos and cameras: in order, in a circle, and what is refused."""
 
 import logging
+import random
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,28 @@ def test_what_is_no_video_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(video, "MAX_PIXELS", 1000)
     with pytest.raises(PictureError, match="64x48 pixels"):
         frames(str(filmed(tmp_path / "large.mp4")), SHAPE, 1)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("mkv", "mpeg4"), ("avi", "ffv1")])
+def test_damaged_videos_are_shown_or_refused(tmp_path: Path, suffix: str, codec: str) -> None:
+    """Whatever bytes are changed or missing."""
+    whole = filmed(tmp_path / f"x.{suffix}", codec=codec).read_bytes()
+    dice = random.Random(suffix)
+    path = tmp_path / f"damaged.{suffix}"
+    shown, told = 0, []
+    for number in range(60):
+        content = bytearray(whole)
+        for _ in range(1 + number % 20):
+            content[dice.randrange(len(content))] = dice.randrange(256)
+        path.write_bytes(content[: dice.randrange(len(content)) if number % 4 == 0 else None])
+        try:
+            found = frames(str(path), SHAPE, 1)
+            assert all(found.frame(number).shape == SHAPE for number in range(15))
+            shown += 1
+        except PictureError as error:
+            told.append(str(error))
+    assert all(each.startswith(f"{path}: no ") for each in told)
+    assert 5 < shown < 60
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +98,10 @@ def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[f
     """Return what prints a line for each request that was answered by a classifier."""
     import torch
 
-    from offload.testbed import classes
+    from offload.testbed.classes import labels as named
+    from offload.testbed.classes import line, top
+
+    names_of = cache(partial(named, labels))
 
     def show(outcome: "Outcome", _timing: "Timing", seen: tuple[str, list[float]]) -> None:
         name, logits = seen
@@ -105,10 +109,10 @@ def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[f
         if outcome.cause or not logits or plan is None:
             typer.echo(f"{outcome.request.id:5} {name:16} {outcome.cause or 'answered; no classifier'}")
             return
-        names = classes.labels(labels, plan.variant.model, len(logits))
+        names = names_of(plan.variant.model, len(logits))
         latency_s = outcome.ended_s - outcome.request.born_s
-        found = classes.top(torch.tensor(logits), names)
-        typer.echo(classes.line(outcome.request.id, name, plan, latency_s, found))
+        found = top(torch.tensor(logits), names)
+        typer.echo(line(outcome.request.id, name, plan, latency_s, found))
 
     return show
 

@@ -1,6 +1,7 @@
 """A testbed: the processes of a scenario's devices and nodes, and the plays that are played on them."""
 
 import logging
+import math
 import multiprocessing
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from offload.testbed.coverage import why_not
 from offload.testbed.device import DeviceSpec
 from offload.testbed.legs import Done, Seen, unpacked
 from offload.testbed.link import Shape
+from offload.testbed.message import MOST_BODY_BYTES
 from offload.testbed.node import NodeSpec, Way
 from offload.testbed.parts import Key
 from offload.testbed.timing import Timing
@@ -33,6 +35,7 @@ LOG = logging.getLogger("offload.testbed")
 READY_S = 300.0  # within which a process must have its networks
 SETTLE_S = 0.2  # from the order to play until the first birth may be
 LOOK_EVERY_S = 0.1
+HEADROOM_BYTES = 65_536
 
 Take = Callable[[Outcome, Timing, Seen], None]
 
@@ -182,6 +185,8 @@ class Testbed:
                 try:
                     if member.control.poll(LOOK_EVERY_S / len(playing)):
                         kind, done = member.control.recv()
+                        if kind == "failed":
+                            raise TestbedError(done)
                         keep(unpacked(each, variants) for each in done)
                         if kind == "play":
                             playing.remove(name)
@@ -228,7 +233,7 @@ class Testbed:
                 next_hop[end] = ends[1] if ends[0] == name else ends[0]
         return NodeSpec(
             here, self.folder or Path(), self.seed, self._core(name, here.kind), 0, ways,
-            frozenset(ways) & frozenset(setting.nodes), next_hop,
+            frozenset(ways) & frozenset(setting.nodes), next_hop, _most_bytes(setting),
             tuple(_parts_at(self.plans, name)), self.log,
         )  # fmt: skip
 
@@ -279,9 +284,7 @@ class Testbed:
             if time.monotonic() > until_s or self.stopping.is_set():
                 msg = f"the process of {name} has not become ready in {READY_S:g} s"
                 raise TestbedError(msg)
-        kind, told = self._hear_from(name)
-        if kind == "failed":
-            raise TestbedError(told)
+        told = self._hear_from(name)
         if told is not None:
             self.ports[name] = told
 
@@ -315,15 +318,17 @@ class Testbed:
 
     def _ask(self, name: str, order: str, given: object) -> Any:  # noqa: ANN401 - as it answers
         self._tell(name, order, given)
-        return self._hear_from(name)[1]
+        return self._hear_from(name)
 
-    def _hear_from(self, name: str) -> tuple[str, Any]:
+    def _hear_from(self, name: str) -> Any:  # noqa: ANN401 - as above
         try:
-            found: tuple[str, Any] = self.members[name].control.recv()
+            kind, told = self.members[name].control.recv()
         except (EOFError, OSError) as error:
             msg = f"{name}: its process is gone"
             raise TestbedError(msg) from error
-        return found
+        if kind == "failed":
+            raise TestbedError(told)
+        return told
 
 
 def _cell(setting: Setting, name: str) -> str | None:
@@ -352,6 +357,16 @@ def _parts_at(plans: Iterable[Plan], name: str | None) -> Iterable[Key]:
                 if stop.node == name:
                     found[Key(plan.variant.label, stop.first, stop.last)] = None
     return found
+
+
+def _most_bytes(setting: Setting) -> int:
+    """What any message of this scenario may have in its body, and some more."""
+    sizes = [HEADROOM_BYTES]
+    for facts in setting.facts:
+        sizes.append(math.ceil(facts.most_input_bytes or facts.input_bytes))
+        sizes += [cut.payload_bytes for variant in facts.variants for cut in variant.cuts]
+        sizes += [8 * math.prod(variant.input_shape) for variant in facts.variants]
+    return min(MOST_BODY_BYTES, max(sizes) + HEADROOM_BYTES)
 
 
 def _lost(request: Request, cause: str, now_s: float) -> Done:

@@ -25,7 +25,7 @@ def labels(path: Path | None, model: str, count: int) -> tuple[str, ...]:
         return _read(path, model, count)
     if model == small.NAME and count == len(pictures.CLASSES):
         return pictures.CLASSES
-    return tuple(f"class {number}" for number in range(count))
+    return tuple(f"#{number}" for number in range(count))
 
 
 def top(logits: Tensor, labels: Sequence[str], n: int = 5) -> list[tuple[str, float]]:
@@ -41,30 +41,32 @@ def top(logits: Tensor, labels: Sequence[str], n: int = 5) -> list[tuple[str, fl
 def line(
     number: int, name: str, plan: Plan, latency_s: float, found: Sequence[tuple[str, float]]
 ) -> str:
-    """Return a line of at most 100 columns: a request's frame, its plan, how long, and what was seen."""
-    before = f"{number:4} {_cut(name, 14):14} {_cut(where(plan), 16):16} {latency_s * 1e3:6.1f} ms"
-    chances = [f" {100 * chance:.0f}%" for _, chance in found]
-    names = [_printable(label) for label, _ in found]
-    room = COLUMNS - len(before) - sum(map(len, chances)) - 2 * len(names)
+    """Return a line of at most 100 columns: a request's frame, its plan, how long, and what was seen.
+
+    Classes of less than half a percent are left out.
+    """
+    before = f"{number:4} {_cut(name, 14):14} {_cut(where(plan), 28):17} {latency_s * 1e3:6.1f} ms"
+    seen = [(_printable(name), chance) for name, chance in found if not chance < 0.005]
+    names, chances = [name for name, _ in seen], [chance for _, chance in seen]
+    shares = [f" {100 * chance:.0f}%" for chance in chances]
     widths = [len(each) for each in names]
-    while sum(widths) > max(room, len(widths)):  # the likeliest is shortened last
-        _, longest = max(((width > 4 and place > 0, width), place) for place, width in enumerate(widths))
-        widths[longest] -= 1
-    shown = zip(names, widths, chances, strict=True)
-    return (before + "".join(f"  {_cut(name, width)}{chance}" for name, width, chance in shown)).rstrip()
+    room = COLUMNS - len(before) - sum(map(len, shares)) - 2 * len(names)
+    while sum(widths) > max(room, len(widths)):  # the likelier a class, the more of its name is shown
+        weights = ((width > 3, (width - 1) * (1.01 - chances[n])) for n, width in enumerate(widths))
+        widths[max(zip(weights, range(len(widths)), strict=True))[1]] -= 1
+    shown = zip(names, widths, shares, strict=True)
+    return before + "".join(f"  {_cut(name, width)}{share}" for name, width, share in shown)
 
 
 def where(plan: Plan) -> str:
     """Return a plan in short: "edge 12/66 int8" leaves the device after 12 of its 66 layers."""
-    cuts = plan.variant.cuts
-    first, second = cuts[plan.device_cut].after, cuts[plan.edge_cut].after
-    layers = cuts[plan.end].after
-    places = []
+    cuts, places = plan.variant.cuts, []
     if plan.device_cut < plan.edge_cut:
-        places.append(f"edge {first}/{layers}")
+        places.append(f"edge {cuts[plan.device_cut].after}")
     if plan.edge_cut < plan.end:
-        places.append(f"cloud {second}/{layers}")
-    return f"{' '.join(places) or 'device'} {plan.variant.name}"
+        places.append(f"cloud {cuts[plan.edge_cut].after}")
+    told = f"{' '.join(places)}/{cuts[plan.end].after}" if places else "device"
+    return f"{told} {plan.variant.name}"
 
 
 def _read(path: Path, model: str, count: int) -> tuple[str, ...]:

@@ -12,33 +12,31 @@ from queue import SimpleQueue
 
 from torch import Tensor
 
-from offload.dnn import zoo
 from offload.dnn.codec import Codec, decode, named
-from offload.dnn.network import Network
 from offload.dnn.wire import CodecError
-from offload.entities import Facts, Observation, Plan, Report, Request, Uplink
-from offload.networks import Variant
+from offload.entities import Facts, Observation, OffloadError, Plan, Question, Report, Request, Uplink
 from offload.policies.protocol import Learns, Policy
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
+from offload.simulation.answering import answering
+from offload.simulation.refusing import check
 from offload.simulation.run import fresh
 from offload.streams import Streams
 from offload.testbed import legs, process
 from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address
-from offload.testbed.frames import Frames, frames, to_input
 from offload.testbed.link import until
 from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Said, Stamp, State
 from offload.testbed.node import Way
-from offload.testbed.parts import RAW, Key, Parts, camera, pixels_of
+from offload.testbed.parts import RAW, Key, Parts, pixels_of
 from offload.testbed.peer import Peer
+from offload.testbed.shots import Shots
 from offload.testbed.timing import Span
 
 LOG = logging.getLogger("offload.testbed")
 TELL_EVERY_S = 1.0
 WATCH_EVERY_S = 0.05
 MEET_S = 10.0
-KEPT = 64  # frames that lie ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +98,11 @@ class Device:
         self.facts = {each.task: each for each in setting.facts if each.group == group}
         self.streams = Streams(spec.seed, 0)
         self.policy: Policy = fresh(spec.choice, self.streams)
+        self.answer = answering(self.policy, spec.choice)
+        self.checked: set[tuple[Facts, Plan]] = set()
         self.deciding = threading.Lock()
         self.parts: Parts = process.parts(spec.folder)
-        self.networks: dict[str, Network] = {}
-        self.sources: dict[tuple[int, ...], Frames] = {}
-        self.ready: dict[tuple[str, int], tuple[tuple[Tensor, ...], bytes]] = {}
+        self.shots = Shots(spec.frames, spec.seed)
         self.jobs: SimpleQueue[Trip | None] = SimpleQueue()
         self.lock = threading.Lock()
         self.waiting: dict[tuple[int, int], Trip] = {}  # for an answer
@@ -113,6 +111,7 @@ class Device:
         self.reports: dict[str, Report | None] = {}
         self.busy_until_s = 0.0
         self.begun_ns = 0
+        self.plays = 0
         self.peer: Peer | None = None
 
     def run(self) -> None:
@@ -120,10 +119,8 @@ class Device:
         spec = self.spec
         self.parts.prepare(spec.parts)
         for facts in self.facts.values():
-            for variant in {each.model: each for each in facts.variants}.values():
-                self._shot(variant, 0)
-                for number in range(min(KEPT, self.sources[variant.input_shape].period or 0)):
-                    self._shot(variant, number)
+            for variant in facts.variants:
+                self.shots.prepare(variant)
         self.control.send(("ready", None))
         process.thread(self._obey, "control")
         while (trip := self.jobs.get()) is not None:
@@ -150,6 +147,7 @@ class Device:
     def _play(self, given: tuple[int, Sequence[Request], float]) -> list[legs.Packed]:
         """Let requests be born and wait for their ends, no longer than the scenario's drain."""
         self.begun_ns, requests, drain_s = given
+        self.plays += 1
         self.under_way = {request.id for request in requests}
         self.busy_until_s = 0.0
         told_s = 0.0
@@ -178,9 +176,18 @@ class Device:
         """Decide about a request, and begin with it."""
         facts = self.facts[request.task]
         seen = self._look(facts)
-        with self.deciding:
-            plan = self.policy.decide(request, seen)
+        plan = self._decide(request, seen)
         self._begin(Trip(request, facts, plan, self.now_s, number))
+
+    def _decide(self, request: Request, seen: Observation) -> Plan:
+        """Ask the policy. Raises PolicyError, InvalidPlanError."""
+        question = Question(self.spec.name, request, seen)
+        with self.deciding:
+            (plan,) = self.answer([question])
+        if (seen.facts, plan) not in self.checked:
+            check(question, plan)
+            self.checked.add((seen.facts, plan))
+        return plan
 
     def _look(self, facts: Facts) -> Observation:
         """Return what the device knows now."""
@@ -202,32 +209,12 @@ class Device:
             trip.left_s = self.now_s  # when it came to wait
             self.jobs.put(trip)
         else:
-            self._send(trip, self._shot(plan.variant, trip.number)[1])
+            self._send(trip, self.shots.take(plan.variant, trip.number)[1])
 
     def _prepare(self, request: Request, number: int) -> None:
         """Have the next frame ready, as a camera has it when a request is born."""
-        for variant in {each.model: each for each in self.facts[request.task].variants}.values():
-            self._shot(variant, number)
-
-    def _shot(self, variant: Variant, number: int) -> tuple[tuple[Tensor, ...], bytes]:
-        """Return a frame as a network's inputs, and as the file that a camera would send."""
-        shape = variant.input_shape
-        if shape not in self.sources:
-            self.sources[shape] = frames(self.spec.frames, shape, self.spec.seed)
-        source = self.sources[shape]
-        key = variant.model, number % source.period if source.period else number
-        if key not in self.ready:
-            while len(self.ready) >= KEPT:
-                del self.ready[next(iter(self.ready))]
-            inputs = to_input(source.frame(number), self._network(variant.model))
-            codec = camera(shape) or RAW
-            self.ready[key] = inputs, codec.encode(inputs)
-        return self.ready[key]
-
-    def _network(self, model: str) -> Network:
-        if model not in self.networks:
-            self.networks[model] = zoo.network(model)
-        return self.networks[model]
+        for variant in self.facts[request.task].variants:
+            self.shots.take(variant, number)
 
     def _codec(self, plan: Plan) -> Codec:
         return RAW if plan.codec is None else named(plan.codec, pixels_of(plan.variant.input_shape))
@@ -244,12 +231,17 @@ class Device:
         if trip.facts.late == "drop" and begun_s > request.born_s + request.deadline_s:
             self._end(trip, "late")
             return
-        tensors = self._shot(plan.variant, trip.number)[0]
-        if plan.device_cut:
-            key = Key(plan.variant.label, 0, plan.device_cut)
-            (tensors,) = self.parts.run(key, [tensors])
         stays = plan.device_cut >= plan.end
-        body = b"" if stays else self._codec(plan).encode(tensors)
+        try:
+            tensors = self.shots.take(plan.variant, trip.number)[0]
+            if plan.device_cut:
+                key = Key(plan.variant.label, 0, plan.device_cut)
+                (tensors,) = self.parts.run(key, [tensors])
+            body = b"" if stays else self._codec(plan).encode(tensors)
+        except (OffloadError, RuntimeError) as error:  # RuntimeError: torch's
+            LOG.warning("request %d: %s", request.id, error)
+            self._end(trip, "failed")
+            return
         done_s = self.now_s
         trip.device = Span(trip.left_s, begun_s, done_s)
         trip.device_work_s += done_s - begun_s
@@ -270,12 +262,13 @@ class Device:
         ):  # the camera's file, as large as the scenario says
             pad = max(0, round(request.input_bytes) - len(body))
         stops = legs.stops(plan)
-        key = request.id, trip.attempt
+        # What comes late from an earlier play answers none of these, whatever its number was.
+        key = self.plays << 40 | request.id, trip.attempt
         late_s = request.born_s + request.deadline_s
         deadline_ns = self.begun_ns + round(late_s * 1e9)
         due_ns = deadline_ns if trip.facts.late == "drop" else 0
         ask = Ask(
-            request.id, trip.attempt, name, plan.variant.label, stops, due_ns, deadline_ns,
+            *key, name, plan.variant.label, stops, due_ns, deadline_ns,
             request.priority, pad,
         )  # fmt: skip
         if due_ns and self.now_s > late_s:
@@ -359,8 +352,12 @@ class Device:
         trip.attempt += 1
         trip.spans = []
         if asks:
-            with self.deciding:
-                trip.plan = self.policy.decide(trip.request, self._look(facts))
+            try:
+                trip.plan = self._decide(trip.request, self._look(facts))
+            except OffloadError as error:
+                LOG.warning("%s", error)
+                self._end(trip, "failed")
+                return
         else:
             trip.plan = Plan(variant, variant.last, variant.last)
         self._begin(trip)
@@ -371,8 +368,7 @@ class Device:
             return
         self.under_way.discard(trip.request.id)
         outcome, timing = legs.outcome(trip, cause, self.now_s)
-        source = self.sources.get(trip.plan.variant.input_shape) if self.spec.shows else None
-        name = source.name(trip.number) if source else ""
+        name = self.shots.name(trip.plan.variant, trip.number) if self.spec.shows else ""
         self.done.append((outcome, timing, (name, trip.logits)))
         if isinstance(self.policy, Learns):
             with self.deciding:

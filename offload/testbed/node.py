@@ -49,6 +49,7 @@ class NodeSpec:
     ways: Mapping[str, Way]
     fellows: frozenset[str]
     next_hop: Mapping[str, str]
+    most_bytes: int
     parts: tuple[Key, ...]
     log: Path | None = None
 
@@ -113,6 +114,7 @@ class Server:
         link = Link(channel, self._way(channel.peer).shape, self._jitter(channel.peer))
         with self.lock:
             self.links[channel.peer] = link
+        channel.most_bytes = self.spec.most_bytes
         fellow = channel.peer in self.spec.fellows
         try:
             while True:
@@ -126,6 +128,7 @@ class Server:
             with self.lock:
                 if self.links.get(channel.peer) is link:
                     del self.links[channel.peer]
+                self.origins = {k: v for k, v in self.origins.items() if v[0] is not link}
             if fellow:
                 self._lost(channel.peer)
 

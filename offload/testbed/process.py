@@ -83,15 +83,21 @@ def spin(_given: Any = None) -> float:  # noqa: ANN401 - asked for without anyth
 
 
 def obey(control: Connection, orders: Mapping[str, Callable[[Any], Any]]) -> None:
-    """Answer what the other end of a pipe orders, one after the other, until it says stop or is gone."""
-    while True:
-        try:
+    """Answer what the other end of a pipe orders, one after the other, until it says stop or is gone.
+
+    What a user can mend is told as an answer.
+    """
+    try:
+        while True:
             order, given = control.recv()
-        except (EOFError, OSError):
-            return
-        if order == "stop":
-            return
-        control.send((order, orders[order](given)))
+            if order == "stop":
+                return
+            try:
+                control.send((order, orders[order](given)))
+            except OffloadError as error:
+                control.send(("failed", str(error)))
+    except (EOFError, OSError):
+        return
 
 
 def thread(target: Callable[[], None], name: str) -> threading.Thread:

@@ -18,6 +18,7 @@ from offload.simulation.run import run as simulate
 from offload.streams import Streams
 from offload.testbed.bed import Take, Testbed
 from offload.testbed.births import requests
+from offload.testbed.frames import frames as frames_of
 from offload.testbed.legs import Seen
 from offload.testbed.timing import Timing
 
@@ -55,6 +56,9 @@ def run(
     TestbedError, and PolicyError.
     """
     setting = scenario.setting(choice.overhead_s)
+    for facts in setting.facts:
+        for variant in facts.variants:
+            frames_of(frames, variant.input_shape, seed)  # to tell at once if there are none
     born = requests(setting, Streams(seed, 0))
     log = None if out is None else out / "log.txt"
     done: list[tuple[Outcome, Timing]] = []

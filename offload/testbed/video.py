@@ -76,14 +76,14 @@ class Video:
         """Yield the frames of the file from its beginning as far as they can be decoded."""
         av = _pyav()
         try:
-            with av.open(f"file:{self.path}", options=OPTIONS) as file:
+            with av.open(f"file:{self.path}", options=OPTIONS, metadata_errors="replace") as file:
                 yield from _frames(str(self.path), file)
         except (av.FFmpegError, ValueError) as error:
             if self.number < 0:
-                msg = f"{self.path}: no video that can be read: {error}"
+                msg = f"{self.path}: no video that can be read: {_why(error)}"
                 raise PictureError(msg) from error
             msg = "%s: broken after %d frames (%s); it begins again there"
-            LOG.warning(msg, self.path, self.number + 1, error)
+            LOG.warning(msg, self.path, self.number + 1, _why(error))
 
 
 class Camera:
@@ -131,19 +131,20 @@ class Camera:
             with av.open(str(self.device), format="v4l2") as camera:
                 yield from _frames(str(self.device), camera)
         except (av.FFmpegError, ValueError) as error:
-            msg = f"{self.device}: the camera gives no pictures: {error}"
+            msg = f"{self.device}: the camera gives no pictures: {_why(error)}"
             raise PictureError(msg) from error
 
 
 def _frames(name: str, container: Any) -> Iterator["VideoFrame"]:  # noqa: ANN401 - of PyAV
     """Yield the pictures of a container, decoded in this thread. Raises PictureError for huge ones."""
-    if not container.streams.video:
-        msg = f"{name}: no video in it: only sound, or its end is missing"
+    stream = next(iter(container.streams.video), None)
+    if stream is None or stream.codec_context is None:
+        msg = f"{name}: no video in it: only sound, or of a kind unknown here, or its end is missing"
         raise PictureError(msg)
-    stream = container.streams.video[0]
-    stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-    if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-        msg = f"{name}: {stream.codec_context.width}x{stream.codec_context.height} pixels, too many"
+    decoder = stream.codec_context
+    decoder.thread_type, decoder.thread_count = "NONE", 1
+    if decoder.width * decoder.height > MAX_PIXELS:
+        msg = f"{name}: {decoder.width}x{decoder.height} pixels, more than {MAX_PIXELS:.0e}"
         raise PictureError(msg)
     yield from container.decode(stream)
 
@@ -154,6 +155,11 @@ def _fitted(path: Path, frame: "VideoFrame", shape: tuple[int, ...], border: flo
         raise PictureError(msg)
     image = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV leaves its options untyped
     return fitted(image.rotate(frame.rotation, expand=True) if frame.rotation else image, shape, border)
+
+
+def _why(error: Exception) -> str:
+    """Return what PyAV says, without its numbers."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _pyav() -> Any:  # noqa: ANN401 - a module

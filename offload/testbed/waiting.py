@@ -9,6 +9,8 @@ from offload.entities import Node
 from offload.testbed.link import Link
 from offload.testbed.message import Ask
 
+MOST_BYTES = 2**30  # that may wait
+
 
 class Job:
     """A request that has come to a node: what it asks, its body, and where the answer goes."""
@@ -56,6 +58,8 @@ class Waiting:
     def put(self, job: Job) -> bool:
         """Let a job wait; tell whether it may."""
         with self.changed:
+            if sum(len(each.body) for _, _, each in self.jobs) > MOST_BYTES:
+                return False
             if self.limit is not None and len(self.jobs) >= self.limit and (self.jobs or self.serving):
                 return False
             self.came += 1
