@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from offload.energy import Radio
 from offload.networks import Figure, Known, Profile, Variant, freeze
-from offload.overheads import AfterIdle, Toll
+from offload.overheads import FREE, AfterIdle, Toll
 
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
@@ -82,7 +82,7 @@ class Cell:
     shared: bool
     interruption_s: float | None = None
     price_per_byte: float = 0.0
-    toll: Toll = Toll()
+    toll: Toll = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Wire:
     loss: float = 0.0
     timeout_s: float = 0.0
     price_per_byte: float = 0.0
-    toll: Toll = Toll()
+    toll: Toll = FREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,14 @@ class Toll:
 
     It is larger there by `message_bytes` and by `bytes_per_byte` of itself, and arrives `s_per_byte`
     later for each of its own bytes. The first of those who cross must wait until a handshake is over.
+    What it takes whatever its size, `message_s`, is a part of the link's delay.
     """
 
     s_per_byte: float = 0.0
     message_bytes: float = 0.0
     bytes_per_byte: float = 0.0
     handshake_s: float = 0.0
+    message_s: float = 0.0
 
     def size(self, payload_bytes: Sizes) -> Sizes:
         """Return the bytes that cross the link for a message of so many."""
@@ -35,6 +37,9 @@ class Toll:
     def seconds(self, payload_bytes: Sizes, byte_s: float) -> Sizes:
         """Return the seconds of a message that nobody hinders, on such a link, without its delay."""
         return payload_bytes * self.per_byte_s(byte_s) + self.message_bytes * byte_s
+
+
+FREE = Toll()
 
 
 @dataclass(frozen=True, slots=True)

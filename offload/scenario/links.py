@@ -106,18 +106,15 @@ class Link(Table):
 
     @property
     def toll(self) -> Toll:
-        """What messages cost to cross it, but for what each takes, whatever its size."""
-        hop_s = self.hop_cost.s_per_byte if self.hop_cost else 0.0
-        sealed = self.security
-        if sealed is None:
-            return Toll(hop_s)
-        handshake_s, message_bytes = sealed.handshake, sealed.message_bytes
-        return Toll(hop_s + sealed.s_per_byte, message_bytes, sealed.bytes_per_byte, handshake_s)
-
-    @property
-    def message_s(self) -> float:
-        """What each message takes, whatever its size, beyond the link's delay."""
-        return sum(each.message for each in (self.hop_cost, self.security) if each)
+        """What messages cost to cross it."""
+        given, sealed = [each for each in (self.hop_cost, self.security) if each], self.security
+        return Toll(
+            s_per_byte=sum(each.s_per_byte for each in given),
+            message_bytes=sealed.message_bytes if sealed else 0.0,
+            bytes_per_byte=sealed.bytes_per_byte if sealed else 0.0,
+            handshake_s=sealed.handshake if sealed else 0.0,
+            message_s=sum(each.message for each in given),
+        )
 
     @property
     def price_per_byte(self) -> float:

@@ -72,7 +72,7 @@ class Scenario:
             for name, times in self.births[key].items():
                 digest.update(f"{key}{name}".encode() + times.tobytes())
         text += "".join(map(_told, self.setting(0.0).facts))
-        text += "".join(f"{of}.{key}: {table}" for of, key, table in self.file.overheads)
+        text += "".join(f"{of}.{key}: {table!r}" for of, key, table in self.file.overheads)
         digest.update(text.encode())
         return digest.hexdigest()
 

@@ -83,7 +83,7 @@ def read(path: Path) -> MeasuredCosts:
             raise MeasuredCostsError(msg)
         return MeasuredCosts.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        msg = f"nothing was measured here: there is no file {path}"
+        msg = f"there is no file {path}: nothing was measured here"
         raise MeasuredCostsError(msg) from None
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}"

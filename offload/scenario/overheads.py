@@ -9,8 +9,10 @@ from offload.networks import Known
 from offload.overheads import AfterIdle
 from offload.scenario.fields import LongTime, Table, Time
 from offload.scenario.measured_costs import MeasuredCosts, MeasuredCostsError, measured_costs
+from offload.units import show_seconds
 
 SAID = "the scenario"
+TIMES = ("message", "per_MB", "handshake", "within")
 
 Slower = Annotated[float, Field(ge=0, le=100, strict=False, allow_inf_nan=False)]
 Count = Annotated[float, Field(ge=0, le=1e6, strict=False, allow_inf_nan=False)]
@@ -21,6 +23,20 @@ class Overhead(Table):
 
     known: Known = "assumed"
     source: str = SAID
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What it says, in SI units, by its keys."""
+        given = self.model_dump(by_alias=True, exclude={"known", "source"})
+        return {key: float(value) for key, value in given.items()}
+
+    def __str__(self) -> str:
+        """Say it for a person."""
+        said = [
+            f"{key} {show_seconds(value) if key in TIMES else f'{value:g}'}"
+            for key, value in self.figures.items()
+        ]
+        return f"{', '.join(said)}; {self.known}: {self.source}"
 
 
 class HopTable(Overhead):

@@ -59,7 +59,7 @@ def cells(file: ScenarioFile, traces: Traces) -> dict[str, Cell]:
             node=link.to,
             up_bps=_nominal(link, link.up, traces.get((name, UP)), UP),
             down_bps=_nominal(link, link.down, traces.get((name, DOWN)), DOWN),
-            delay_s=link.delay + link.message_s,
+            delay_s=link.delay + link.toll.message_s,
             range_m=link.range or float("inf"),
             give_up_s=link.give_up or GIVE_UP_S,
             shared=link.shared is not False,

@@ -160,7 +160,7 @@ def _wire(name: str, link: Link) -> Wire:
         name=name,
         ends=(str(link.from_), link.to),
         rate_bps=link.rate or 0.0,
-        delay_s=delay_s + link.message_s,
+        delay_s=delay_s + link.toll.message_s,
         jitter_s=link.jitter or 0.0,
         loss=link.loss or 0.0,
         timeout_s=timeout_s,

@@ -82,6 +82,8 @@ class Batching:
         self.busy_s = 0.0
         self.queued_s = 0.0  # what waits, were it run one by one
         self.note: Note | None = None
+        if slowing is not None:
+            slowing.meets(self)
 
     def join(self, member: Member) -> None:
         """Take a member; its `wake` is called when its batch ends, or when it is dropped as late."""

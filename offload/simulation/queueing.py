@@ -94,6 +94,8 @@ class Queueing:
         self.order = count()
         self.note: Note | None = None
         self._counted_s, self._server_s = 0.0, 0.0
+        if slowing is not None:
+            slowing.meets(self)
 
     @property
     def servers(self) -> int:

@@ -59,8 +59,9 @@ class Roaming:
         left_bytes, journey.share = away.up_bytes, 0.0
         while journey.share < 1.0:
             cell = self._serving(journey.device.place.up, away)
-            if cell.toll.handshake_s:
-                yield from self.sessions.opened(journey.device.name, cell)
+            if (stands_s := self._stands_s(journey, cell)) > self.clock.now:
+                yield stands_s
+                continue  # the device may have moved on meanwhile
             sent_bytes = cell.toll.size(left_bytes)
             air_s = 8 * sent_bytes / cell.up_bps
             yield send(journey, self.airs[cell.name][0], sent_bytes, air_s, cell.name, due_s)
@@ -89,8 +90,9 @@ class Roaming:
                 here = cell.node
                 continue  # the device may have moved on meanwhile
             journey.leg = DOWNLINK
-            if cell.toll.handshake_s:
-                yield from self.sessions.opened(journey.device.name, cell)
+            if (stands_s := self._stands_s(journey, cell)) > self.clock.now:
+                yield stands_s
+                continue
             received_bytes = cell.toll.size(left_bytes)
             air_s = 8 * received_bytes / cell.down_bps
             yield send(journey, self.airs[cell.name][1], received_bytes, air_s, cell.name, NEVER)
@@ -98,6 +100,10 @@ class Roaming:
             left_bytes *= 1.0 - journey.share
         if cell.toll.s_per_byte:
             yield self.clock.now + cell.toll.s_per_byte * away.result_bytes
+
+    def _stands_s(self, journey: Journey, cell: Cell) -> float:
+        """When a device can send over a cell that may ask for a handshake."""
+        return self.sessions.stands_s(journey.device.name, cell) if cell.toll.handshake_s else 0.0
 
     def _serving(self, reach: Reach, away: Away) -> Cell:
         """The cell that serves a device, or will next; if none ever will, that of the plan."""

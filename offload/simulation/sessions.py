@@ -26,11 +26,15 @@ class Sessions:
 
     def opened(self, who: str, link: Cell | Wire) -> Steps:
         """Wait, if need be, until the channel of this device stands, or of a wire, which is nobody's."""
+        stands_s = self.stands_s(who, link)
+        if stands_s > self.clock.now:
+            yield stands_s
+
+    def stands_s(self, who: str, link: Cell | Wire) -> float:
+        """Tell when it stands for who needs it now; begin its handshake if nobody did."""
         now = self.clock.now
         begun_s, breaks_s = self.begun_s.get((who, link.name)), self.breaks_s[link.name]
         broken = bisect_right(breaks_s, now)
         if begun_s is None or (broken and breaks_s[broken - 1] > begun_s):
             begun_s = self.begun_s[who, link.name] = now
-        stands_s = begun_s + link.toll.handshake_s
-        if stands_s > now:
-            yield stands_s
+        return begun_s + link.toll.handshake_s

@@ -29,6 +29,11 @@ class Slowing(NamedTuple):
     after_idle: AfterIdle | None
     beside: Beside | None
 
+    def meets(self, station: Station) -> None:
+        """Let a station, which this slows, slow others of its machine."""
+        if self.beside is not None:
+            self.beside.stations.append(station)
+
     def times(self, station: Station, now: float, idle_since_s: float) -> float:
         """Return how many times as long work takes on a server that has been idle since then."""
         times = 1.0 if self.after_idle is None else self.after_idle.times(now - idle_since_s)

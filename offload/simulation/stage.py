@@ -71,16 +71,11 @@ def servers(
             cores[device.name] = InOrder()
         else:  # its queue is simulated as that of a node with one server would be
             alike = Node(device.name, "edge", hardware[device.group], 1, (0.0, 0.0), float("inf"))
-            cores[device.name] = core = Queueing(clock, alike, slowing=slowing)
-            if slowing.beside is not None:
-                slowing.beside.stations.append(core)
-    found: dict[str, Servers] = {}
-    for name, node in setting.nodes.items():
-        slowing = _slowing(node.after_idle, nodes.get(name))
-        station = found[name] = _servers(clock, setting, node, slowing)
-        if slowing is not None and slowing.beside is not None and not isinstance(station, InOrder):
-            slowing.beside.stations.append(station)
-    return cores, found
+            cores[device.name] = Queueing(clock, alike, slowing=slowing)
+    return cores, {
+        name: _servers(clock, setting, node, _slowing(node.after_idle, nodes.get(name)))
+        for name, node in setting.nodes.items()
+    }
 
 
 def _slowing(after_idle: AfterIdle | None, beside: Beside | None) -> Slowing | None:
