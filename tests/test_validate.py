@@ -315,7 +315,7 @@ def test_the_short_form_measures_judges_and_can_judge_again(tmp_path: Path, fake
     assert done.exit_code == 0, done.output
     assert "3 of 3 cells to measure" in done.stderr
     assert "aim" not in done.stdout  # a quick look claims nothing
-    assert max(map(len, done.stdout.splitlines()[:-1])) <= 120
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 120  # its last line names a folder
     assert fake == [cell.name for cell in SHORT]
     written = {path.name for path in out.iterdir() if path.is_file() and path.suffix}
     assert written == {"cells.csv", "summary.json", "scatter.png", "scatter.pdf"}

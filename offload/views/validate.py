@@ -1,5 +1,6 @@
 """A reality check as tables and a figure: what was predicted against what was measured."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,7 +96,10 @@ def _headed(title: str, columns: tuple[str, ...]) -> Table:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{100 * value:+.1f}"  # noqa: PLR0124 - NaN
+    """Write a share in per cent, with two digits that count."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{100 * value:+.0f}" if abs(value) >= 0.0995 else f"{100 * value:+.1f}"
 
 
 def _bounded(row: Row, of: str) -> str:
