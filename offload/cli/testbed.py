@@ -10,6 +10,7 @@ import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, kept_for_this, show_list
 from offload.cli.runs import File, Seed, Set, choices
+from offload.cli.validate import validate
 from offload.views.progress import progress
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from offload.testbed.timing import Timing
 
 app = typer.Typer(no_args_is_help=True, help="Run the real thing on this machine, and compare with it.")
+app.command()(validate)
 
 Policy = Annotated[str | None, typer.Option("--policy", help="A policy's name or module:Class.")]
 Folder = Annotated[
