@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from offload.energy import Radio
 from offload.networks import Figure, Known, Profile, Variant, freeze
+from offload.overheads import FREE, AfterIdle, Toll
 
 Knowledge = Literal["reported", "fresh", "clairvoyant"]
 
@@ -81,6 +82,7 @@ class Cell:
     shared: bool
     interruption_s: float | None = None
     price_per_byte: float = 0.0
+    toll: Toll = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Wire:
     loss: float = 0.0
     timeout_s: float = 0.0
     price_per_byte: float = 0.0
+    toll: Toll = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Node:
     scale: Scale | None = None
     decides_s: float | None = None
     price_per_s: float = 0.0
+    after_idle: AfterIdle | None = None
 
     @property
     def in_order(self) -> bool:

@@ -1,5 +1,6 @@
 """What hypothesis draws: worlds of one task, and what a device may see of them."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import hypothesis.strategies as st
 
 from offload.entities import Facts, Luck, Observation, Report, Uplink, Wire
 from offload.networks import Answers, Coded, Variant
+from offload.overheads import FREE, Toll
 from tests import hand_made
 
 WAITS = st.one_of(st.just(0.0), st.floats(0, 3))
@@ -77,6 +79,14 @@ def networks(draw: st.DrawFn, *, early: bool, codecs: bool) -> Variant:
 
 
 @st.composite
+def tolls(draw: st.DrawFn) -> Toll:
+    """Draw what messages cost on a link, most often nothing."""
+    if draw(st.booleans()):
+        return FREE
+    return Toll(draw(st.floats(0, 1e-6)), draw(st.floats(0, 100)), draw(st.floats(0, 0.1)))
+
+
+@st.composite
 def worlds(
     draw: st.DrawFn, *, private: bool = False, early: bool = False, codecs: bool = False
 ) -> Facts:
@@ -92,8 +102,17 @@ def worlds(
             hand_made.node("edge", "edge", load_bps=draw(st.sampled_from([None, 1e5]))),
             hand_made.node("cloud", "cloud"),
         ],
-        cells=[hand_made.cell()],
-        wires=[Wire("wan", ("edge", "cloud"), draw(st.floats(1e5, 1e9)), draw(st.floats(0, 0.05)), 0.0)],
+        cells=[dataclasses.replace(hand_made.cell(), toll=draw(tolls()))],
+        wires=[
+            Wire(
+                "wan",
+                ("edge", "cloud"),
+                draw(st.floats(1e5, 1e9)),
+                draw(st.floats(0, 0.05)),
+                0.0,
+                toll=draw(tolls()),
+            )
+        ],
         input_bytes=float(draw(st.integers(1, 3000))),
         private=private,
         codecs=CODECS if codecs else (),

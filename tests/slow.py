@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from offload.entities import Facts, Observation, Plan
+from offload.entities import Cell, Facts, Observation, Plan, Wire
 from offload.networks import Answers, Variant
 from offload.planning.luck import exponential, factor
 from offload.planning.validity import why_invalid
@@ -44,6 +44,11 @@ def share_right(plan: Plan) -> float:
     return sum(right) / len(right)
 
 
+def on_link(link: Cell | Wire, payload: float) -> float:
+    """Count what crosses a link for a message."""
+    return link.toll.message_bytes + payload * (1 + link.toll.bytes_per_byte)
+
+
 class Slow:
     """Follows one plan's legs in time, for the image that it is told of."""
 
@@ -75,7 +80,8 @@ class Slow:
             wire = self.facts.wires[name]
             if luck is not None:
                 self.now = max(self.now, luck.wire_free_s[name, here] - self.seen.now_s)
-            self.now += 8 * payload / wire.rate_bps + wire.delay_s
+            self.now += 8 * on_link(wire, payload) / wire.rate_bps + wire.delay_s
+            self.now += wire.toll.s_per_byte * payload
             if luck is None:
                 self.now += wire.jitter_s
             else:
@@ -117,7 +123,8 @@ class Slow:
         cell, uplink = facts.cells[plan.uplinks[0]], seen.uplinks[plan.uplinks[0]]
         payload = self.bytes_at(plan.device_cut)
         self.now = max(self.now, 8 * uplink.queued_bytes / uplink.rate_bps)
-        self.now += 8 * payload / uplink.rate_bps + cell.delay_s
+        self.now += 8 * on_link(cell, payload) / uplink.rate_bps + cell.delay_s
+        self.now += cell.toll.s_per_byte * payload
         return self.from_node(cell.node)
 
     def from_node(self, here: str) -> float:
@@ -134,7 +141,8 @@ class Slow:
             here = plan.cloud
         result = facts.result_bytes[plan.variant]
         self.over_wires(here, cell.node, result, back=True)
-        return self.now + 8 * result / uplink.down_bps + cell.delay_s
+        self.now += 8 * on_link(cell, result) / uplink.down_bps + cell.delay_s
+        return self.now + cell.toll.s_per_byte * result
 
     def energy_j(self) -> float:
         plan, facts = self.plan, self.facts
@@ -143,8 +151,8 @@ class Slow:
         if plan.device_cut >= self.end:
             return device_j
         cell = facts.cells[plan.uplinks[0]]
-        up_s = 8 * self.bytes_at(plan.device_cut) / cell.up_bps
-        down_s = 8 * facts.result_bytes[plan.variant] / cell.down_bps
+        up_s = 8 * on_link(cell, self.bytes_at(plan.device_cut)) / cell.up_bps
+        down_s = 8 * on_link(cell, facts.result_bytes[plan.variant]) / cell.down_bps
         radio = facts.radio
         if radio is None:
             return device_j

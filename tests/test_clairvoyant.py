@@ -214,6 +214,18 @@ def priced(tables):
     return tables
 
 
+def tolled(tables):
+    """Let every link cost something of each message and byte, and make messages larger."""
+    for number, link in enumerate(("cell", "ring", "backhaul")):
+        more = (
+            f'hop_cost = {{ message = "{number + 1}.1 ms", per_MB = "{7 * number + 9} ms" }}\n'
+            f'security = {{ message = "0.{number + 2} ms", per_MB = "{number + 3} ms",'
+            f" bytes = {200 + number}, bytes_per_MB = {20_000 + number} }}"
+        )
+        tables = tables.replace(f"[links.{link}]", f"[links.{link}]\n{more}")
+    return tables
+
+
 LINES = ('radio_power = "1.2 W"', 'radio_power = "wifi"')
 SLOWER = ('hardware = "core"\nradio', 'hardware = "core"\nfrequency = 0.6\nradio')
 
@@ -237,6 +249,24 @@ SCENARIOS = {
     "a slower clock": (inline(EXPONENTIAL).replace(*SLOWER), "0 s"),
     "prices": (priced(inline(EXPONENTIAL)), "0 s"),
     "prices, batches, inputs of many sizes": (priced(inline(batch=BATCH)).replace(INPUT, DRAWN), "0 s"),
+    "tolls": (tolled(inline(EXPONENTIAL)), "0 s"),
+    "tolls, own hop, one node": (tolled(inline(EXPONENTIAL, shared="false", farther=False)), "0 s"),
+    "tolls, own hop, inputs of many sizes": (
+        tolled(inline(shared="false")).replace(INPUT, DRAWN),
+        "1 ms",
+    ),
+    "tolls, lines, prices, inputs of many sizes": (
+        tolled(priced(inline().replace(*LINES))).replace(INPUT, DRAWN),
+        "0 s",
+    ),
+    "tolls, losses": (
+        tolled(inline()).replace('rate = "1 Gbit/s"', 'rate = "1 Gbit/s"\nloss = 0.02'),
+        "0 s",
+    ),
+    "tolls, exits and codecs, money": (
+        tolled(priced(pictures(f"{SURE}\n{CODED}", farther=False))),
+        "1 ms",
+    ),
     "exponential service": (inline(EXPONENTIAL), "0 s"),
     "log-normal service": (inline(LOG_NORMAL), "0 s"),
     "batches with a wait": (inline(LOG_NORMAL, batch=BATCH), "0 s"),

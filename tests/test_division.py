@@ -14,6 +14,7 @@ from offload.algorithms.dag import Costs, stages
 from offload.dnn.profiles import read
 from offload.entities import Facts, OffloadError, Plan, Wire
 from offload.networks import Variant
+from offload.overheads import Toll
 from offload.planning.division import divide, listed, rounded, solved
 from offload.planning.validity import why_invalid
 from tests import drawn, hand_made, slow
@@ -85,6 +86,16 @@ def test_stages_by_hand() -> None:
     assert found.costs.s_per_byte == pytest.approx(1e-6 + 2e-6)
     assert (found.up_delay_s, found.down_delay_s) == pytest.approx((0.001 + 0.021 + 0.25, 0.001 + 0.021))
     assert found.down_s_per_byte == pytest.approx(1e-7 + 2e-6)
+    # And with tolls: each byte on, 100 of every message, half as many of each byte.
+    toll = Toll(3e-6, 100.0, 0.5)
+    cells = {"cell": dataclasses.replace(far.cells["cell"], toll=toll)}
+    wires = {"wan": dataclasses.replace(WAN, toll=toll)}
+    found = divide(dataclasses.replace(far, cells=cells, wires=wires), "cell", 8e6)
+    assert found.costs is not None
+    assert found.costs.s_per_byte == pytest.approx(1.5e-6 + 3e-6 + 3e-6 + 3e-6)
+    delays_s = (0.001 + 0.021 + 0.25 + 1e-4 + 2e-4, 0.001 + 0.021 + 1e-5 + 2e-4)
+    assert (found.up_delay_s, found.down_delay_s) == pytest.approx(delays_s)
+    assert found.down_s_per_byte == pytest.approx(1.5e-7 + 3e-6 + 3e-6 + 3e-6)
 
 
 def test_the_most_accurate_that_is_on_time_is_divided() -> None:

@@ -33,6 +33,7 @@ from offload.analysis.explaining.legs import (
 from offload.analysis.result import simulate_in_chunks
 from offload.analysis.rows import LEGS, plan_label
 from offload.entities import Plan
+from offload.overheads import Toll
 from offload.planning.columns import columns
 from offload.planning.price import unloaded
 from offload.policies.table import choose
@@ -191,6 +192,16 @@ def test_a_cell_out_of_reach_or_slow_is_told_from_a_shared_one() -> None:
     late = row(deadline_s=0.05, **ALONE | {"downlink_s": 0.081001})
     assert blamed(late, place=down) == pytest.approx({
         Cause("downlink", "cell", SIGNAL): 0.625, Cause("downlink", "cell", WAITING): 0.375,
+    })  # fmt: skip
+
+
+def test_what_a_link_takes_of_each_byte_is_no_signal() -> None:
+    toll = Toll(1e-6, 1000.0, 0.125)  # 10 000 bytes in the air, and 8 ms more
+    facts = changed(FACTS, cells={"cell": changed(FACTS.cells["cell"], toll=toll)})
+    told = row(**ALONE | {"uplink_s": 0.119, "downlink_s": 0.001 + 1011.25 * 8 / 8e7 + 1e-5})
+    found = blamed(told, facts=facts, place=at(Rate.constant(0.2)))  # 10 ms are 50 ms
+    assert found == pytest.approx({
+        Cause("uplink", "cell", SIGNAL): 0.4, Cause("uplink", "cell", WAITING): 0.6,
     })  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from msgspec import Struct
 
-from offload import energy, entities, networks
+from offload import energy, entities, networks, overheads
 from offload.analysis.rows import to_frame
 from offload.entities import Luck, Observation
 from offload.planning.price import price
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLAIN = (str, bytes, int, float, bool, type(None), tuple, MappingProxyType)
 NOUNS = {
     each
-    for module in (energy, entities, networks)
+    for module in (energy, entities, networks, overheads)
     for each in vars(module).values()
     if isinstance(each, type) and each.__module__ == module.__name__
 }

@@ -1,5 +1,6 @@
 """A network as a program against the prices of its plans."""
 
+import dataclasses
 import math
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from offload.algorithms.program import solve, value
 from offload.entities import Facts, Observation, Plan, Report, Wire
+from offload.overheads import FREE, Toll
 from offload.planning.columns import tabulate
 from offload.planning.price import price, price_at
 from offload.planning.program_of import State, program_of
@@ -17,7 +19,7 @@ NET = hand_made.variant([4000, 2000, 6000, 500, 5])
 LAST = NET.last
 
 
-def town(*, private: bool = False) -> Facts:
+def town(toll: Toll = FREE, *, private: bool = False) -> Facts:
     """Return a device beside an edge node that is quicker, and a cloud that is quicker again."""
     return hand_made.facts(
         {NET: {"device": [0.02, 0.01, 0.03, 0.01], "edge": [0.002] * 4, "cloud": [0.001] * 4}},
@@ -25,14 +27,16 @@ def town(*, private: bool = False) -> Facts:
             hand_made.node("edge", "edge", batch_max=4, batch_wait_s=0.002),
             hand_made.node("cloud", "cloud"),
         ],
-        cells=[hand_made.cell()],
-        wires=[Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.001, loss=0.1, timeout_s=0.01)],
+        cells=[dataclasses.replace(hand_made.cell(), toll=toll)],
+        wires=[
+            Wire("wan", ("edge", "cloud"), 1e9, 0.02, 0.001, loss=0.1, timeout_s=0.01, toll=toll)
+        ],
         private=private,
         most_input_bytes=4000.0,
     )  # fmt: skip
 
 
-FACTS = town()
+FACTS, TOLLED = town(), town(Toll(2e-6, 300.0, 0.2))
 
 
 def plans(node: str) -> list[Plan]:
@@ -49,11 +53,14 @@ def placed(cut: int) -> list[bool]:
     return [False, *(layer >= cut for layer in range(LAST)), False]
 
 
+@pytest.mark.parametrize("facts", [FACTS, TOLLED], ids=["free", "tolled"])
 @given(st.floats(1e5, 1e8), st.floats(100, 9000), st.sampled_from(["edge", "cloud"]))
-def test_a_placement_takes_and_saves_what_its_plan_does(rate: float, size: float, node: str) -> None:
-    seen = hand_made.seen(FACTS, cell=rate)
+def test_a_placement_takes_and_saves_what_its_plan_does(
+    facts: Facts, rate: float, size: float, node: str
+) -> None:
+    seen = hand_made.seen(facts, cell=rate)
     program = program_of(State.of(seen, "cell", 1.0, size), NET, node)
-    prices = price_at(seen, tabulate(FACTS, plans(node)), size)
+    prices = price_at(seen, tabulate(facts, plans(node)), size)
     for cut, plan in enumerate(plans(node)):
         row = prices.plans.index(plan)
         mine = value(program, placed(cut))

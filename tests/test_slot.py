@@ -1,9 +1,12 @@
 """What those who are decided together are shown of each other."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
 from offload.entities import Facts, Observation, Plan, Question, Report, Wire
+from offload.overheads import Toll
 from offload.planning.price import price
 from offload.planning.slot import Slot, alone_bps, work
 from tests import hand_made
@@ -60,6 +63,20 @@ def test_a_third_waits_for_two_servers_and_shares_the_air() -> None:
     assert third == pytest.approx(0.035 + 0.03 + back_s)
     assert slot.seen(ask("d")).reports["edge"].backlog_s == pytest.approx(0.039)
     assert slot.seen(ask("d")).uplinks["cell"].rate_bps == pytest.approx(2e6)
+
+
+def test_what_links_add_is_promised_too() -> None:
+    toll = Toll(1e-7, 100.0, 0.1)  # messages of 4000 bytes are 4500 in the air, and 0.4 ms longer there
+    cells = {"cell": dataclasses.replace(FACTS.cells["cell"], toll=toll)}
+    tolled = dataclasses.replace(FACTS, cells=cells)
+    slot = Slot()
+    first, second = (promise(slot, ask(name, tolled), EDGE) for name in "ab")
+    back_s = 0.001 + 111 * 8 / 8e7 + 1e-6
+    assert first == pytest.approx(0.0045 + 0.0014 + 0.03 + back_s)
+    assert second == pytest.approx(0.009 + 0.0014 + 0.03 + back_s)
+    assert work(tolled, EDGE).back_s == pytest.approx(back_s)
+    assert work(tolled, EDGE).up_bytes == slot.sending["cell"]["a"] == pytest.approx(4500)
+    assert work(tolled, HOME).up_bytes == 0.0
 
 
 def test_what_a_node_reported_stays_true() -> None:

@@ -235,6 +235,9 @@ def metadata(run: Run) -> dict[str, str]:
         for facts in scenario.setting(0.0).facts
         if facts.radio is not None
     }
+    known |= {
+        f"{of}/{key}": f"{table.known}: {table.source}" for of, key, table in scenario.file.overheads
+    }
     answers = {
         variant.label: variant.answers[None, 0].data
         for facts in scenario.setting(0.0).facts

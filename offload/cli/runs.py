@@ -73,7 +73,11 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
     table = list(rows.values())
     if json_:
         told = {"scenario": scenario.file.name, "devices": len(found.devices), "profiles": table}
-        typer.echo(json.dumps(told | {"offers": offers, "remarks": remarked}))
+        overheads = [
+            {"key": f"{of}.{key}", "known": each.known, "source": each.source, **each.figures}
+            for of, key, each in scenario.file.overheads
+        ]
+        typer.echo(json.dumps(told | {"offers": offers, "overheads": overheads, "remarks": remarked}))
         return
     typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
     for remark in remarked:
@@ -83,6 +87,8 @@ def check(file: File, settings: Set = None, json_: Json = False) -> None:
         words = {"codecs": "codecs", "exits": "exits after layers", "confidences": "confidences"}
         offer = [f"{words[key]} {', '.join(map(str, each[key]))}" for key in words if each[key]]
         typer.echo(f"{each['task']}, {each['variant']}: {'; '.join(offer) or 'no codecs'}")
+    for of, key, overhead in scenario.file.overheads:
+        typer.echo(f"{of}.{key}: {overhead}")
 
 
 def _offers(found: "Setting") -> list[dict[str, Any]]:

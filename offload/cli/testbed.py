@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from offload.cli.common import BadInputError, Json, clear_errors, kept_for_this
+from offload.cli.common import BadInputError, Json, clear_errors, kept_for_this, show_list
 from offload.cli.runs import File, Seed, Set, choices
+from offload.cli.validate import validate
+from offload.views.progress import progress
 
 if TYPE_CHECKING:
     from offload.entities import Outcome
     from offload.testbed.timing import Timing
 
 app = typer.Typer(no_args_is_help=True, help="Run the real thing on this machine, and compare with it.")
+app.command()(validate)
 
 Policy = Annotated[str | None, typer.Option("--policy", help="A policy's name or module:Class.")]
 Folder = Annotated[
@@ -131,6 +134,49 @@ def _few(names: list[str]) -> str:
     """Name the first of them."""
     shown = ", ".join(names[:4])
     return f"{shown}, ... ({len(names)})" if len(names) > 4 else shown or "no device"
+
+
+@app.command()
+def costs(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("costs.json"),
+    network: Annotated[list[str], typer.Option(help="What is run after idle gaps; repeatable.")] = [  # noqa: B006
+        "mobilenetv2"
+    ],
+    cores: Annotated[str, typer.Option(help="Two, with a comma (default: the first two).")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few runs of each, in seconds: nothing to trust.")
+    ] = False,
+) -> None:
+    """Measure what hops, TLS, idle gaps and company cost on this machine, for the simulator to charge.
+
+    It takes about four minutes, in which nothing else should run.
+    """
+    with clear_errors("nothing was written"):
+        chosen = _two_cores(cores)
+        if out.is_dir() or not out.absolute().parent.is_dir():
+            msg = f"--out {out}: give a file in a folder that exists"
+            raise BadInputError(msg)
+        from offload.testbed.costs import file, measuring
+
+        effort = measuring.QUICK if quick else measuring.Effort()
+        used = measuring.two_cores(chosen)
+        with progress("measuring", effort.pieces(network)) as advance:
+            found = measuring.measure(network, used, effort, advance)
+        file.write(out, found)
+        rows = file.table(found)
+        show_list(rows, list(rows[0]), json_=False)
+        typer.echo(f"{out}: written")
+
+
+def _two_cores(text: str) -> list[int] | None:
+    """Read two cores; None if none are given. Raises BadInputError."""
+    parts = text.split(",")
+    if not text:
+        return None
+    if len(parts) != 2 or not all(part.strip().isdigit() and len(part) < 5 for part in parts):
+        msg = f'--cores {text:.20}: write two with a comma, like "0,1"'
+        raise BadInputError(msg)
+    return [int(part) for part in parts]
 
 
 def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[float]]], None]":

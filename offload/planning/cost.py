@@ -42,7 +42,8 @@ def works(facts: Facts, plan: Plan) -> tuple[Work | None, Work | None, Work | No
 def cost(facts: Facts, plan: Plan) -> tuple[float, float, float, float, float, float, float]:
     """Return seconds on device, edge and cloud, bytes up, between and back, and device joules.
 
-    Of a plan that states no confidence, so that its exit is known. Device joules are marginal: (busy -
+    Of a plan that states no confidence, so that its exit is known. Bytes are those of messages, without
+    what links add to them. Device joules are marginal: (busy -
     idle) watts while computing, and the radio's for the bytes and the air time at the cell's full rate.
     """
     device_s, edge_s, cloud_s = (work.seconds if work else 0.0 for work in works(facts, plan))
@@ -53,8 +54,9 @@ def cost(facts: Facts, plan: Plan) -> tuple[float, float, float, float, float, f
         result_bytes = facts.result_bytes[plan.variant]
         cell, radio = facts.cells[plan.uplinks[0]], facts.radio
         if radio is not None:
-            energy_j += radio.up_j(up_bytes, 8 * up_bytes / cell.up_bps)
-            energy_j += radio.down_j(result_bytes, 8 * result_bytes / cell.down_bps)
+            sent_bytes, received_bytes = cell.toll.size(up_bytes), cell.toll.size(result_bytes)
+            energy_j += radio.up_j(sent_bytes, 8 * sent_bytes / cell.up_bps)
+            energy_j += radio.down_j(received_bytes, 8 * received_bytes / cell.down_bps)
     if plan.cloud is not None:
         mid_bytes = up_bytes if plan.edge is None else crossing(facts, plan.variant, plan.edge_cut)
     return device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, energy_j

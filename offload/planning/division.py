@@ -165,8 +165,10 @@ def _between(
     server = facts.nodes[node]
     wires = [facts.wires[name] for name in facts.routes[cell.node, node]]
     delay_s = cell.delay_s + sum(wire.delay_s + wire.jitter_s for wire in wires)
-    on_wires = sum(8 / wire.rate_bps for wire in wires)
-    s_per_byte = 8 / rate_bps + on_wires
+    on_wires = sum(wire.toll.per_byte_s(8 / wire.rate_bps) for wire in wires)
+    s_per_byte = cell.toll.per_byte_s(8 / rate_bps) + on_wires
+    delay_s += sum(wire.toll.message_bytes * 8 / wire.rate_bps for wire in wires)
+    up_s, down_s = (cell.toll.message_bytes * 8 / each for each in (rate_bps, cell.down_bps))
     layers, own = facts.profiles[node][variant].layers_s[1], facts.profiles["device"].get(variant)
     here = own.layers_s[1] if own else (inf,) * len(layers)
     kept = variant.cuts[first_cut(facts, variant)].after
@@ -179,9 +181,9 @@ def _between(
         ]),
         dag,
         Costs(here, (*[inf] * kept, *layers[kept:]), s_per_byte),
-        delay_s + (server.batch_wait_s if server.batch_max > 1 else 0.0),
-        delay_s,
-        8 / cell.down_bps + on_wires,
+        delay_s + (server.batch_wait_s if server.batch_max > 1 else 0.0) + up_s,
+        delay_s + down_s,
+        cell.toll.per_byte_s(8 / cell.down_bps) + on_wires,
     )  # fmt: skip
 
 

@@ -31,8 +31,8 @@ class Itinerary:
     Rows from `begin` on leave. They send `up_bits`, are `out_s` later at the first node that computes
     (`first`, an index of `nodes`), `between_s` after they begin there at the second, if they need one
     (else at the end of `nodes`, where nobody waits), and `back_s` after they begin there have
-    `result_bits` to receive. Of those that send a larger input, each byte more crosses the air if
-    `raw`, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` is of
+    `result_bits` to receive. Of those that send a larger input, each byte more is `raw` bytes in the
+    air, and costs `wire_s` a byte behind it; None where losses make that no line. `done_s` is of
     all rows: when a device that is at rest has done its part.
 
     What it takes depends on few numbers, which come up again and again: `shown` are the prices that
@@ -131,8 +131,10 @@ def itinerary(table: Columns, facts: Facts, serving: str) -> Itinerary | None:
         nothing, one = np.zeros(mine.stop - mine.start), np.ones(mine.stop - mine.start)
         out_s[mine] = over(facts, cell.node, stops[0], nothing, table.up_bytes[mine])
         out_s[mine] += cell.delay_s + waits_s[0]
+        out_s[mine] += cell.toll.s_per_byte * table.up_bytes[mine]
         wire_s[mine] = over(facts, cell.node, stops[0], nothing, one)
         wire_s[mine] -= over(facts, cell.node, stops[0], nothing, nothing)
+        wire_s[mine] += cell.toll.s_per_byte
         lossy |= any(facts.wires[name].loss for name in facts.routes[cell.node, stops[0]])
         first[mine] = nodes.index(stops[0])
         if len(stops) == 2:
@@ -140,21 +142,21 @@ def itinerary(table: Columns, facts: Facts, serving: str) -> Itinerary | None:
             between_s[mine] += waits_s[1]
             second[mine] = nodes.index(stops[1])
         back_s[mine] = over(facts, stops[-1], cell.node, works_s[-1], table.result_bytes[mine])
-        back_s[mine] += cell.delay_s
+        back_s[mine] += cell.delay_s + cell.toll.s_per_byte * table.result_bytes[mine]
     raw = np.array(table.raw, dtype=np.float64)
     leaving = slice(begin, None)
     twice = bool((second < len(nodes)).any())
     return Itinerary(
         begin=begin,
         nodes=nodes,
-        up_bits=8 * table.up_bytes[leaving],
+        up_bits=8 * cell.toll.size(table.up_bytes[leaving]),
         out_s=out_s[leaving],
         first=first[leaving],
         between_s=between_s[leaving] if twice else back_s[leaving],
         second=second[leaving] if twice else None,
         back_s=back_s[leaving],
-        result_bits=8 * table.result_bytes[leaving],
-        raw=raw[leaving],
+        result_bits=8 * cell.toll.size(table.result_bytes[leaving]),
+        raw=raw[leaving] * (1.0 + cell.toll.bytes_per_byte),
         wire_s=None if lossy else (wire_s * raw)[leaving],
         done_s=table.device_s + facts.overhead_s,
     )

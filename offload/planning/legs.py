@@ -33,7 +33,7 @@ def served(
         here = way.cloud
     elapsed = over(facts, here, cell.node, elapsed, table.result_bytes[rows], seen, back=True)
     down_bps = seen.uplinks[cell.name].down_bps
-    return elapsed + (table.result_bytes[rows] * (8 / down_bps) + cell.delay_s)
+    return elapsed + (cell.toll.seconds(table.result_bytes[rows], 8 / down_bps) + cell.delay_s)
 
 
 def over(
@@ -57,12 +57,13 @@ def over(
         if seen is not None and luck is not None:
             elapsed = np.maximum(elapsed, luck.wire_free_s[name, here] - seen.now_s)
             jitter = exponential(luck.wire_back if back else luck.wire_out)
-        elapsed = elapsed + payload * (8 / wire.rate_bps) + (wire.delay_s + jitter * wire.jitter_s)
+        sent_s = wire.toll.seconds(payload, 8 / wire.rate_bps)
+        elapsed = elapsed + sent_s + (wire.delay_s + jitter * wire.jitter_s)
         if wire.loss:
             quantile = None
             if luck is not None:
                 quantile = luck.wire_back if back else luck.wire_out
-            elapsed = elapsed + _again_s(wire, payload, quantile)
+            elapsed = elapsed + _again_s(wire, wire.toll.size(payload), quantile)
         here = wire.ends[1] if wire.ends[0] == here else wire.ends[0]
     return elapsed
 

@@ -188,7 +188,7 @@ def _leg_by_leg(seen: Observation, table: Columns, serving: str, more_bytes: flo
     edge_s, cloud_s = table.edge_s, table.cloud_s
     if seen.luck is not None:
         edge_s, cloud_s = lucky_servers(table, facts, seen.luck)
-    up_s = table.up_bytes * (8 / uplink.rate_bps)
+    up_s = cell.toll.seconds(table.up_bytes, 8 / uplink.rate_bps)
     own_queue_s = 8 * uplink.queued_bytes / uplink.rate_bps
     for way in table.ways:
         if way.edge is None and way.cloud is None:
@@ -233,7 +233,9 @@ def _of_input(table: Columns, facts: Facts, serving: str, more_bytes: float) -> 
 
 def _j_per_byte(facts: Facts, serving: str) -> float:
     """Joules of the device for a byte that it sends at the cell's full rate."""
-    return facts.radio.up_j(1.0, 8 / facts.cells[serving].up_bps) if facts.radio else 0.0
+    cell = facts.cells[serving]
+    size_bytes = 1.0 + cell.toll.bytes_per_byte
+    return facts.radio.up_j(size_bytes, 8 * size_bytes / cell.up_bps) if facts.radio else 0.0
 
 
 def _mixed(

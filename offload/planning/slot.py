@@ -15,7 +15,7 @@ from offload.planning.legs import over
 
 
 class Work(NamedTuple):
-    """What a plan asks for in the mean: seconds on device, edge and cloud, bytes up, seconds back."""
+    """What a plan asks for in the mean: seconds on device, edge and cloud, bytes sent, seconds back."""
 
     device_s: float
     edge_s: float
@@ -31,13 +31,15 @@ def work(facts: Facts, plan: Plan) -> Work:
     for share, row in exits.branches(plan):
         each = cost(facts, row)
         device_s, edge_s = device_s + share * each[0], edge_s + share * each[1]
-        cloud_s, up_bytes = cloud_s + share * each[2], up_bytes + share * each[3]
+        cloud_s += share * each[2]
+        if row.uplinks is not None:
+            up_bytes += share * facts.cells[row.uplinks[0]].toll.size(each[3])
     if plan.uplinks is None:
         return Work(device_s, edge_s, cloud_s, up_bytes, 0.0)
     cell = facts.cells[plan.uplinks[0]]
     result = np.array([facts.result_bytes[plan.variant]])
     back_s = over(facts, plan.cloud or plan.edge or "", cell.node, np.zeros(1), result)[0]
-    back_s += cell.delay_s + 8 * result[0] / cell.down_bps
+    back_s += cell.delay_s + cell.toll.seconds(result, 8 / cell.down_bps)[0]
     return Work(device_s, edge_s, cloud_s, up_bytes, float(back_s))
 
 
@@ -118,7 +120,8 @@ class Slot:
 
     def _bytes(self, question: Question, plan: Plan) -> float:
         if sends_input(plan):
-            return question.request.input_bytes
+            toll = question.seen.facts.cells[(plan.uplinks or ("",))[0]].toll
+            return toll.size(question.request.input_bytes)
         return work(question.seen.facts, plan).up_bytes
 
 

@@ -97,7 +97,9 @@ def _mix(
     if seen.serving is not None:
         s_per_byte = 8 / seen.uplinks[seen.serving].rate_bps
         uplink_free_s = s_per_byte * seen.uplinks[seen.serving].queued_bytes
-        send_s = s_per_byte * np.where(line.raw, input_bytes, line.up_bytes)
+        size = seen.facts.cells[seen.serving].toll.size
+        sent_bytes = np.where(line.raw, size(input_bytes), size(line.up_bytes))
+        send_s = s_per_byte * np.where(line.up_bytes > 0.0, sent_bytes, 0.0)
     free_s = np.where(line.on_device, max(seen.facts.overhead_s, seen.backlog_s), seen.facts.overhead_s)
     mix = mix_cuts(line.device_s, send_s, jobs, free_s, uplink_free_s)
     cuts = [mix.early] * mix.early_jobs + [mix.late] * (jobs - mix.early_jobs)

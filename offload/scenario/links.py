@@ -4,8 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from offload.overheads import Toll
 from offload.scenario.costs import RentTable
 from offload.scenario.fields import Confidence, Frequency, LongTime, Price, Range, Rate, Table, Time
+from offload.scenario.overheads import HopCost, Security
 from offload.world.wires import round_trip_s
 
 RadioName = Literal[
@@ -76,7 +78,7 @@ class Link(Table):
     """A cell (`up` and `down`, or `radio`) from devices to a node, or a wire (`rate`) between nodes.
 
     Bytes that cross it cost `price_per_GB`, and to have it costs `rent`, in one currency for all of a
-    scenario.
+    scenario. What its messages take beyond rate and delay is their `hop_cost`, and that of `security`.
     """
 
     from_: Annotated[str | list[str], Field(alias="from")]
@@ -99,6 +101,20 @@ class Link(Table):
     delay: Time = 0.0
     price_per_gb: Annotated[Price, Field(alias="price_per_GB")] = 0.0
     rent: RentTable | None = None
+    hop_cost: HopCost | None = None
+    security: Security | None = None
+
+    @property
+    def toll(self) -> Toll:
+        """What messages cost to cross it."""
+        given, sealed = [each for each in (self.hop_cost, self.security) if each], self.security
+        return Toll(
+            s_per_byte=sum(each.s_per_byte for each in given),
+            message_bytes=sealed.message_bytes if sealed else 0.0,
+            bytes_per_byte=sealed.bytes_per_byte if sealed else 0.0,
+            handshake_s=sealed.handshake if sealed else 0.0,
+            message_s=sum(each.message for each in given),
+        )
 
     @property
     def price_per_byte(self) -> float:

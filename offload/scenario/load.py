@@ -72,6 +72,7 @@ class Scenario:
             for name, times in self.births[key].items():
                 digest.update(f"{key}{name}".encode() + times.tobytes())
         text += "".join(map(_told, self.setting(0.0).facts))
+        text += "".join(f"{of}.{key}: {table!r}" for of, key, table in self.file.overheads)
         digest.update(text.encode())
         return digest.hexdigest()
 
@@ -99,6 +100,8 @@ class Scenario:
         }
         if any(group.frequency < 1.0 for group in self.file.devices.values()):
             others["frequency"] = {"assumed"}
+        for _, key, table in self.file.overheads:
+            others.setdefault(key, set()).add(table.known)
         told += [f"{what} {', '.join(sorted(known))}" for what, known in others.items() if known]
         return "; ".join(told)
 

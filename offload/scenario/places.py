@@ -59,12 +59,13 @@ def cells(file: ScenarioFile, traces: Traces) -> dict[str, Cell]:
             node=link.to,
             up_bps=_nominal(link, link.up, traces.get((name, UP)), UP),
             down_bps=_nominal(link, link.down, traces.get((name, DOWN)), DOWN),
-            delay_s=link.delay,
+            delay_s=link.delay + link.toll.message_s,
             range_m=link.range or float("inf"),
             give_up_s=link.give_up or GIVE_UP_S,
             shared=link.shared is not False,
             interruption_s=PRESETS[link.radio].interruption_s.value if link.radio else link.handover,
             price_per_byte=link.price_per_byte,
+            toll=link.toll,
         )
         for name, link in file.links.items()
         if link.is_cell

@@ -21,6 +21,7 @@ def check_names(file: ScenarioFile, catalogue: Catalogue) -> list[Fault]:
         *_wrong_links(file),
         *_cut_off(file),
         *_wrong_faults(file),
+        *_wrong_machines(file),
     ]
 
 
@@ -125,6 +126,23 @@ def _wrong_faults(file: ScenarioFile) -> Iterator[Fault]:
             elif thing in file.nodes and thing in file.links:
                 what = f'"{thing}" is a node and a link; give one of them another name'
                 yield ("faults", name, "of", number), what
+
+
+def _wrong_machines(file: ScenarioFile) -> Iterator[Fault]:
+    taken: dict[str, str] = {}
+    for name, machine in file.machines.items():
+        for number, place in enumerate(machine.of):
+            key: Key = ("machines", name, "of", number)
+            if place not in file.devices and place not in file.nodes:
+                yield key, near(place, [*file.devices, *file.nodes], "device group or node")
+            elif place in file.devices and place in file.nodes:
+                what = f'"{place}" is a device group and a node; give one of them another name'
+                yield key, what
+            elif taken.setdefault(place, name) != name:
+                yield key, f'"{place}" is on the machine "{taken[place]}"; a place is on one machine'
+            elif place in file.devices and file.devices[place].battery is not None:
+                what = f"a device with a battery must know what its work takes; leave {place} out"
+                yield key, what
 
 
 def _cut_off(file: ScenarioFile) -> Iterator[Fault]:

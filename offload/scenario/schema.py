@@ -1,5 +1,6 @@
 """What a scenario file may say: its keys, their units and their bounds."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +27,7 @@ from offload.scenario.fields import (
 )
 from offload.scenario.links import Link
 from offload.scenario.mobility import Mobility
+from offload.scenario.overheads import AfterIdling, MachineTable, Overhead
 from offload.scenario.tasks import Task
 
 MOST_REQUESTS = 50_000_000
@@ -127,14 +129,15 @@ class DeviceGroup(Table):
     """Devices of one kind. Of those in a trace, `count` are taken, or all if it is not given.
 
     `radio_power` is what sending and receiving draw, or the name of a radio that was measured. A
-    processor may run at a share of its full `frequency`. In shared cells a device gets air time by its
-    `weight`.
+    processor may run at a share of its full `frequency`, and be slower `after_idle`. In shared cells a
+    device gets air time by its `weight`.
     """
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     hardware: Name
     radio_power: RadioPower = None
     frequency: SomeShare = 1.0
+    after_idle: AfterIdling | None = None
     battery: BatteryTable | None = None
     weight: Annotated[float, Field(gt=0, le=1e6, strict=False, allow_inf_nan=False)] = 1.0
     at: Point | None = None
@@ -145,6 +148,9 @@ class DeviceGroup(Table):
     def _somewhere(self) -> Self:
         if self.at is not None and self.mobility is not None:
             msg = "at and mobility exclude each other"
+            raise ValueError(msg)
+        if self.battery is not None and self.after_idle is not None:
+            msg = "after_idle: a device with a battery must know what its work takes; leave it out"
             raise ValueError(msg)
         return self
 
@@ -190,7 +196,8 @@ class NodeTable(Table):
     Servers take up work first come first served, by priority, or earliest deadline first; or they gather
     batches. With `load`, weights have to be loaded before they are used; `resident` are there at first.
     An edge node may have a `policy` of its own, which decides where an arriving request goes on.
-    An hour of a server's computing costs `price_per_hour`; if nothing, it is one's own.
+    An hour of a server's computing costs `price_per_hour`; if nothing, it is one's own. Servers may be
+    slower `after_idle`.
     """
 
     kind: Literal["edge", "cloud"]
@@ -208,6 +215,7 @@ class NodeTable(Table):
     reports: Reports = Reports.model_construct(every=0.1)
     policy: dict[str, Any] = {}
     price_per_hour: Price = 0.0
+    after_idle: AfterIdling | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -295,11 +303,25 @@ class ScenarioFile(Table):
     devices: Annotated[dict[Name, DeviceGroup], Field(min_length=1)]
     nodes: dict[Name, NodeTable] = {}
     links: dict[Name, Link] = {}
+    machines: dict[Name, MachineTable] = {}
     faults: dict[Name, FaultTable] = {}
     policy: dict[str, Any] = {}
     compare: Compare | None = None
     sweep: Sweep | None = None
     costs: CostsTable = CostsTable.model_construct()
+
+    @property
+    def overheads(self) -> Iterator[tuple[str, str, Overhead]]:
+        """Of what, by which key, which table says what messages and work cost beyond all else."""
+        found: list[tuple[str, str, Overhead | None]] = []
+        for name, link in self.links.items():
+            found += [(f"links.{name}", "hop_cost", link.hop_cost)]
+            found += [(f"links.{name}", "security", link.security)]
+        for kind, tables in (("devices", self.devices), ("nodes", self.nodes)):
+            found += [(f"{kind}.{name}", "after_idle", each.after_idle) for name, each in tables.items()]
+        for name, machine in self.machines.items():
+            found += [(f"machines.{name}", "co_location", machine.co_location)]
+        yield from ((of, key, table) for of, key, table in found if table is not None)
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

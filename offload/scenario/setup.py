@@ -6,12 +6,14 @@ from heapq import heappop, heappush
 
 from offload.entities import Cell, Facts, Node, Scale, Wire
 from offload.networks import Variant
+from offload.overheads import AfterIdle, Machine
 from offload.planning.validity import fits
 from offload.scenario import demand, places
 from offload.scenario.catalogue import Catalogue
 from offload.scenario.energy import slowed, slower
 from offload.scenario.links import Link
 from offload.scenario.mobility import Trace
+from offload.scenario.overheads import MachineTable
 from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
 from offload.scenario.tasks import Stage, Task
 from offload.streams import Streams
@@ -66,7 +68,7 @@ class Setting:
 
     `delays` are seconds from a node to a device over a cell, `between` those from node to node,
     `speeds` how fast nodes and links are over time that break or slow down,
-    `supplies` the batteries of groups that have one.
+    `supplies` the batteries of groups that have one, `after_idle` how groups slow down that do nothing.
     """
 
     duration_s: float
@@ -81,6 +83,8 @@ class Setting:
     between: Mapping[tuple[str, str], float] = field(default_factory=dict)
     speeds: Mapping[str, Rate] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)
+    after_idle: Mapping[str, AfterIdle] = field(default_factory=dict)
+    machines: tuple[Machine, ...] = ()
 
 
 def setup(
@@ -135,7 +139,18 @@ def setup(
         file.duration, file.drain, tuple(devices), tuple(sources), tuple(all_facts), cells, wires,
         nodes, delays, delays_s, covers.faults,
         {group: table.battery.supply for group, table in file.devices.items() if table.battery},
+        {name: table.after_idle.figure for name, table in file.devices.items() if table.after_idle},
+        tuple(_machine(file, table) for table in file.machines.values()),
     )  # fmt: skip
+
+
+def _machine(file: ScenarioFile, table: MachineTable) -> Machine:
+    of = table.of
+    return Machine(
+        table.co_location.slower,
+        tuple(name for name in file.devices if name in of),
+        tuple(name for name in file.nodes if name in of),
+    )
 
 
 def _wire(name: str, link: Link) -> Wire:
@@ -145,11 +160,12 @@ def _wire(name: str, link: Link) -> Wire:
         name=name,
         ends=(str(link.from_), link.to),
         rate_bps=link.rate or 0.0,
-        delay_s=delay_s,
+        delay_s=delay_s + link.toll.message_s,
         jitter_s=link.jitter or 0.0,
         loss=link.loss or 0.0,
         timeout_s=timeout_s,
         price_per_byte=link.price_per_byte,
+        toll=link.toll,
     )
 
 
@@ -173,6 +189,7 @@ def _node(name: str, table: NodeTable, catalogue: Catalogue) -> Node:
         scale=Scale(scale.min, scale.max, scale.up, scale.start, scale.idle) if scale else None,
         decides_s=Quantity("time").parse(table.policy.get("overhead", "0 s")) if table.policy else None,
         price_per_s=table.price_per_hour / 3600,
+        after_idle=table.after_idle.figure if table.after_idle else None,
     )
 
 

@@ -17,6 +17,7 @@ from offload.simulation.clock import Clock
 from offload.simulation.frames import Crop, Frame
 from offload.simulation.journey import Fail, Journey
 from offload.simulation.meters import NO_POWER, Meter
+from offload.simulation.queueing import Queueing
 from offload.simulation.stations import InOrder
 from offload.world.demand import Scene, View
 
@@ -41,7 +42,7 @@ class Arrivals(msgspec.Struct):
 
     clock: Clock
     device: Device
-    compute: InOrder
+    compute: InOrder | Queueing
     part: Part  # the first
     parts: Sequence[Part]
     ask: Callable[[Journey], None]

@@ -6,6 +6,7 @@ from functools import partial
 from heapq import heapreplace
 
 from offload.simulation.clock import Clock
+from offload.simulation.slowing import Slowing
 from offload.simulation.stations import DOWN, LATE, Note, Wake
 from offload.world.rate import Rate
 
@@ -55,14 +56,22 @@ class Batching:
     A batch is full at `limit`, and ripe `wait_s` after its first member; a full batch, or else the
     ripe one whose first member came first, begins when a server is free. It takes its mean time by
     size and what is each member's own, times the largest factor among its members. At a `speed` that
-    changes it takes longer, and at speed 0 all that is there is lost.
+    changes it takes longer, and at speed 0 all that is there is lost. What is `slowing` it is told as it
+    begins.
     """
 
     def __init__(
-        self, clock: Clock, servers: int, limit: int, wait_s: float, speed: Rate | None = None
+        self,
+        clock: Clock,
+        servers: int,
+        limit: int,
+        wait_s: float,
+        speed: Rate | None = None,
+        slowing: Slowing | None = None,
     ) -> None:
         self.clock = clock
         self.speed = speed
+        self.slowing = slowing
         self.lives = 0  # how often it has broken down
         self.under_way: list[tuple[list[Member], float, float]] = []  # how long, since when
         self.idle = servers
@@ -73,6 +82,8 @@ class Batching:
         self.busy_s = 0.0
         self.queued_s = 0.0  # what waits, were it run one by one
         self.note: Note | None = None
+        if slowing is not None:
+            slowing.meets(self)
 
     def join(self, member: Member) -> None:
         """Take a member; its `wake` is called when its batch ends, or when it is dropped as late."""
@@ -107,6 +118,10 @@ class Batching:
         self.waiting, self.under_way, self.queued_s = {}, [], 0.0
         for member in lost:
             member.wake(DOWN)
+
+    def computes(self, now: float) -> bool:
+        """Tell whether any server is at work."""
+        return any(ends_s > now for ends_s in self.free)
 
     def load(self) -> tuple[float, float]:
         """Tell when a server falls free, and how long what is queued takes, were it run one by one."""
@@ -154,6 +169,8 @@ class Batching:
         self.queued_s = max(0.0, self.queued_s - sum(member.alone_s for member in members))
         seconds = members[0].seconds(len(members)) + sum(member.own_s for member in members)
         seconds *= max(member.factor for member in members)
+        if self.slowing is not None:
+            seconds *= self.slowing.times(self, now, self.free[0])
         self.idle -= 1
         self.busy_s += seconds
         ends_s = now + seconds

@@ -8,7 +8,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from offload.algorithms.horizon import Job, Leg, Station, undominated
-from offload.entities import Facts, OffloadError, Outcome, Plan, Request
+from offload.entities import Cell, Facts, OffloadError, Outcome, Plan, Request, Wire
 from offload.networks import Variant
 from offload.planning.cuts import first_cut
 from offload.planning.exits import leaving
@@ -133,9 +133,20 @@ def _not_covered(setting: Setting) -> Iterator[str]:
             yield f"nodes.{name}.scale"
         if node.decides_s is not None:
             yield f"nodes.{name}.policy"
+    yield from _overheads(setting)
     for source in setting.sources:
         if source.facts.stage is not None:
             yield f"devices.{source.device.group}.tasks.{source.facts.task}: frames of several networks"
+
+
+def _overheads(setting: Setting) -> Iterator[str]:
+    """Name what costs some and not others, by when they come and who is there."""
+    links: list[Cell | Wire] = [*setting.cells.values(), *setting.wires.values()]
+    yield from (f"links.{each.name}.security: its handshake" for each in links if each.toll.handshake_s)
+    yield from (f"devices.{group}.after_idle" for group in setting.after_idle)
+    yield from (f"nodes.{name}.after_idle" for name, node in setting.nodes.items() if node.after_idle)
+    if setting.machines:
+        yield "machines"
 
 
 def every_plan(facts: Facts) -> Iterator[Plan]:
@@ -227,7 +238,8 @@ def _legs(world: World, trip: Trip, device: Device, fate: Sequence[float]) -> tu
         return tuple(legs)
     cell, up, down = away.cell, away.uplink, away.downlink
     own_up, own_down = (up, down) if cell.shared else ((up, device.name), (down, device.name))
-    legs.append(Leg(own_up, away.up_air_s, cell.delay_s))
+    up_s = cell.delay_s + cell.toll.s_per_byte * away.up_bytes
+    legs.append(Leg(own_up, away.up_air_s, up_s))
     legs += _over(away.to_edge, away.up_bytes, fate[WIRE_OUT])
     if away.edge is not None:
         legs.append(Leg(away.edge.servers, _seconds(away.edge, fate[EDGE])))
@@ -235,7 +247,8 @@ def _legs(world: World, trip: Trip, device: Device, fate: Sequence[float]) -> tu
     if away.cloud is not None:
         legs.append(Leg(away.cloud.servers, _seconds(away.cloud, fate[CLOUD])))
     legs += _over(away.back, away.result_bytes, fate[WIRE_BACK])
-    legs.append(Leg(own_down, away.down_air_s, cell.delay_s))
+    down_s = cell.delay_s + cell.toll.s_per_byte * away.result_bytes
+    legs.append(Leg(own_down, away.down_air_s, down_s))
     return tuple(legs)
 
 
@@ -245,8 +258,9 @@ def _seconds(stop: Stop, quantile: float) -> float:
 
 def _over(ways: Ways, payload_bytes: float, quantile: float) -> Iterator[Leg]:
     for wire, queue in ways:
-        sent_bytes, again_s = payload_bytes, 0.0
+        sent_bytes, again_s = wire.toll.size(payload_bytes), 0.0
         if wire.loss:
-            sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, payload_bytes)
+            sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, sent_bytes)
         then_s = again_s + wire.delay_s + exponential(quantile) * wire.jitter_s
+        then_s += wire.toll.s_per_byte * payload_bytes
         yield Leg(queue, sent_bytes * 8 / wire.rate_bps, then_s)

@@ -12,7 +12,7 @@ from offload.simulation.batching import Member
 from offload.simulation.clock import Clock
 from offload.simulation.frames import Frame
 from offload.simulation.meters import Meter
-from offload.simulation.queueing import Job
+from offload.simulation.queueing import Job, Queueing
 from offload.simulation.stations import LATE, SHED, InOrder
 from offload.simulation.trips import Away, Stop, Trip
 
@@ -34,7 +34,7 @@ class Journey(Struct):
     clock: Clock
     request: Request
     device: Device
-    compute: InOrder
+    compute: InOrder | Queueing
     facts: Facts
     fate: Sequence[float]
     fail: Fail
@@ -113,13 +113,13 @@ class Journey(Struct):
 
     def went_up(self, away: Away) -> None:
         """Book a request that was sent whole at the nominal rate."""
-        self.up_bytes += away.up_bytes
+        self.up_bytes += away.sent_bytes
         self.joules[0] += away.up_j
         self.money += away.up_money
 
     def came_down(self, away: Away) -> None:
         """Book a result that was sent whole at the nominal rate."""
-        self.down_bytes += away.result_bytes
+        self.down_bytes += away.received_bytes
         self.joules[0] += away.down_j
         self.money += away.down_money
 
@@ -127,7 +127,8 @@ class Journey(Struct):
         """Book what has been sent of a message, and what that took."""
         if self.message_bytes < 0.0:
             away: Away = self.trip.away  # type: ignore[assignment]  # it is away
-            self.message_bytes = away.up_bytes if self.leg == UPLINK else away.result_bytes
+            up = self.leg == UPLINK
+            self.message_bytes = away.sent_bytes if up else away.received_bytes
             self.price_per_byte = away.cell.price_per_byte
         size_bytes = self.share * self.message_bytes
         if self.leg == UPLINK:

@@ -8,6 +8,7 @@ from itertools import count
 from offload.entities import Node, Scale
 from offload.simulation.clock import Clock
 from offload.simulation.memory import Memory
+from offload.simulation.slowing import Slowing
 from offload.simulation.stations import DOWN, LATE, SHED, Note, Wake
 from offload.world.rate import Rate
 
@@ -60,15 +61,23 @@ class Queueing:
 
     At a `speed` that changes work takes longer, and at speed 0 all that is there is lost, weights too.
 
+    What is `slowing` them is looked at as work begins, and is part of that work's seconds from then on.
+
     Where servers come and go, another starts when more than `up_s` of work waits for each that runs or
     starts; one that has been idle for `idle_s` stops. The one that worked last is taken first.
     """
 
     def __init__(
-        self, clock: Clock, node: Node, memory: Memory | None = None, speed: Rate | None = None
+        self,
+        clock: Clock,
+        node: Node,
+        memory: Memory | None = None,
+        speed: Rate | None = None,
+        slowing: Slowing | None = None,
     ) -> None:
         self.clock = clock
         self.speed = speed
+        self.slowing = slowing
         self.lives = 0  # how often it has broken down
         self.under_way: list[tuple[Job, float]] = []  # since when; kept where it may break
         self.rank = RANKS[node.queue]
@@ -85,11 +94,22 @@ class Queueing:
         self.order = count()
         self.note: Note | None = None
         self._counted_s, self._server_s = 0.0, 0.0
+        if slowing is not None:
+            slowing.meets(self)
 
     @property
     def servers(self) -> int:
         """How many servers run or start."""
         return len(self.idle) + len(self.busy) + len(self.starting)
+
+    @property
+    def free(self) -> tuple[float, ...]:
+        """When a server is free for what would come last now: its first entry, as of those in order."""
+        return (self.load()[0],)
+
+    def computes(self, now: float) -> bool:
+        """Tell whether any server is at work."""
+        return any(ends_s > now for ends_s in self.busy)
 
     def server_seconds(self, now: float) -> float:
         """Tell for how long servers have been on, each from when it began to start."""
@@ -187,7 +207,9 @@ class Queueing:
                 self._start(job, now, there_s)
 
     def _start(self, job: Job, now: float, there_s: float) -> None:
-        self.idle.pop()
+        idle_since_s = self.idle.pop()
+        if self.slowing is not None:
+            job.seconds *= self.slowing.times(self, now, idle_since_s)
         ends_s = there_s + job.seconds
         if self.speed is not None:
             ends_s = self.speed.ends(there_s, job.seconds)

@@ -7,6 +7,7 @@ from offload.simulation.air import Air
 from offload.simulation.arrivals import WIRE_BACK
 from offload.simulation.clock import Clock
 from offload.simulation.journey import DOWNLINK, UPLINK, WAN, Journey, Steps
+from offload.simulation.sessions import Sessions
 from offload.simulation.stations import InOrder
 from offload.simulation.trips import Away, Ways, ways
 from offload.world.reach import Reach
@@ -41,12 +42,14 @@ class Roaming:
         cells: Mapping[str, Cell],
         airs: Mapping[str, tuple[Air, Air]],
         wires: Mapping[tuple[str, str], InOrder],
+        sessions: Sessions,
         forward: Callable[[Journey, Ways, float, float], Steps],
     ) -> None:
         self.clock = clock
         self.cells = cells
         self.airs = airs
         self.wires = wires
+        self.sessions = sessions
         self.forward = forward
 
     def up(
@@ -56,8 +59,12 @@ class Roaming:
         left_bytes, journey.share = away.up_bytes, 0.0
         while journey.share < 1.0:
             cell = self._serving(journey.device.place.up, away)
-            air_s = 8 * left_bytes / cell.up_bps
-            yield send(journey, self.airs[cell.name][0], left_bytes, air_s, cell.name, due_s)
+            if (stands_s := self._stands_s(journey, cell)) > self.clock.now:
+                yield stands_s
+                continue  # the device may have moved on meanwhile
+            sent_bytes = cell.toll.size(left_bytes)
+            air_s = 8 * sent_bytes / cell.up_bps
+            yield send(journey, self.airs[cell.name][0], sent_bytes, air_s, cell.name, due_s)
             journey.sent()
             left_bytes *= 1.0 - journey.share
             due_s = NEVER if journey.share else due_s  # what has begun is finished
@@ -83,10 +90,20 @@ class Roaming:
                 here = cell.node
                 continue  # the device may have moved on meanwhile
             journey.leg = DOWNLINK
-            air_s = 8 * left_bytes / cell.down_bps
-            yield send(journey, self.airs[cell.name][1], left_bytes, air_s, cell.name, NEVER)
+            if (stands_s := self._stands_s(journey, cell)) > self.clock.now:
+                yield stands_s
+                continue
+            received_bytes = cell.toll.size(left_bytes)
+            air_s = 8 * received_bytes / cell.down_bps
+            yield send(journey, self.airs[cell.name][1], received_bytes, air_s, cell.name, NEVER)
             journey.sent()
             left_bytes *= 1.0 - journey.share
+        if cell.toll.s_per_byte:
+            yield self.clock.now + cell.toll.s_per_byte * away.result_bytes
+
+    def _stands_s(self, journey: Journey, cell: Cell) -> float:
+        """When a device can send over a cell that may ask for a handshake."""
+        return self.sessions.stands_s(journey.device.name, cell) if cell.toll.handshake_s else 0.0
 
     def _serving(self, reach: Reach, away: Away) -> Cell:
         """The cell that serves a device, or will next; if none ever will, that of the plan."""

@@ -75,8 +75,7 @@ def _only_home(world: "World", journey: Journey) -> Steps:
     due_s = journey.request.born_s + journey.request.deadline_s if drops else NEVER
     done_s = at_home(world, journey, due_s)
     yield done_s
-    if done_s is not None:
-        world.end(journey, "", done_s)
+    world.end(journey, "", world.clock.now)
 
 
 def refused(world: "World", journey: Journey, away: Away, cell: Cell) -> Steps:
@@ -90,7 +89,9 @@ def refused(world: "World", journey: Journey, away: Away, cell: Cell) -> Steps:
         back = ways(journey.facts, world.wires, here, cell.node)
         yield from world.forward(journey, back, 0.0, journey.fate[WIRE_BACK])
         journey.leg = DOWNLINK
-        yield send(journey, away.downlink, 0.0, 0.0, cell.name, NEVER)
+        size_bytes = cell.toll.size(0.0)
+        air_s = 8 * size_bytes / cell.down_bps
+        yield send(journey, away.downlink, size_bytes, air_s, cell.name, NEVER)
         journey.sent()
 
 

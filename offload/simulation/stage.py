@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from offload.entities import Cell, Node
+from offload.overheads import AfterIdle
 from offload.scenario.setup import Device, Setting
 from offload.simulation.air import NO_ROUTE, OUT_OF_RANGE, Air, Dedicated, Hop, Shared
 from offload.simulation.batching import Batching
@@ -11,6 +12,7 @@ from offload.simulation.memory import Memory
 from offload.simulation.meters import Meter, Powered
 from offload.simulation.observing import Book
 from offload.simulation.queueing import Queueing
+from offload.simulation.slowing import Beside, Slowing
 from offload.simulation.stations import InOrder, Paced
 from offload.simulation.trips import Servers
 from offload.world.demand import Scene, View
@@ -51,23 +53,47 @@ def hops(
     return found
 
 
-def servers(clock: Clock, setting: Setting) -> dict[str, Servers]:
-    """Return each node's servers: whoever can do without simulating a queue does."""
-    return {name: _servers(clock, setting, node) for name, node in setting.nodes.items()}
+def servers(
+    clock: Clock, setting: Setting
+) -> tuple[Mapping[str, InOrder | Queueing], Mapping[str, Servers]]:
+    """Return each device's core and each node's servers: who can do without simulating a queue does."""
+    groups: dict[str, Beside] = {}
+    nodes: dict[str, Beside] = {}
+    for machine in setting.machines:
+        beside = Beside(machine.slower, [])
+        groups |= dict.fromkeys(machine.groups, beside)
+        nodes |= dict.fromkeys(machine.nodes, beside)
+    hardware = {facts.group: facts.hardware for facts in setting.facts}
+    cores: dict[str, InOrder | Queueing] = {}
+    for device in setting.devices:
+        slowing = _slowing(setting.after_idle.get(device.group), groups.get(device.group))
+        if slowing is None:
+            cores[device.name] = InOrder()
+        else:  # its queue is simulated as that of a node with one server would be
+            alike = Node(device.name, "edge", hardware[device.group], 1, (0.0, 0.0), float("inf"))
+            cores[device.name] = Queueing(clock, alike, slowing=slowing)
+    return cores, {
+        name: _servers(clock, setting, node, _slowing(node.after_idle, nodes.get(name)))
+        for name, node in setting.nodes.items()
+    }
 
 
-def _servers(clock: Clock, setting: Setting, node: Node) -> Servers:
+def _slowing(after_idle: AfterIdle | None, beside: Beside | None) -> Slowing | None:
+    return None if after_idle is None and beside is None else Slowing(after_idle, beside)
+
+
+def _servers(clock: Clock, setting: Setting, node: Node, slowing: Slowing | None) -> Servers:
     speed = setting.speeds.get(node.name)
     if node.batch_max > 1:
-        return Batching(clock, node.servers, node.batch_max, node.batch_wait_s, speed)
-    if node.in_order and speed is None:
+        return Batching(clock, node.servers, node.batch_max, node.batch_wait_s, speed, slowing)
+    if node.in_order and speed is None and slowing is None:
         return InOrder(node.servers)
     memory = None
     if node.load_bps is not None:
         here = [variant for facts in setting.facts for variant in facts.profiles[node.name]]
         sizes = {variant.label: variant.weight_bytes or 0.0 for variant in here}
         memory = Memory(node.memory_bytes, node.load_bps, sizes, node.resident)
-    return Queueing(clock, node, memory, speed)
+    return Queueing(clock, node, memory, speed, slowing)
 
 
 def only_server(stations: Mapping[str, Servers]) -> InOrder | None:
@@ -104,7 +130,7 @@ def books(
 def meters(
     clock: Clock,
     setting: Setting,
-    compute: Mapping[str, InOrder],
+    compute: Mapping[str, InOrder | Queueing],
     lose: Callable[[Device], object],
     over: Callable[[], bool],
 ) -> dict[str, Meter]:
@@ -115,8 +141,9 @@ def meters(
     for device in setting.devices:
         mine, supply = facts[device.group], setting.supplies.get(device.group)
         if supply is not None:
+            core: InOrder = compute[device.name]  # type: ignore[assignment]  # as scenarios are checked
             found[device.name] = Powered(
-                clock, device, supply, mine.hardware, mine.radio, compute[device.name], end_s, lose, over
+                clock, device, supply, mine.hardware, mine.radio, core, end_s, lose, over
             )
         elif mine.radio is not None and mine.radio.lingers:
             found[device.name] = Meter(clock, mine.radio)

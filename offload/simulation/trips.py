@@ -42,7 +42,8 @@ class Stop:
 class Away:
     """What a plan asks of others than the device: of whom, how much. Empty where it asks nothing.
 
-    Joules and money are of its messages, if they are sent whole at the nominal rate.
+    What crosses the cell is `sent_bytes` and `received_bytes`, which are more than the messages where it
+    takes a toll. Joules and money are of these, if they are sent whole at the nominal rate.
     """
 
     cell: Cell
@@ -61,20 +62,25 @@ class Away:
     radio: Radio | None
     asks: bool = False  # the edge node decides where it goes on
     pays: bool = True  # messages cost energy or money
+    sent_bytes: float = field(init=False)
+    received_bytes: float = field(init=False)
     up_j: float = field(init=False)
     down_j: float = field(init=False)
     up_money: float = field(init=False)
     down_money: float = field(init=False)
 
     def __post_init__(self) -> None:
-        radio, price = self.radio, self.cell.price_per_byte
-        paid = {
-            "up_j": radio.up_j(self.up_bytes, self.up_air_s) if radio else 0.0,
-            "down_j": radio.down_j(self.result_bytes, self.down_air_s) if radio else 0.0,
-            "up_money": price * self.up_bytes,
-            "down_money": price * self.result_bytes,
+        radio, price, toll = self.radio, self.cell.price_per_byte, self.cell.toll
+        sent_bytes, received_bytes = toll.size(self.up_bytes), toll.size(self.result_bytes)
+        told = {
+            "sent_bytes": sent_bytes,
+            "received_bytes": received_bytes,
+            "up_j": radio.up_j(sent_bytes, self.up_air_s) if radio else 0.0,
+            "down_j": radio.down_j(received_bytes, self.down_air_s) if radio else 0.0,
+            "up_money": price * sent_bytes,
+            "down_money": price * received_bytes,
         }
-        for name, value in paid.items():
+        for name, value in told.items():
             object.__setattr__(self, name, value)
 
 
@@ -82,7 +88,7 @@ class Away:
 class Plain:
     """What a plan asks that only crosses hops of the device's own, at no cost, to and from one node.
 
-    The node serves in order, and there is nothing to do but there.
+    The node serves in order, and there is nothing to do but there. Bytes are those that cross.
     """
 
     uplink: Dedicated
@@ -120,7 +126,7 @@ class Trip:
     def carrying(self, input_bytes: float) -> "Trip":
         """Return the trip of a request with so large an input; one that is sized."""
         away: Away = self.away  # type: ignore[assignment]  # it sends its input somewhere
-        air_s = 8 * input_bytes / away.cell.up_bps
+        air_s = 8 * away.cell.toll.size(input_bytes) / away.cell.up_bps
         mid_bytes = input_bytes if away.edge is None else away.mid_bytes
         sent = replace(away, up_bytes=input_bytes, up_air_s=air_s, mid_bytes=mid_bytes)
         return replace(self, away=sent)
@@ -174,7 +180,8 @@ def trip(
     if plan.uplinks is not None:
         cell = facts.cells[plan.uplinks[0]]
         site = cell.node
-        up_air_s, down_air_s = 8 * up_bytes / cell.up_bps, 8 * result_bytes / cell.down_bps
+        up_air_s = 8 * cell.toll.size(up_bytes) / cell.up_bps
+        down_air_s = 8 * cell.toll.size(result_bytes) / cell.down_bps
         away = Away(
             cell=cell,
             uplink=airs[cell.name][0],
@@ -218,8 +225,10 @@ def _plain(away: Away, facts: Facts) -> Plain | None:
         return None
     if away.to_edge or away.back or away.asks or away.pays or facts.overhead_s:
         return None
+    if away.cell.toll.handshake_s or away.cell.toll.s_per_byte:
+        return None
     late = facts.late == "drop"
-    sent = away.up_bytes, away.up_air_s, away.result_bytes, away.down_air_s
+    sent = away.sent_bytes, away.up_air_s, away.received_bytes, away.down_air_s
     return Plain(up, stop, down, *sent, drops_late=late)
 
 

@@ -27,6 +27,7 @@ from offload.simulation.journey import (
 from offload.simulation.meters import NO_POWER
 from offload.simulation.observing import Observer
 from offload.simulation.roaming import Roaming, send
+from offload.simulation.sessions import Sessions
 from offload.simulation.stations import InOrder
 from offload.simulation.trips import Away, Fork, Stop, Trip, Ways, look_up, ways
 from offload.streams import Streams, uniforms
@@ -62,15 +63,17 @@ class World:
         self.learn = learn
         self.clock = Clock()
         self.end_s = setting.duration_s + setting.drain_s
-        self.compute = {device.name: InOrder() for device in setting.devices}
         self.airs = stage.airs(self.clock, setting)
         self.wires = stage.wires(setting)
-        self.servers = stage.servers(self.clock, setting)
+        self.compute, self.servers = stage.servers(self.clock, setting)
         books = stage.books(setting, self.servers, self.airs)
         self.observer = Observer(
             knowledge, books, self.airs, setting.cells, self.wires, setting.delays, setting.between
         )
-        self.roaming = Roaming(self.clock, setting.cells, self.airs, self.wires, self.forward)
+        self.sessions = Sessions(self.clock, setting)
+        self.roaming = Roaming(
+            self.clock, setting.cells, self.airs, self.wires, self.sessions, self.forward
+        )
         self.trips: dict[tuple[Facts, Plan], Trip | Fork] = {}
         self.scenes = stage.scenes(setting)
         self.under_way: dict[int, Journey] = {}
@@ -192,16 +195,21 @@ class World:
             journey.leg = UPLINK
             cell, sent_s, to_edge, to_cloud = away.cell, self.clock.now, away.to_edge, away.to_cloud
             steady = device.place.steady and journey.meter is None
+            if cell.toll.handshake_s and (steady or cell.interruption_s is None):
+                yield from self.sessions.opened(device.name, cell)
+                sent_s = self.clock.now
             if steady:
                 yield away.uplink.send(device.name, away.up_air_s, journey, due_s)
                 journey.went_up(away)
             elif cell.interruption_s is None:
-                yield send(journey, away.uplink, away.up_bytes, away.up_air_s, cell.name, due_s)
+                yield send(journey, away.uplink, away.sent_bytes, away.up_air_s, cell.name, due_s)
                 journey.sent()
             else:
                 cell, to_edge, to_cloud = yield from self.roaming.up(journey, away, due_s)
             if cell.shared:
-                self.observer.sent(device.name, cell, away.up_bytes, sent_s, self.clock.now)
+                self.observer.sent(device.name, cell, away.sent_bytes, sent_s, self.clock.now)
+            if cell.toll.s_per_byte:
+                yield self.clock.now + cell.toll.s_per_byte * away.up_bytes
 
             if to_edge:
                 journey.leg = WAN
@@ -230,12 +238,14 @@ class World:
                     journey.leg = WAN
                     yield from self.forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
                 journey.leg = DOWNLINK
+                if cell.toll.handshake_s:
+                    yield from self.sessions.opened(device.name, cell)
                 if back_s is not None:
                     done_s = back_s
                 elif steady:
                     done_s = away.downlink.send(device.name, away.down_air_s, journey, NEVER)
                 else:
-                    down = away.downlink, away.result_bytes, away.down_air_s
+                    down = away.downlink, away.received_bytes, away.down_air_s
                     done_s = send(journey, *down, cell.name, NEVER)
                 if done_s is None or journey.meter is not None:
                     yield done_s
@@ -244,6 +254,7 @@ class World:
                     journey.came_down(away)
                 else:
                     journey.sent()
+                done_s += cell.toll.s_per_byte * away.result_bytes
             else:
                 yield from self.roaming.down(journey, away)
                 done_s = self.clock.now
@@ -252,11 +263,12 @@ class World:
         # the answer: else it needs no event.
         if done_s is None or self.learn or journey.frame or journey.meter:
             yield done_s
+            done_s = self.clock.now
         self.came_home(journey, done_s)
 
-    def came_home(self, journey: Journey, done_s: float | None) -> None:
+    def came_home(self, journey: Journey, done_s: float) -> None:
         """Write the row of an answer that comes while the run lasts and the device is there."""
-        if done_s is not None and done_s <= self.end_s and done_s < journey.device.leaves_s:
+        if done_s <= self.end_s and done_s < journey.device.leaves_s:
             self.end(journey, "", done_s)
 
     def compute_at(self, journey: Journey, stop: Stop, place: int, due_s: float) -> float | None:
@@ -309,12 +321,16 @@ class World:
     def forward(self, journey: Journey, on: Ways, payload_bytes: float, quantile: float) -> Steps:
         """Cross wires one after the other; a relay forwards whole messages."""
         for wire, queue in on:
-            journey.money += wire.price_per_byte * payload_bytes
-            sent_bytes, again_s = payload_bytes, 0.0
+            toll, again_s = wire.toll, 0.0
+            if toll.handshake_s:
+                yield from self.sessions.opened("", wire)
+            sent_bytes = toll.size(payload_bytes)
+            journey.money += wire.price_per_byte * sent_bytes
             if wire.loss:
-                sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, payload_bytes)
+                sent_bytes, again_s = of_message(quantile, wire.loss, wire.timeout_s, sent_bytes)
             sent_s = queue.serve(self.clock.now, sent_bytes * 8 / wire.rate_bps)
-            yield sent_s + again_s + wire.delay_s + exponential(quantile) * wire.jitter_s
+            there_s = sent_s + again_s + wire.delay_s + exponential(quantile) * wire.jitter_s
+            yield there_s + toll.s_per_byte * payload_bytes
 
     def end(self, journey: Journey, cause: str, ended_s: float) -> None:
         """Write the request's row."""

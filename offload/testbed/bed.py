@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from offload.entities import OffloadError, Outcome, Plan, Request
+from offload.entities import Cell, OffloadError, Outcome, Plan, Request, Wire
 from offload.planning.columns import columns
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -221,11 +221,12 @@ class Testbed:
             if name in wire.ends:
                 (there,) = (end for end in wire.ends if end != name)
                 stream = f"{wire.name} from {name}"
-                ways[there] = Way(Shape(wire.rate_bps, wire.delay_s), wire.jitter_s, stream)
+                ways[there] = Way(Shape(wire.rate_bps, _medium_s(wire)), wire.jitter_s, stream)
         for each in setting.devices:
             cell = _cell(setting, each.name)
             if cell is not None and setting.cells[cell].node == name:
-                ways[each.name] = Way(Shape(setting.cells[cell].down_bps, setting.cells[cell].delay_s))
+                it = setting.cells[cell]
+                ways[each.name] = Way(Shape(it.down_bps, _medium_s(it)))
         (facts, *_) = setting.facts
         for (begin, end), route in facts.routes.items():
             if begin == name and route:
@@ -242,7 +243,7 @@ class Testbed:
         way, site = Way(Shape()), None
         if cell is not None:
             it = self.setting.cells[cell]
-            way, site = Way(Shape(it.up_bps, it.delay_s)), it.node
+            way, site = Way(Shape(it.up_bps, _medium_s(it))), it.node
         return DeviceSpec(
             name, self.scenario, self.choice, self.folder or Path(), self.seed,
             self._core(name, "device"), site, cell, way, tuple(_parts_at(self.plans, None)),
@@ -335,6 +336,11 @@ def _cell(setting: Setting, name: str) -> str | None:
     """Return the cell that serves a device that stands still; None if it has none."""
     (found,) = (each for each in setting.devices if each.name == name)
     return found.place.seen(0.0)[1]
+
+
+def _medium_s(link: Cell | Wire) -> float:
+    """Return the delay to make: what a message takes besides, it takes here without being asked to."""
+    return link.delay_s - link.toll.message_s
 
 
 def _plans(setting: Setting) -> Iterable[Plan]:

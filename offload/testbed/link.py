@@ -27,7 +27,8 @@ class Link:
 
     A bucket of one chunk, filled at the rate: a chunk is written when the link would have sent the last
     of it, plus the delay and the jitter of its message. Times are absolute, so that a chunk that is late
-    does not delay the next. `send` returns at once.
+    does not delay the next; and a message with less jitter than the one before follows it at once.
+    `jitter_s` must not end. `send` returns at once.
     """
 
     def __init__(self, channel: Channel, shape: Shape, jitter_s: Iterator[float] | None = None) -> None:
@@ -36,20 +37,24 @@ class Link:
         self.jitter_s = jitter_s
         self.waiting: SimpleQueue[tuple[float, Said, bytes | memoryview] | None] = SimpleQueue()
         self.free_s = 0.0
-        self.queued_bytes = 0
-        self.lock = threading.Lock()  # of that number: several threads send
+        self.queued_bytes = 0  # of bodies that are not sent yet, the one being sent included
+        self.open = True
+        self.lock = threading.Lock()  # whoever sends, and the thread, change these two
         self.thread = threading.Thread(target=self._work, name=f"to {channel.peer}", daemon=True)
         self.thread.start()
 
     def send(self, said: Said, body: bytes | memoryview = b"") -> None:
-        """Send a message behind those before it; it is lost if the channel is."""
+        """Send a message behind those before it; it is lost if the channel is, or the link closed."""
         with self.lock:
-            self.queued_bytes += len(body)
-        self.waiting.put((time.monotonic(), said, body))
+            if self.open:
+                self.queued_bytes += len(body)
+                self.waiting.put((time.monotonic(), said, body))
 
     def close(self) -> None:
-        """Send nothing more."""
-        self.waiting.put(None)
+        """Take no more messages; those that wait are still sent. The channel stays open."""
+        with self.lock:
+            self.open = False
+            self.waiting.put(None)
 
     def _work(self) -> None:
         sleep_exactly()
@@ -57,12 +62,17 @@ class Link:
             came_s, said, body = item
             try:
                 self._send(came_s, said, body)
-            except OffloadError:
-                self.channel.close()
+            except OffloadError:  # the channel is lost, or this is a message that no one would take
+                self._end()
                 return
-            finally:
-                with self.lock:
-                    self.queued_bytes -= len(body)
+            with self.lock:
+                self.queued_bytes -= len(body)
+
+    def _end(self) -> None:
+        """Lose what waits and what may come: whoever receives from the channel is told."""
+        with self.lock:
+            self.open, self.queued_bytes = False, 0
+        self.channel.close()
 
     def _send(self, came_s: float, said: Said, body: bytes | memoryview) -> None:
         rate_bps, begins_s = self.shape.rate_bps, max(came_s, self.free_s)

@@ -1,6 +1,7 @@
 """Mixes of cuts for the requests of one device."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from offload.algorithms.flowshop import makespan
 from offload.entities import Facts, Observation, Plan, Question, Report, Uplink, Wire
+from offload.overheads import Toll
 from offload.planning.onward import why_not_onward
 from offload.planning.price import price
 from offload.policies.jps import Jps
@@ -56,6 +58,16 @@ def test_the_mix_is_the_best_of_all_within_a_job(number: int) -> None:
     assert len(set(plans)) <= 2
     computed = [plan.device_cut for plan in plans]
     assert computed == sorted(computed)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_a_mix_where_messages_get_larger_is_that_of_a_slower_link(number: int) -> None:
+    cells = {"cell": replace(FACTS.cells["cell"], toll=Toll(bytes_per_byte=1.0))}
+    tolled = replace(FACTS, cells=cells)
+    slower = replace(FACTS, cells={"cell": replace(FACTS.cells["cell"], up_bps=4e6, down_bps=4e7)})
+    plans = [Jps().decide_all([ask("a", facts)] * number) for facts in (tolled, slower, FACTS)]
+    assert plans[0] == plans[1]
+    assert number == 1 or plans[0] != plans[2]  # alone, it stays at home anyway
 
 
 def test_some_send_while_others_compute() -> None:

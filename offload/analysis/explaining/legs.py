@@ -81,7 +81,7 @@ def alone_s(facts: Facts, plan: Plan, input_bytes: float, luck: Luck | None = No
 
     At nominal rates, alone in a batch. The means sum to `planning.price.unloaded` of the plan.
     """
-    device_s, edge_s, cloud_s, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
+    device_s, edge_s, cloud_s, *_ = cost(facts, plan)
     if luck is not None:
         quantiles = luck.device, luck.edge, luck.cloud
         device_s, edge_s, cloud_s = (
@@ -91,21 +91,30 @@ def alone_s(facts: Facts, plan: Plan, input_bytes: float, luck: Luck | None = No
     took = [facts.overhead_s, device_s, 0.0, edge_s, 0.0, cloud_s, 0.0]
     if plan.uplinks is None:
         return tuple(took)
-    if sends_input(plan):
-        up_bytes = input_bytes
-        mid_bytes = input_bytes if plan.edge is None else mid_bytes
+    sizes = up_bytes, _, result_bytes = _sizes(facts, plan, input_bytes)
     cell = facts.cells[plan.uplinks[0]]
-    took[UPLINK] = 8 * up_bytes / cell.up_bps + cell.delay_s
-    took[DOWNLINK] = 8 * result_bytes / cell.down_bps + cell.delay_s
+    toll = cell.toll
+    took[UPLINK] = 8 * toll.size(up_bytes) / cell.up_bps + cell.delay_s + toll.s_per_byte * up_bytes
+    took[DOWNLINK] = 8 * toll.size(result_bytes) / cell.down_bps + cell.delay_s
+    took[DOWNLINK] += toll.s_per_byte * result_bytes
     for leg, name in ((AT_EDGE, plan.edge), (IN_CLOUD, plan.cloud)):
         if name is not None and facts.nodes[name].batch_max > 1:
             took[leg] += facts.nodes[name].batch_wait_s
     seen = Observation(0.0, 0.0, None, {}, {}, facts, None, luck)
-    for here, there, payload, back in _crossings(plan, cell.node, (up_bytes, mid_bytes, result_bytes)):
+    for here, there, payload, back in _crossings(plan, cell.node, sizes):
         took[WAN] += float(
             over(facts, here, there, np.zeros(1), np.array([payload]), seen, back=back)[0]
         )
     return tuple(took)
+
+
+def _sizes(facts: Facts, plan: Plan, input_bytes: float) -> tuple[float, float, float]:
+    """The bytes of a plan's messages: up, on to the cloud, and back."""
+    _, _, _, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
+    if sends_input(plan):
+        up_bytes = input_bytes
+        mid_bytes = input_bytes if plan.edge is None else mid_bytes
+    return up_bytes, mid_bytes, result_bytes
 
 
 def _crossings(
@@ -241,13 +250,16 @@ def _signal_s(part: Part, mean: Seven) -> dict[int, float]:
     if place is None or plan is None or plan.uplinks is None or row["attempts"] > 1:
         return {}
     cell, found = facts.cells[plan.uplinks[0]], {}
+    up_bytes, _, result_bytes = _sizes(facts, plan, row["input_bytes"])
+    back_s = row["ended_s"] - row["born_s"] - row["downlink_s"]
     ways = (
-        (UPLINK, place.up, cell.up_bps, sum(row[LEGS[leg]] for leg in (DECIDE, ON_DEVICE))),
-        (DOWNLINK, place.down, cell.down_bps, row["ended_s"] - row["born_s"] - row["downlink_s"]),
+        (UPLINK, place.up, cell.up_bps, up_bytes, sum(row[LEGS[leg]] for leg in (DECIDE, ON_DEVICE))),
+        (DOWNLINK, place.down, cell.down_bps, result_bytes, back_s),
     )
-    for leg, reach, rate_bps, after_s in ways:
+    for leg, reach, rate_bps, size_bytes, after_s in ways:
         if row[LEGS[leg]] > 0.0:
-            usual_s, begin_s, up = mean[leg] - cell.delay_s, row["born_s"] + after_s, leg == UPLINK
+            usual_s = mean[leg] - cell.delay_s - cell.toll.s_per_byte * size_bytes
+            begin_s, up = row["born_s"] + after_s, leg == UPLINK
             if up and row["cause"] == LATE and ended_in(row, plan) == UPLINK:
                 usual_s = 1.0 / rate_bps  # it was dropped before its first bit was sent
             size_bits = usual_s * rate_bps
