@@ -137,7 +137,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(CertificateError) as caught:
         init(tmp_path / "new", [], ["car-0", "Car-0", "../up", "a b", "-x", "x" * 64, "é", "a.b", ""], 0)
     assert str(caught.value).splitlines() == [
-        "no node: certificates are for devices that connect to one",
+        "no node: give at least one, to which devices connect",
         "0 days: write 1 to 3650",
         *(
             f"{name!r}: write a name of 1 to 63 letters, digits, - and _, the last two not at its ends"

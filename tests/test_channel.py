@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from offload.testbed import channel
 from offload.testbed.certificates import Identity, init
 from offload.testbed.channel import Channel, ChannelError, EndedError, connect, welcome
-from offload.testbed.message import Echo, Hello, MessageError
+from offload.testbed.link import Link, Shape
+from offload.testbed.message import FRAME, MAGIC, MOST_BODY_BYTES, Echo, Hello, MessageError, head_of
 
 SESSION = 77
 
@@ -170,21 +172,20 @@ def test_a_pace_is_told_of_every_byte_before_it_goes(ends: tuple[Channel, Channe
     assert len(there.receive()[1]) == 50_000
 
 
-def test_sizes_that_only_are_said_take_no_memory(ends: tuple[Channel, Channel]) -> None:
-    import tracemalloc
-
+def test_sizes_that_only_are_said_take_no_memory(
+    ends: tuple[Channel, Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "STALLED_S", 0.05)
     here, there = ends
-    said = channel.FRAME.pack(channel.MAGIC, SESSION, 1, 4, 2**26) + b"\x81"
+    head = head_of(Echo(1))
+    said = FRAME.pack(MAGIC, SESSION, 1, len(head), MOST_BODY_BYTES) + head + b"begun"
     here._write(memoryview(said))
     tracemalloc.start()
     try:
-        monkey = channel.STALLED_S
-        channel.STALLED_S = 0.05
-        with pytest.raises(ChannelError):
+        with pytest.raises(ChannelError, match="too little in the time"):
             there.receive()
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
-        channel.STALLED_S = monkey
         tracemalloc.stop()
 
 
@@ -204,8 +205,6 @@ class Node:
 
 
 def greeting(said: Hello | Echo, session: int = 0) -> bytes:
-    from offload.testbed.message import FRAME, MAGIC, head_of
-
     head = head_of(said)
     return FRAME.pack(MAGIC, session, 1, len(head), 0) + head
 
@@ -238,3 +237,16 @@ def test_where_nobody_listens_is_told(folder: Path) -> None:
         connect(address, None, "node")
     with pytest.raises(ChannelError, match=r"node at 127\.0\.0\.1:.* refused"):
         connect(address, Identity(folder, "device").client(), "node")
+
+
+def test_a_link_that_is_given_what_nobody_takes_ends_its_channel(ends: tuple[Channel, Channel]) -> None:
+    here, there = ends
+    link = Link(here, Shape())
+    link.send(Echo(1), b"body")
+    assert there.receive()[1] == b"body"
+    link.send(Echo(2), bytes(MOST_BODY_BYTES + 1))
+    link.thread.join(10.0)
+    assert not link.thread.is_alive()
+    assert link.queued_bytes == 0
+    with pytest.raises(EndedError):
+        there.receive()

@@ -1,6 +1,7 @@
 """Codecs: what comes back, how far off it may be, and bytes that nobody wrote."""
 
 import contextlib
+import io
 import struct
 import warnings
 from functools import partial
@@ -318,6 +319,8 @@ def body(facts: tuple[int, int, int, int], shape: tuple[int, ...], rest: bytes =
         (struct.pack("<4sBQ", b"ofl1", 1, 2**40), "1099511627776 bytes; the limit is 268435456"),
         (body((0, 0, 0, 4), (2**31,) * 4), "beyond the limit"),
         (body((2, 0, 0, 2), (1, 2**20)), "ends 8 bytes too early|ends 4 bytes too early"),
+        (body((0, 0, 0, 4), (0,) + (2**31,) * 3), "beyond the limit"),
+        (struct.pack("<4sBQ", b"ofl1", 2, 2**28) + bytes(99), "99 bytes, said to hold 268435456"),
         (body((0, 0, 0, 9), (1,) * 9), "unknown form, type, layout or dimensions"),
         (body((9, 0, 0, 1), (1,)), "unknown form"),
         (body((0, 0, 1, 1), (1,), bytes(4)), "has no such form or layout"),
@@ -340,12 +343,48 @@ def test_a_small_message_cannot_claim_much_room() -> None:
     with pytest.raises(CodecError, match="its frame gives a size"):
         decode(struct.pack("<4sBQ", b"ofl1", 1, 100) + bomb)
     bomb = zstandard.ZstdCompressor(level=19, write_content_size=False).compress(bytes(10**7))
-    with pytest.raises(CodecError, match="no zstd that can be unpacked"):
+    with pytest.raises(CodecError, match="101 bytes or more, said to have 100"):
         decode(struct.pack("<4sBQ", b"ofl1", 1, 100) + bomb)
     large = named("png", IMAGENET).encode([torch.zeros(1, 3, 300, 300)])
     hostile = large.replace(struct.pack("<2I", 300, 300), struct.pack("<2I", 30, 30), 1)
     with pytest.raises(CodecError, match="300 x 300 pixels, said to be 30 x 30"):
         decode(hostile)
+
+
+@pytest.mark.parametrize("packing", ["zstd", "lz4"])
+def test_what_folds_most_is_unfolded(packing: str) -> None:
+    zeros = torch.zeros(2**24, dtype=torch.uint8)
+    message = named(f"raw+{packing}").encode([zeros])
+    assert len(message) < (70_000 if packing == "lz4" else 2000)
+    assert torch.equal(decode(message)[0], zeros)
+
+
+def test_a_window_that_is_larger_than_need_be_is_refused() -> None:
+    import zstandard
+
+    wide = zstandard.ZstdCompressionParameters(window_log=26, write_content_size=False)
+    packed = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    said = packed.compress(bytes(1000)) + packed.flush()
+    with pytest.raises(CodecError, match="too much memory"):
+        decode(struct.pack("<4sBQ", b"ofl1", 1, 1000) + said)
+
+
+def test_a_jpeg_that_goes_over_an_image_again_and_again_is_refused() -> None:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 128).save(file, "jpeg", progressive=True)
+    good = file.getvalue()
+    scan = good[good.rindex(b"\xff\xda") : -2]
+    for times, refused in ((90, False), (100, True)):
+        jpeg = good[:-2] + scan * times + good[-2:]
+        numbers = struct.pack("<2dI", 0.5, 0.5, len(jpeg))
+        message = body((5, 0, 0, 4), (1, 1, 64, 64), numbers + jpeg)
+        if refused:
+            with pytest.raises(CodecError, match="more than 100 scans"):
+                decode(message)
+        else:
+            assert decode(message)[0].shape == (1, 1, 64, 64)
 
 
 def test_the_limit_is_on_what_tensors_hold() -> None:

@@ -383,10 +383,11 @@ def test_a_recorded_connection_cannot_be_played_again(
     guest.door.close()
 
 
-def test_a_drip_is_no_progress(guest: Guest) -> None:
+@pytest.mark.parametrize("part", [slice(FRAME.size), slice(None)], ids=["frame", "whole"])
+def test_a_drip_is_no_progress(guest: Guest, part: slice) -> None:
     with_ = guest.connect()
     with pytest.raises(ChannelError):  # a byte each tenth of the time it has: it never stalls
-        drip(with_, frame(with_, body=bytes(100)))
+        drip(with_, frame(with_, body=bytes(100))[part])
     guest.refuses("too little in the time that it has")
     with_.close()
 

@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -17,6 +17,10 @@ _MAGIC = b"ofl1"
 _PACKINGS = ("", "zstd", "lz4")
 _MOST_TENSORS = 255
 LIMIT_BYTES = 2**28
+
+_LZ4_FOLD = 255  # a byte tells how long a match is, and so makes at most as many
+_ROOM_BYTES = 65_536  # made for a body before any of it has been unpacked
+_WINDOW_BYTES = 2**23  # as much as RFC 8878 asks every zstd decoder to support; level 1 takes less
 
 _NAME = re.compile(r"(?:(raw|fp16|uint8|uint8-channel|png)|(jpeg|webp)-([1-9]\d?|100))(?:\+(zstd|lz4))?")
 
@@ -133,15 +137,19 @@ def _unpack(packed: memoryview, packing: str, size: int) -> bytes | memoryview:
         if packing == "zstd":
             import zstandard
 
-            # It would make room for the size that a frame gives; ours give none, and are bounded here.
+            # A frame that gives a size would be given that room; ours give none.
             if zstandard.frame_content_size(packed) != -1:
                 msg = "its frame gives a size"
                 raise ValueError(msg)  # noqa: TRY301 - told like what the compressor itself finds
-            unpack = zstandard.ZstdDecompressor().decompress
-            body = unpack(packed, max_output_size=max(1, size), allow_extra_data=False)
+            unpack = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+            with unpack.stream_reader(packed, read_across_frames=True) as stream:
+                body = _filled(stream.readinto, size)
         elif packing == "lz4":
             import lz4.block
 
+            if size > _LZ4_FOLD * len(packed):
+                msg = f"{len(packed)} bytes, said to hold {size}"
+                raise ValueError(msg)  # noqa: TRY301 - as above
             body = lz4.block.decompress(packed, uncompressed_size=size)
     except ImportError as error:
         raise _missing(packing, error) from error
@@ -149,9 +157,24 @@ def _unpack(packed: memoryview, packing: str, size: int) -> bytes | memoryview:
         msg = f"no {packing} that can be unpacked: {error}"
         raise CodecError(msg) from error
     if len(body) != size:
-        msg = f"a message of {len(body)} bytes, said to have {size}"
+        more = " or more" if len(body) > size else ""
+        msg = f"a message of {len(body)} bytes{more}, said to have {size}"
         raise CodecError(msg)
     return body
+
+
+def _filled(read: Callable[[memoryview], int], size: int) -> memoryview:
+    """Read all there is, or one byte more than `size`; the room for it grows as it comes."""
+    body, have = bytearray(min(size + 1, _ROOM_BYTES)), 0
+    while have <= size:
+        if have == len(body):
+            body.extend(bytes(min(have, size + 1 - have)))
+        with memoryview(body) as view:
+            got = read(view[have:])
+        if not got:
+            break
+        have += got
+    return memoryview(body)[:have]
 
 
 def _missing(package: str, error: ImportError) -> CodecError:

@@ -12,6 +12,10 @@ from offload.entities import OffloadError
 
 MODES = {1: "L", 3: "RGB"}  # Pillow's names for images of as many channels
 
+# A jpeg may go over the whole image again and again, a dozen bytes each time. A progressive one is
+# usually in 6 to 10 such scans.
+_SCAN, _MOST_SCANS = b"\xff\xda", 100
+
 
 class PixelsError(OffloadError):
     """A file that holds no image, or not the one that it should."""
@@ -67,6 +71,9 @@ def from_file(file: bytes, form: str, shape: Sequence[int]) -> Tensor:
         if image.size != (width, height):
             msg = f"{image.size[0]} x {image.size[1]} pixels, said to be {width} x {height}"
             raise ValueError(msg)  # noqa: TRY301 - told like what Pillow itself finds
+        if form == "jpeg" and file.count(_SCAN) > _MOST_SCANS:
+            msg = f"more than {_MOST_SCANS} scans"
+            raise ValueError(msg)  # noqa: TRY301 - as above
         array = np.array(image.convert(MODES[channels]))
     except Exception as error:  # Pillow raises whatever its readers raise
         msg = f"no {form} file that can be read: {error}"

@@ -21,6 +21,7 @@ _DTYPES = (
 )  # fmt: skip
 _PLAIN = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.bool: torch.uint8}
 _MOST_DIMENSIONS = 8
+_MOST_NUMBERS = 2**48
 _FP16_MOST = 65504.0
 
 _FACTS = struct.Struct("<4B")  # form, dtype, channels last, dimensions
@@ -98,7 +99,8 @@ def read(reader: Reader) -> Tensor:
     shape: tuple[int, ...] = struct.unpack(f"<{dimensions}I", reader.take(4 * dimensions))
     count: int = math.prod(shape)
     reader.room -= count * dtype.itemsize
-    if reader.room < 0:
+    # An empty tensor takes no room whatever its other sizes, but torch must be able to multiply these.
+    if reader.room < 0 or math.prod(max(1, size) for size in shape) > _MOST_NUMBERS:
         msg = f"a tensor of shape {shape}: beyond the limit"
         raise CodecError(msg)
     if ((last or form in PICTURES) and dimensions != 4) or (

@@ -172,7 +172,7 @@ def verifying_key(folder: Path) -> ed25519.Ed25519PublicKey:
 def _check(nodes: Sequence[str], devices: Sequence[str], days: int) -> None:
     names, faults = [*nodes, *devices], []
     if not nodes:
-        faults.append("no node: certificates are for devices that connect to one")
+        faults.append("no node: give at least one, to which devices connect")
     if not 1 <= days <= MOST_DAYS:
         faults.append(f"{days} days: write 1 to {MOST_DAYS}")
     faults += [

@@ -67,8 +67,8 @@ class Channel:
         ChannelError; MessageError, before anything is sent, for what no peer would take.
         """
         head = head_of(said)
-        if len(body) > self.most_bytes:
-            msg = f"a message of {len(body)} bytes; at most {self.most_bytes} are taken"
+        if len(body) > MOST_BODY_BYTES:
+            msg = f"a message of {len(body)} bytes; at most {MOST_BODY_BYTES} are taken"
             raise MessageError(msg)
         self.sent += 1
         frame = FRAME.pack(MAGIC, self.session, self.sent, len(head), len(body)) + head

@@ -9,7 +9,6 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from offload.dnn.wire import CodecError
 from offload.entities import Node, OffloadError
 from offload.testbed import process
 from offload.testbed.certificates import Identity
@@ -17,11 +16,13 @@ from offload.testbed.channel import Address, Channel
 from offload.testbed.door import Door
 from offload.testbed.link import Link, Shape
 from offload.testbed.message import Answer, Ask, Echo, MessageError, Said, Stamp, State
-from offload.testbed.parts import RAW, Key, PartError, Parts
+from offload.testbed.parts import RAW, Key, Parts
 from offload.testbed.peer import Peer
 from offload.testbed.waiting import Job, Waiting
 
 LOG = logging.getLogger("offload.testbed")
+MOST_PARTS = 500
+MOST_QUEUED_BYTES = 2**28  # of answers that a peer has not taken yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Server:
         self.spec, self.name = spec, spec.node.name
         self.control = control
         self.identity = Identity(spec.folder, self.name)
+        self.variants = {key.variant for key in spec.parts}
+        self.known = set(spec.parts)  # with those that were asked for
         self.waiting = Waiting(spec.node)
         self.parts: Parts = process.parts(spec.folder)
         self.links: dict[str, Link] = {}  # to those who have connected
@@ -133,22 +136,38 @@ class Server:
                 self._lost(channel.peer)
 
     def _asked(self, said: Said, body: memoryview, link: Link) -> None:
-        now = time.monotonic_ns()
+        now, peer = time.monotonic_ns(), link.channel.peer
+        if link.queued_bytes > MOST_QUEUED_BYTES:
+            msg = f"{peer}: asks for more than it takes"
+            raise MessageError(msg)
         if isinstance(said, Echo):
             stamp = Stamp(self.name, now, now, now, 0)
             link.send(Echo(said.number, 0, [*said.stamps, stamp]), bytes(said.back))
             return
         if not isinstance(said, Ask):
-            msg = f"{link.channel.peer}: says what only nodes say"
+            msg = f"{peer}: says what only nodes say"
             raise MessageError(msg)
         if said.pad > len(body):
-            msg = f"{link.channel.peer}: a message with more padding than bytes"
+            msg = f"{peer}: a message with more padding than bytes"
+            raise MessageError(msg)
+        if said.device != peer and peer not in self.spec.fellows:
+            msg = f"{peer}: asks in the name of another"
             raise MessageError(msg)
         if said.stops[0].node == self.name:
-            if not self.waiting.put(Job(said, body, link, now)):
+            stop = said.stops[0]
+            if not self._knows(Key(said.variant, stop.first, stop.last)):
+                LOG.warning("%s: refused: asks for a part that is not run here", peer)
+                self._refuse(said, link, "malformed", now)
+            elif not self.waiting.put(Job(said, body, link, now)):
                 self._refuse(said, link, "shed", now)
         else:
             self._pass_on(said, body, link, Stamp(self.name, now, now, now, 0))
+
+    def _knows(self, key: Key) -> bool:
+        """Tell whether a part may be asked for; each that was stays in memory, so they are bounded."""
+        if key not in self.known and key.variant in self.variants and len(self.known) < MOST_PARTS:
+            self.known.add(key)
+        return key in self.known
 
     def _refuse(self, ask: Ask, link: Link, cause: str, received_ns: int) -> None:
         now = time.monotonic_ns()
@@ -213,7 +232,7 @@ class Server:
                 end = len(job.body) - job.ask.pad
                 inputs.append(self.parts.decode(Key(*job.key), job.body[:end]))
                 good.append(job)
-            except (PartError, CodecError) as error:
+            except OffloadError as error:
                 LOG.warning("%s: refused: %s", job.back.channel.peer, error)
                 self._refuse(job.ask, job.back, "malformed", job.received_ns)
         if not good:
