@@ -96,47 +96,6 @@ def run(
 
 
 @app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Where to make them; nobody else may read the keys.")],
-    scenario: Annotated[
-        Path | None, typer.Option(help="A scenario file, for its nodes and its devices (car-0, ...).")
-    ] = None,
-    node: Annotated[list[str] | None, typer.Option(help="A node's name; repeatable.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="A device's name; repeatable.")] = None,
-    days: Annotated[int, typer.Option(help="Until they expire, 1 to 3650.")] = 365,
-    force: Annotated[bool, typer.Option("--force", help="Replace those that are there.")] = False,
-) -> None:
-    """Make an authority, certificates and keys for mutual TLS, and say who may connect to whom.
-
-    All devices and all other nodes may connect to a node: its line in allow.json. Another key signs the
-    files of networks.
-    """
-    with clear_errors("nothing was written"):
-        from offload.scenario.load import load
-        from offload.testbed import certificates
-
-        nodes, devices = list(node or ()), list(device or ())
-        if scenario is not None:
-            setting = load(scenario, ()).setting(0.0)
-            nodes += [each for each in setting.nodes if each not in nodes]
-            devices += [each.name for each in setting.devices if each.name not in devices]
-        made = certificates.init(folder, nodes, devices, days, force=force)
-        typer.echo(f"{made[0].parent}: {len(made)} files for {_few(nodes)} and {_few(devices)}")
-        typer.echo(f"valid for {days} days; who may connect to whom is in allow.json")
-        typer.echo(
-            "Keep secret: signing.key, and members/NAME.key from all but NAME. Another machine needs"
-            " authority.pem, signing.pub, its own NAME.pem and NAME.key, and a node its allow.json."
-        )
-        typer.echo("The authority's key was not kept: for other names make all anew (--force).")
-
-
-def _few(names: list[str]) -> str:
-    """Name the first of them."""
-    shown = ", ".join(names[:4])
-    return f"{shown}, ... ({len(names)})" if len(names) > 4 else shown or "no device"
-
-
-@app.command()
 def costs(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("costs.json"),
     network: Annotated[list[str], typer.Option(help="What is run after idle gaps; repeatable.")] = [  # noqa: B006
@@ -177,6 +136,47 @@ def _two_cores(text: str) -> list[int] | None:
         msg = f'--cores {text:.20}: write two with a comma, like "0,1"'
         raise BadInputError(msg)
     return [int(part) for part in parts]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to make them; nobody else may read the keys.")],
+    scenario: Annotated[
+        Path | None, typer.Option(help="A scenario file, for its nodes and its devices (car-0, ...).")
+    ] = None,
+    node: Annotated[list[str] | None, typer.Option(help="A node's name; repeatable.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="A device's name; repeatable.")] = None,
+    days: Annotated[int, typer.Option(help="Until they expire, 1 to 3650.")] = 365,
+    force: Annotated[bool, typer.Option("--force", help="Replace those that are there.")] = False,
+) -> None:
+    """Make an authority, certificates and keys for mutual TLS, and say who may connect to whom.
+
+    All devices and all other nodes may connect to a node: its line in allow.json. Another key signs the
+    files of networks.
+    """
+    with clear_errors("nothing was written"):
+        from offload.scenario.load import load
+        from offload.testbed import certificates
+
+        nodes, devices = list(node or ()), list(device or ())
+        if scenario is not None:
+            setting = load(scenario, ()).setting(0.0)
+            nodes += [each for each in setting.nodes if each not in nodes]
+            devices += [each.name for each in setting.devices if each.name not in devices]
+        made = certificates.init(folder, nodes, devices, days, force=force)
+        typer.echo(f"{made[0].parent}: {len(made)} files for {_few(nodes)} and {_few(devices)}")
+        typer.echo(f"valid for {days} days; who may connect to whom is in allow.json")
+        typer.echo(
+            "Keep secret: signing.key, and members/NAME.key from all but NAME. Another machine needs"
+            " authority.pem, signing.pub, its own NAME.pem and NAME.key, and a node its allow.json."
+        )
+        typer.echo("The authority's key was not kept: for other names make all anew (--force).")
+
+
+def _few(names: list[str]) -> str:
+    """Name the first of them."""
+    shown = ", ".join(names[:4])
+    return f"{shown}, ... ({len(names)})" if len(names) > 4 else shown or "no device"
 
 
 def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[float]]], None]":

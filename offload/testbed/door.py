@@ -97,8 +97,10 @@ class Door:
     def _begin(self, sock: socket.socket, who: str) -> None:
         thread = threading.Thread(target=self._serve, args=(sock, who), name=who, daemon=True)
         with self.lock:
-            if self.closed or self.new >= self.most_new or len(self.threads) >= self.most:
-                _log(logging.WARNING, self.node, f"{who}: too many connections")
+            full = self.new >= self.most_new or len(self.threads) >= self.most
+            if self.closed or full:
+                if not self.closed:
+                    _log(logging.WARNING, self.node, f"{who}: too many connections")
                 sock.close()
                 return
             self.new += 1
