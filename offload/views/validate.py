@@ -19,7 +19,7 @@ TITLES = {
     ),
     "predicted minus measured, in % of measured [95 % interval]": ("mean", "p95", "noise", "ok"),
     "the same, and what else was looked at": (
-        "p50", "work", "offline", "work offline", "all blocks", "excluded",
+        "p50", "work", "offline", "its work", "all blocks", "excl.",
     ),
 }  # fmt: skip
 
@@ -27,8 +27,8 @@ NOTES = """\
 noise: mean and p95 of the first half of the blocks against the second, the
 same requests; up to twice that of all blocks. ok: within 5 % of the mean and
 10 % of the p95, of enough requests, none of them lost. work: compute alone, all
-places together. offline: mean and p95 by the shipped profiles. all blocks: mean
-and p95 without exclusion. excluded: % of plays, by the sentinel."""
+places together. offline: mean and p95 by the shipped profiles, and work alone.
+all blocks: mean and p95 without exclusion. excl.: % of plays, by the sentinel."""
 
 
 def tables(cells: pl.DataFrame) -> list[Table]:
