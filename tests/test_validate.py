@@ -214,6 +214,18 @@ def test_where_nothing_was_answered_there_is_nothing_to_judge(tmp_path: Path) ->
         check(tmp_path, (IDLE, {"loses": lambda _: True}))
 
 
+def test_a_play_too_many_is_not_excluded(tmp_path: Path) -> None:
+    """Blocks were played again which the whole session's median then finds calm."""
+    check(tmp_path, (OTHER, {}), (LOCAL, slow_from(22)))
+    file = tmp_path / LOCAL.name / "plays.parquet"
+    plays = pl.read_parquet(file)
+    assert plays.height > 23
+    plays.with_columns(pl.lit(1e-4).alias("spin_device-0_s")).write_parquet(file)
+    ((judged,), told) = results.judge_all([LOCAL], tmp_path, RULES, None, lambda _: None)
+    assert judged.row["excluded"] == told["excluded"] == 0.0
+    assert judged.row["missing"] == 0
+
+
 def test_latency_never_excludes(tmp_path: Path) -> None:
     local = Cell("mobilenetv2", "int8", 20, "idle")
     ((judged,), _) = check(tmp_path, (local, {"slower": lambda play: 5.0 if play % 3 == 0 else 1.0}))
@@ -345,12 +357,12 @@ def test_births_are_idle_or_at_the_load(tmp_path: Path) -> None:
 
 def test_sentinels_are_compared_with_the_median_of_the_session() -> None:
     plays = pl.DataFrame({
-        "play": [0, 1, 2, 3], "block": [0, 1, 2, 1],
-        "spin_edge_s": [1.0, 1.3, 1.1, 1.0], "spin_device_s": [1.0, 1.0, 1.0, 1.0],
+        "play": [0, 1, 2, 3, 4], "block": [0, 1, 2, 1, 2],
+        "spin_edge_s": [1.0, 1.3, 1.1, 1.06, 1.05], "spin_device_s": [1.0, 1.0, 1.0, 1.0, 1.0],
     })  # fmt: skip
     usual = medians([plays, plays])
-    assert usual == {"edge": 1.05, "device": 1.0}
-    assert accepted(plays, usual, USUAL) == [2, 3]
+    assert usual == {"edge": 1.06, "device": 1.0}
+    assert accepted(plays, usual, USUAL) == [2, 3]  # of block 2 the first
     assert not is_slow({"edge": 9.0}, {}, USUAL)
 
 
