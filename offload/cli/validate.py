@@ -134,7 +134,7 @@ def _judge(
     table = pl.DataFrame([each.row for each in judged])
     known = f"costs measured: {costs.source}" if costs else "no costs of messages and decisions charged"
     save(scatter(table), out / "scatter", known)
-    faults = [*told["unfit"], *results.insane(judged, rules)]
+    faults = [*told["unfit"], *results.insane(judged)]
     if json_:
         rows = table.to_dicts()
         typer.echo(json.dumps(to_json({"summary": told, "cells": rows, "faults": faults})))
@@ -145,7 +145,7 @@ def _judge(
             console.print(each, crop=False)
         typer.echo(f"{views.NOTES}\n\n{views.summary_text(told)}\n{fill(known, views.WIDTH)}")
         typer.echo(f"cells.csv, summary.json, scatter.png and a folder for each cell are in {out}")
-    for fault in faults:
-        typer.echo(fault, err=True)
+    for line in (*told["few"], *faults):
+        typer.echo(line, err=True)
     if faults:
         raise typer.Exit(1)

@@ -84,8 +84,12 @@ class Rules:
         return self.idle_blocks if cell.load == "idle" else self.loaded_blocks
 
     def least(self, cell: Cell) -> int:
-        """Return the requests for the test that must be left in a cell, to say that it is close."""
-        return min(LEAST[cell.load], self.size(cell) * self.blocks(cell) // 2)
+        """Return the requests for the test that must be left, to say that a cell is close.
+
+        None in a quick look, which claims nothing.
+        """
+        least = LEAST[cell.load]
+        return least if self.size(cell) * self.blocks(cell) >= 2 * least else 0
 
 
 USUAL = Rules()

@@ -141,6 +141,7 @@ def judge_all(
         told["aims"] = {}  # those of the whole matrix: a quick look, or a part, claims nothing
     told |= {
         "unfit": unfit,
+        "few": few(judged, rules),
         "costs": costs.model_dump(exclude={"details"}) if costs else None,
         "sentinel_s": usual,
         "rules": asdict(rules),
@@ -152,18 +153,23 @@ def judge_all(
     return judged, told
 
 
-def insane(judged: Iterable[Judged], rules: Rules) -> list[str]:
-    """Say of which cells something was lost or left out, or is not predicted within a factor of 3."""
+def few(judged: Iterable[Judged], rules: Rules) -> list[str]:
+    """Say of which cells too few requests were left by the sentinel."""
+    return [
+        f"{each.cell.name}: {each.row['requests']} requests for the test, where {least} are needed; the"
+        f" sentinel was slow in all plays of {each.row['missing']} blocks"
+        for each in judged
+        if each.row["requests"] < (least := rules.least(each.cell))
+    ]
+
+
+def insane(judged: Iterable[Judged]) -> list[str]:
+    """Say of which cells something was lost, or is not predicted within a factor of 3."""
     faults = []
     for each in judged:
         row, name = each.row, each.cell.name
         if row["lost"]:
             faults.append(f"{name}: {row['lost']} of {row['requests']} were not answered")
-        if row["requests"] < (least := rules.least(each.cell)):
-            faults.append(
-                f"{name}: {row['requests']} requests for the test, where {least} are needed; the"
-                f" sentinel was slow in all plays of {row['missing']} blocks"
-            )
         for kind in ("calibrated", "offline"):
             ratio = row[f"{kind}_mean_s"] / row["measured_mean_s"]
             if not 1 / 3 < ratio < 3:
