@@ -321,6 +321,22 @@ def test_who_comes_into_a_failure_shakes_hands_for_those_behind(tmp_path: Path) 
     assert shaken == [0, lost[0]]
 
 
+@pytest.mark.parametrize("of", ["air", ""])
+def test_word_of_a_refusal_shakes_hands_if_need_be(tmp_path: Path, of: str) -> None:
+    """The cell breaks down while a request is on the wire, and is back when word of it returns."""
+    late = 'deadline = "1 ms"\nlate = "finish"\nfallback = "device"'
+    text = TOLLS.replace('deadline = "1 s"', late).replace('delay = "2 ms"', 'delay = "100 ms"')
+    hub = "nodes.hub.admit=deadline"
+    plan = Chooses((0, 0, None, "hub"))
+    born_s = [row.request.born_s for row in play(loaded(tmp_path, text, hub), plan)]
+    dark = f'windows = [["{born_s[4] + 0.05} s", "{born_s[4] + 0.06} s"]]'
+    text += f'[faults.dark]\nof = ["{of}"]\n{dark}\n' if of else ""
+    rows = play(loaded(tmp_path, text, hub), Chooses((0, 0, None, "hub")))
+    plain_s = 8 * 22 / 50e6 + 1.1e-3
+    more_s = [3e-3 if of and number == 4 else 0.0 for number in range(len(rows))]
+    assert [row.downlink_s - plain_s for row in rows] == pytest.approx(more_s, rel=0, abs=1e-9)
+
+
 DARK = '[faults.dark]\nof = ["site"]\nwindows = [["5 s", "7 s"]]\n'
 BESIDE = """
 format = 1
@@ -486,11 +502,30 @@ def test_a_handshake_at_each_cell_on_the_way(tmp_path: Path, every: str) -> None
     assert seen >= ({(1, False), (2, True), (2, False)} if every == "4 s" else {(1, False), (2, True)})
 
 
+def test_a_handshake_on_the_way_is_no_slow_cell(tmp_path: Path) -> None:
+    (tmp_path / "way.csv").write_text("time,id,x,y\n0,car,0,0\n10,car,100,0\n")
+    text = TABLES.replace("RANGE", "200 m").replace(
+        '8 Mbit/s", down', "8 Mbit/s\", security = { handshake = '700 ms' }, down"
+    )
+    scenario, found = loaded(tmp_path, text), 0
+    for seed in range(9):
+        policy = Edge()
+        drive(World(scenario.setting(0.0), Streams(seed, 0)), policy, choose({"name": "edge"}))
+        rates = [each.uplinks["cell-a"].own_rate_bps for each in policy.asked if each.now_s < 5]
+        assert rates[1:] == pytest.approx([8e6] * len(rates[1:]))
+        found += len(rates[1:])
+    assert found > 3
+
+
 class Edge:
     """The edge node of the cell that serves, whatever it costs."""
 
+    def __init__(self) -> None:
+        self.asked: list[Observation] = []
+
     def decide(self, request: Request, seen: Observation) -> Plan:
         """Return its plan."""
+        self.asked.append(seen)
         (variant,) = seen.facts.variants
         site = seen.facts.cells[seen.serving or ""].node
         return Plan(variant, 0, variant.last, site, None, (seen.serving,))
@@ -617,7 +652,7 @@ def test_the_digest_changes_with_the_figures(tmp_path: Path, costs: Path) -> Non
 # What is refused
 
 
-INSTEAD = " is not what was measured; write"
+INSTEAD = " is not a name of what was measured; write"
 REFUSED = [
     (
         "links.air.hop_cost",
@@ -662,8 +697,9 @@ def test_a_line_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as caught:
         loaded(tmp_path, ALL.replace('hop_cost = "measured"', 'hop_cost = "none"'))
     number = ALL.splitlines().index('hop_cost = "measured"') + 1
-    assert f"overheads.toml:{number}: links.air.hop_cost: 'none' is not what was measured" in str(
-        caught.value
+    assert (
+        f"overheads.toml:{number}: links.air.hop_cost: 'none' is not a name of what was measured"
+        in str(caught.value)
     )
 
 
