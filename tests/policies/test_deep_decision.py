@@ -14,6 +14,7 @@ from offload.planning.exits import branches
 from offload.planning.price import price
 from offload.policies import deep_decision
 from tests import drawn, hand_made
+from tests.slow import on_link
 from tests.test_policies import BIG, SMALL, make, observations, town
 
 
@@ -23,7 +24,9 @@ def frames_hz(seen: Observation, plan: Plan) -> float:
     for share, row in branches(plan):
         seconds, _, _, up_bytes, *_ = cost(seen.facts, row)
         device_s += share * seconds
-        up_s += share * 8 * up_bytes / seen.uplinks["cell"].rate_bps
+        if row.uplinks is not None:
+            sent_bytes = on_link(seen.facts.cells["cell"], up_bytes)
+            up_s += share * 8 * sent_bytes / seen.uplinks["cell"].rate_bps
     return 1 / max(device_s, up_s, 1e-9)
 
 
