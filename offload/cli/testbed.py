@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,12 @@ def run(
         from offload.testbed.run import run as measure
         from offload.views.testbed import lost_text, tables
 
+        if labels is not None and not show:
+            msg = f"--labels {labels}: nothing is shown without --show; add it, or leave them out"
+            raise BadInputError(msg)
+        if labels is not None and not labels.is_file():
+            msg = f"--labels {labels}: no such file; give a text file with a class a line"
+            raise BadInputError(msg)
         scenario = load(file, settings or ())
         chosen = choices([policy], scenario)[0] if policy else scenario.policy
         if chosen is None:
@@ -71,8 +78,10 @@ def run(
         with kept_for_this(out):
             found = measure(
                 scenario, chosen, scenario.file.seed if seed is None else seed, out, certificates,
-                frames=frames, take=_shown(labels) if show else None, cores=_cores(cores or ()),
-                weights=_weights(weights or ()), say=lambda text: typer.echo(text, err=True),
+                frames=frames, take=_shown(labels, err=json_) if show else None,
+                cores=_cores(cores or ()), weights=_weights(weights or ()),
+                say=lambda text: typer.echo(text, err=True),
+                showing=(lambda _: nullcontext(lambda _: None)) if show else partial(progress, "ended"),
             )  # fmt: skip
         if json_:
             told = {
@@ -179,12 +188,14 @@ def _few(names: list[str]) -> str:
     return f"{shown}, ... ({len(names)})" if len(names) > 4 else shown or "no device"
 
 
-def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[float]]], None]":
-    """Return what prints a line for each request that was answered by a classifier."""
+def _shown(
+    labels: Path | None, *, err: bool
+) -> "Callable[[Outcome, Timing, tuple[str, list[float]]], None]":
+    """Return what prints a line for each request: what a classifier answered, or what became of it."""
     import torch
 
     from offload.testbed.classes import labels as named
-    from offload.testbed.classes import line, top
+    from offload.testbed.classes import line, other_line, top
 
     names_of = cache(partial(named, labels))
 
@@ -192,12 +203,13 @@ def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[f
         name, logits = seen
         plan = outcome.plan
         if outcome.cause or not logits or plan is None:
-            typer.echo(f"{outcome.request.id:5} {name:16} {outcome.cause or 'answered; no classifier'}")
+            told = outcome.cause or "answered; no classifier"
+            typer.echo(other_line(outcome.request.id, name, told), err=err)
             return
         names = names_of(plan.variant.model, len(logits))
         latency_s = outcome.ended_s - outcome.request.born_s
         found = top(torch.tensor(logits), names)
-        typer.echo(line(outcome.request.id, name, plan, latency_s, found))
+        typer.echo(line(outcome.request.id, name, plan, latency_s, found), err=err)
 
     return show
 
@@ -205,11 +217,12 @@ def _shown(labels: Path | None) -> "Callable[[Outcome, Timing, tuple[str, list[f
 def _cores(given: Any) -> dict[str, int]:  # noqa: ANN401 - texts
     import os
 
-    last, found = (os.cpu_count() or 1) - 1, {}
+    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    there, found = [str(core) for core in sorted(usable)], {}
     for text in given:
         name, _, number = text.partition("=")
-        if not name or not number.isdigit() or int(number) > last:
-            msg = f"--core {text}: write NAME=CORE, like edge=1; cores are 0 to {last}"
+        if not name or number not in there:
+            msg = f"--core {text}: write NAME=CORE, like edge=1; there are {', '.join(there)}"
             raise BadInputError(msg)
         found[name] = int(number)
     return found

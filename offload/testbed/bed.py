@@ -3,39 +3,41 @@
 import logging
 import math
 import multiprocessing
+import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from offload.entities import Cell, OffloadError, Outcome, Plan, Request, Wire
-from offload.planning.columns import columns
+from offload.entities import OffloadError, Outcome, Plan, Request
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
 from offload.scenario.setup import Setting
-from offload.testbed import device, legs, node
+from offload.testbed import device, node, specs
 from offload.testbed.channel import Address
 from offload.testbed.coverage import why_not
 from offload.testbed.device import DeviceSpec
 from offload.testbed.legs import Done, Seen, unpacked
-from offload.testbed.link import Shape
-from offload.testbed.message import MOST_BODY_BYTES
-from offload.testbed.node import NodeSpec, Way
-from offload.testbed.parts import Key
+from offload.testbed.node import NodeSpec
 from offload.testbed.timing import Timing
 
 LOG = logging.getLogger("offload.testbed")
-READY_S = 300.0  # within which a process must have its networks
+READY_S = 300.0  # within which a process must have its networks, and answer
 SETTLE_S = 0.2  # from the order to play until the first birth may be
+SILENT_S = 30.0  # for which a device may go on when its play is over
+STOP_S = 2.0  # within which processes have to stop
+AGAIN_S = 60.0  # at most between two tries to start a node
 LOOK_EVERY_S = 0.1
-HEADROOM_BYTES = 65_536
 
 Take = Callable[[Outcome, Timing, Seen], None]
 
@@ -54,16 +56,15 @@ class Member:
     process: BaseProcess
     control: Connection
     lives: int = 1
-    address: Address = ("", 0)
 
 
 class Testbed:
     """The devices, edge servers and clouds of a scenario as processes of this machine.
 
-    A node that dies is started again at once, a device before the next play. `cores` pin processes: by
-    their names, or "device", "edge" and "cloud". `folder` holds certificates and networks; without one
-    they are made for the occasion. To be used in a `with`. Raises TestbedError where a scenario holds
-    what no testbed does.
+    A node that dies is started again at once, or after a while if it died as it started; a device before
+    the next play. `cores` pin processes: by their names, or "device", "edge" and "cloud". `folder` holds
+    certificates and networks; without one they are made for the occasion. To be used in a `with`. Raises
+    TestbedError where a scenario holds what no testbed does.
     """
 
     __test__ = False
@@ -83,32 +84,46 @@ class Testbed:
     ) -> None:
         self.scenario, self.choice = scenario, choice
         self.setting: Setting = scenario.setting(choice.overhead_s)
-        if faults := list(why_not(scenario, self.setting, choice)):
-            raise TestbedError("\n".join(f"{scenario.path}: {fault}" for fault in faults))
-        self.folder = folder
         self.seed = scenario.file.seed if seed is None else seed
         self.frames, self.shows, self.log = frames, shows, log
         self.cores, self.weights = dict(cores or {}), dict(weights or {})
-        self.plans = list(_plans(self.setting))
+        if faults := list(why_not(scenario, self.setting, choice)):
+            raise TestbedError("\n".join(f"{scenario.path}: {fault}" for fault in faults))
+        self.plans = list(specs.plans(self.setting))
+        if faults := list(self._wrong_options()):
+            raise TestbedError("\n".join(faults))
+        self.folder = folder
         self.members: dict[str, Member] = {}
+        self.started: list[Member] = []  # with those that are not ready yet
         self.specs: dict[str, NodeSpec | DeviceSpec] = {}
         self.ports: dict[str, Address] = {}
         self.context = multiprocessing.get_context("spawn")
         self.stack = ExitStack()
         self.stopping = threading.Event()
-        self.lock = threading.Lock()
+        self.lock = threading.Lock()  # to start a process, or to stop all
+        self.keeper = threading.Thread(target=self._keep_alive, name="keeps nodes alive", daemon=True)
+
+    def _wrong_options(self) -> Iterator[str]:
+        names = [*self.setting.nodes, *(each.name for each in self.setting.devices)]
+        for name in self.cores:
+            if name not in (known := ["device", "edge", "cloud", *names]):
+                yield f"core of {name}: no such process; there are {', '.join(known)}"
+        models = list(dict.fromkeys(plan.variant.model for plan in self.plans))
+        for model in self.weights:
+            if model not in models:
+                yield f"weights of {model}: no network that is run; there are {', '.join(models)}"
 
     def __enter__(self) -> Self:
         try:
             self._prepare()
-            names = [*self._nodes_in_order(), *(each.name for each in self.setting.devices)]
-            for name in names:
-                self._launch(name)
-            for name in names:
-                self._await(name)
-            for name in names:
-                self._introduce(name)
-            threading.Thread(target=self._keep_alive, name="keeps nodes alive", daemon=True).start()
+            nodes, devices = self._nodes_in_order(), [each.name for each in self.setting.devices]
+            made = [self._launch(name) for name in (*nodes, *devices)]
+            for each in made:
+                self._await(each)
+            for each in made:
+                self._introduce(each)
+                self.members[each.name] = each
+            self.keeper.start()
         except BaseException:
             self.close()
             raise
@@ -121,24 +136,27 @@ class Testbed:
 
     def close(self) -> None:
         """Stop all processes."""
-        self.stopping.set()
-        with self.lock:
-            members = list(self.members.values())
-        for member in members:
+        with self.lock:  # none is started after that
+            self.stopping.set()
+        for member in self.started:
             try:
                 member.control.send(("stop", None))
             except (OSError, ValueError):
                 continue
-        for member in members:
-            member.process.join(2.0)
+        until_s = time.monotonic() + STOP_S
+        for member in self.started:
+            member.process.join(max(0.0, until_s - time.monotonic()))
             if member.process.is_alive():
                 member.process.kill()
-                member.process.join(5.0)
+        for member in self.started:
+            member.process.join(5.0)
+        if self.keeper.is_alive():
+            self.keeper.join(5.0)
         self.stack.close()
 
     def spin(self) -> dict[str, float]:
         """Return the seconds of the sentinel loop in each process, one after the other."""
-        return {name: self._ask(name, "spin", None) for name in list(self.members)}
+        return {member.name: self._ask(member, "spin", None) for member in list(self.members.values())}
 
     def process_id(self, name: str) -> int:
         """Return the id of a process."""
@@ -167,17 +185,31 @@ class Testbed:
                     if take is not None:
                         take(outcome, timing, seen)
 
+        last_s = order[-1].born_s if order else 0.0
+        end_s = max(self.setting.duration_s, last_s) + self.setting.drain_s
         begun_ns = time.monotonic_ns() + round(SETTLE_S * 1e9)
-        for name, those in mine.items():
-            self._tell(name, "play", (begun_ns, those, self.setting.drain_s))
-        causes = self._hear(list(mine), keep)
+        causes: dict[str, str] = {}
+        try:
+            for name, those in mine.items():
+                self._tell(self.members[name], "play", (begun_ns, those, end_s))
+            causes = self._hear(list(mine), begun_ns * 1e-9 + end_s + SILENT_S, keep)
+        finally:
+            for name in mine.keys() - causes.keys():  # else it would go on, and tell of it in another
+                self.members[name].process.kill()
         now_s = (time.monotonic_ns() - begun_ns) * 1e-9
         keep(_lost(each, causes[each.device], now_s) for each in order if each.id not in found)
         return [found[each.id] for each in order]
 
-    def _hear(self, playing: list[str], keep: Callable[[Iterable[Done]], None]) -> dict[str, str]:
+    def _hear(
+        self, playing: list[str], until_s: float, keep: Callable[[Iterable[Done]], None]
+    ) -> dict[str, str]:
         """Take rows until all devices have played; return why rows are missing of each."""
-        variants = {plan.variant.label: plan.variant for plan in self.plans}
+        variants = {each.label: each for facts in self.setting.facts for each in facts.variants}
+
+        @cache  # rows share their plans
+        def plan_of(told: tuple[Any, ...]) -> Plan:
+            return Plan(variants[told[0]], *told[1:])
+
         causes = dict.fromkeys(playing, "unfinished")
         while playing:
             for name in tuple(playing):
@@ -187,14 +219,20 @@ class Testbed:
                         kind, done = member.control.recv()
                         if kind == "failed":
                             raise TestbedError(done)
-                        keep(unpacked(each, variants) for each in done)
                         if kind == "play":
                             playing.remove(name)
+                        else:
+                            keep(unpacked(each, plan_of) for each in done)
                 except (EOFError, OSError):  # its end of the pipe is closed when it dies
                     LOG.warning("%s has died", name)
                     member.process.join(2.0)
                     causes[name] = "device-down"
                     playing.remove(name)
+            if time.monotonic() > until_s:
+                for name in playing:
+                    LOG.warning("%s does not end its play, and is killed", name)
+                    self.members[name].process.kill()
+                until_s = math.inf
         return causes
 
     def _prepare(self) -> None:
@@ -209,49 +247,19 @@ class Testbed:
         variants = {plan.variant.label: plan.variant for plan in self.plans}
         wanted = [(variant.model, variant.name) for variant in variants.values()]
         networks.export(self.folder, wanted, weights=self.weights)
-        for name in nodes:
-            self.specs[name] = self._node_spec(name)
-        for each in devices:
-            self.specs[each] = self._device_spec(each)
-
-    def _node_spec(self, name: str) -> NodeSpec:
-        setting, here = self.setting, self.setting.nodes[name]
-        ways, next_hop = {}, {}
-        for wire in setting.wires.values():
-            if name in wire.ends:
-                (there,) = (end for end in wire.ends if end != name)
-                stream = f"{wire.name} from {name}"
-                ways[there] = Way(Shape(wire.rate_bps, _medium_s(wire)), wire.jitter_s, stream)
-        for each in setting.devices:
-            cell = _cell(setting, each.name)
-            if cell is not None and setting.cells[cell].node == name:
-                it = setting.cells[cell]
-                ways[each.name] = Way(Shape(it.down_bps, _medium_s(it)))
-        (facts, *_) = setting.facts
-        for (begin, end), route in facts.routes.items():
-            if begin == name and route:
-                ends = setting.wires[route[0]].ends
-                next_hop[end] = ends[1] if ends[0] == name else ends[0]
-        return NodeSpec(
-            here, self.folder or Path(), self.seed, self._core(name, here.kind), 0, ways,
-            frozenset(ways) & frozenset(setting.nodes), next_hop, _most_bytes(setting),
-            tuple(_parts_at(self.plans, name)), self.log,
-        )  # fmt: skip
-
-    def _device_spec(self, name: str) -> DeviceSpec:
-        cell = _cell(self.setting, name)
-        way, site = Way(Shape()), None
-        if cell is not None:
-            it = self.setting.cells[cell]
-            way, site = Way(Shape(it.up_bps, _medium_s(it))), it.node
-        return DeviceSpec(
-            name, self.scenario, self.choice, self.folder or Path(), self.seed,
-            self._core(name, "device"), site, cell, way, tuple(_parts_at(self.plans, None)),
-            self.frames, self.shows, self.log,
-        )  # fmt: skip
-
-    def _core(self, name: str, kind: str) -> int | None:
-        return self.cores.get(name, self.cores.get(kind))
+        for name, here in self.setting.nodes.items():
+            core = self.cores.get(name, self.cores.get(here.kind))
+            self.specs[name] = specs.of_node(
+                self.setting, self.plans, name, self.folder, self.seed, core, self.log
+            )
+        for name in devices:
+            core = self.cores.get(name, self.cores.get("device"))
+            cell = specs.cell_of(self.setting, name)
+            way, site = specs.way_up(self.setting, cell)
+            self.specs[name] = DeviceSpec(
+                name, self.scenario, self.choice, self.folder, self.seed, core, site, cell, way,
+                tuple(specs.parts_at(self.plans, None)), self.frames, self.shows, self.log,
+            )  # fmt: skip
 
     def _nodes_in_order(self) -> list[str]:
         """Those behind others first, so that who sends on knows where to."""
@@ -259,120 +267,116 @@ class Testbed:
         return [each.name for each in order]
 
     def _start(self, name: str) -> None:
-        """Start a process among others that are there. Raises TestbedError."""
-        self._launch(name)
-        self._await(name)
-        self._introduce(name)
+        """Start a process among others that are there, in the place of one that died.
 
-    def _launch(self, name: str) -> None:
+        Raises TestbedError, and OSError where the system gives no more processes.
+        """
+        member = self._launch(name)
+        try:
+            self._await(member)
+            self._introduce(member)
+        except BaseException:
+            member.process.kill()
+            raise
+        member.lives += self.members[name].lives
+        self.members[name] = member
+
+    def _launch(self, name: str) -> Member:
         """Begin to start a process; a node that was there before keeps its port."""
         spec = self.specs[name]
         if isinstance(spec, NodeSpec):
             spec = replace(spec, port=self.ports[name][1] if name in self.ports else 0)
         main: Callable[..., None] = node.main if isinstance(spec, NodeSpec) else device.main
-        mine, theirs = self.context.Pipe()
-        process = self.context.Process(target=main, args=(spec, theirs), name=name, daemon=True)
-        process.start()
-        theirs.close()
         with self.lock:
-            lives = self.members[name].lives + 1 if name in self.members else 1
-            self.members[name] = Member(name, process, mine, lives)
-
-    def _await(self, name: str) -> None:
-        """Wait until a process has its networks, and if it is a node its port. Raises TestbedError."""
-        member, until_s = self.members[name], time.monotonic() + READY_S
-        while not member.control.poll(LOOK_EVERY_S):
-            if time.monotonic() > until_s or self.stopping.is_set():
-                msg = f"the process of {name} has not become ready in {READY_S:g} s"
+            if self.stopping.is_set():
+                msg = f"{name} is not started: the testbed is being closed"
                 raise TestbedError(msg)
-        told = self._hear_from(name)
-        if told is not None:
-            self.ports[name] = told
+            mine, theirs = self.context.Pipe()
+            process = self.context.Process(target=main, args=(spec, theirs), name=name, daemon=True)
+            with _deaf():
+                process.start()
+            theirs.close()
+            member = Member(name, process, mine)
+            self.started = [*(each for each in self.started if each.process.is_alive()), member]
+        return member
 
-    def _introduce(self, name: str) -> None:
+    def _await(self, member: Member) -> None:
+        """Wait until a process has its networks, and if it is a node its port. Raises TestbedError."""
+        told = self._hear_from(member)
+        if told is not None:
+            self.ports[member.name] = told
+
+    def _introduce(self, member: Member) -> None:
         """Tell a process where to connect to: a node to those before it, a device to its site."""
+        name = member.name
         spec = self.specs[name]
         if isinstance(spec, NodeSpec):
             order = self._nodes_in_order()
             those = [other for other in order[: order.index(name)] if other in spec.fellows]
         else:
             those = [] if spec.site is None else [spec.site]
-        self._ask(name, "meet", {other: self.ports[other] for other in those})
+        self._ask(member, "meet", {other: self.ports[other] for other in those})
 
     def _keep_alive(self) -> None:
         """Start a node again that has died."""
+        failures, at_s = Counter[str](), dict.fromkeys(self.setting.nodes, 0.0)
         while not self.stopping.wait(LOOK_EVERY_S):
             for name in self.setting.nodes:
-                if not self.members[name].process.is_alive() and not self.stopping.is_set():
-                    LOG.warning("%s has died; it is started again", name)
-                    try:
-                        self._start(name)
-                    except TestbedError as error:
-                        LOG.warning("%s", error)
+                if self.members[name].process.is_alive() or time.monotonic() < at_s[name]:
+                    continue
+                LOG.warning("%s has died; it is started again", name)
+                try:
+                    self._start(name)
+                    del failures[name]
+                except (TestbedError, OSError) as error:
+                    if self.stopping.is_set():
+                        return
+                    failures[name] += 1
+                    wait_s = min(AGAIN_S, 2.0 ** failures[name])
+                    at_s[name] = time.monotonic() + wait_s
+                    LOG.warning("%s: it does not start (%s); again in %g s", name, error, wait_s)
 
-    def _tell(self, name: str, order: str, given: object) -> None:
+    def _tell(self, member: Member, order: str, given: object) -> None:
         try:
-            self.members[name].control.send((order, given))
+            member.control.send((order, given))
         except OSError as error:
-            msg = f"{name}: its process is gone: {error}"
+            msg = f"{member.name}: its process is gone: {error}"
             raise TestbedError(msg) from error
 
-    def _ask(self, name: str, order: str, given: object) -> Any:  # noqa: ANN401 - as it answers
-        self._tell(name, order, given)
-        return self._hear_from(name)
+    def _ask(self, member: Member, order: str, given: object) -> Any:  # noqa: ANN401 - as it answers
+        self._tell(member, order, given)
+        return self._hear_from(member)
 
-    def _hear_from(self, name: str) -> Any:  # noqa: ANN401 - as above
+    def _hear_from(self, member: Member) -> Any:  # noqa: ANN401 - as above
+        """Return what a process answers. Raises TestbedError."""
+        until_s = time.monotonic() + READY_S
         try:
-            kind, told = self.members[name].control.recv()
+            while not member.control.poll(LOOK_EVERY_S):
+                if self.stopping.is_set() or time.monotonic() > until_s:
+                    why = "the testbed is being closed" if self.stopping.is_set() else "it is too slow"
+                    msg = f"{member.name}: its process has not answered in {READY_S:g} s, or {why}"
+                    raise TestbedError(msg)
+            kind, told = member.control.recv()
         except (EOFError, OSError) as error:
-            msg = f"{name}: its process is gone"
+            msg = f"{member.name}: its process is gone"
             raise TestbedError(msg) from error
         if kind == "failed":
             raise TestbedError(told)
         return told
 
 
-def _cell(setting: Setting, name: str) -> str | None:
-    """Return the cell that serves a device that stands still; None if it has none."""
-    (found,) = (each for each in setting.devices if each.name == name)
-    return found.place.seen(0.0)[1]
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let what is started meanwhile not hear Ctrl-C, which is for this process, until it says so itself.
 
-
-def _medium_s(link: Cell | Wire) -> float:
-    """Return the delay to make: what a message takes besides, it takes here without being asked to."""
-    return link.delay_s - link.toll.message_s
-
-
-def _plans(setting: Setting) -> Iterable[Plan]:
-    """Every plan that a policy may choose, of every device."""
-    for each in setting.devices:
-        for facts in setting.facts:
-            if facts.group == each.group:
-                yield from columns(facts, _cell(setting, each.name)).plans
-
-
-def _parts_at(plans: Iterable[Plan], name: str | None) -> Iterable[Key]:
-    """The parts that a node may have to run, or with None a device."""
-    found: dict[Key, None] = {}
-    for plan in plans:
-        if name is None:
-            if plan.device_cut:
-                found[Key(plan.variant.label, 0, plan.device_cut)] = None
-        else:
-            for stop in legs.stops(plan):
-                if stop.node == name:
-                    found[Key(plan.variant.label, stop.first, stop.last)] = None
-    return found
-
-
-def _most_bytes(setting: Setting) -> int:
-    """What any message of this scenario may have in its body, and some more."""
-    sizes = [HEADROOM_BYTES]
-    for facts in setting.facts:
-        sizes.append(math.ceil(facts.most_input_bytes or facts.input_bytes))
-        sizes += [cut.payload_bytes for variant in facts.variants for cut in variant.cuts]
-        sizes += [8 * math.prod(variant.input_shape) for variant in facts.variants]
-    return min(MOST_BODY_BYTES, max(sizes) + HEADROOM_BYTES)
+    Else it would show where it was as it was interrupted.
+    """
+    resource_tracker.ensure_running()  # to start it later would end this
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _lost(request: Request, cause: str, now_s: float) -> Done:
@@ -387,4 +391,4 @@ def _lost(request: Request, cause: str, now_s: float) -> Done:
         correct=None, decide_s=ended_s - request.born_s, batch=0,
         **nothing,  # type: ignore[arg-type]  # numbers
     )  # fmt: skip
-    return row, Timing(request.id, request.born_s, 0.0, None, None, None, ended_s), ("", [])
+    return row, Timing(request.id, request.born_s, ended_s, None, None, None, ended_s), ("", [])

@@ -58,6 +58,11 @@ def line(
     return before + "".join(f"  {_cut(name, width)}{share}" for name, width, share in shown)
 
 
+def other_line(number: int, name: str, told: str) -> str:
+    """Return a line for a request of which there are no classes to show: its frame, and what is told."""
+    return f"{number:4} {_cut(name, 14):14} {_printable(told)}"
+
+
 def where(plan: Plan) -> str:
     """Return a plan in short: "edge 12/66 int8" leaves the device after 12 of its 66 layers."""
     cuts, places = plan.variant.cuts, []

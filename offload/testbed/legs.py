@@ -1,21 +1,50 @@
 """From what was measured of a request to its row: stops, legs, and how long one waits for an answer."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from msgspec.structs import astuple, replace
 
-from offload.entities import Facts, Outcome, Plan
-from offload.networks import Variant
-from offload.testbed.message import Stop
+from offload.entities import Facts, Outcome, Plan, Request
+from offload.planning.cost import works
+from offload.testbed.message import Stamp, Stop
+from offload.testbed.shots import Shot
 from offload.testbed.timing import Span, Timing
-
-if TYPE_CHECKING:
-    from offload.testbed.device import Trip
 
 Seen = tuple[str, list[float]]  # a frame's name, and its logits where somebody wants to see them
 Done = tuple[Outcome, Timing, Seen]
 Packed = tuple[Outcome, tuple[Any, ...], Timing, Seen]
+
+
+@dataclass(slots=True, eq=False)
+class Trip:
+    """A request under way, and what is known of it so far.
+
+    What is in seconds counts from the beginning of the play. Of `device` and `spans` only those of the
+    present attempt are kept.
+    """
+
+    request: Request
+    facts: Facts
+    plan: Plan
+    decided_s: float
+    number: int
+    play: int = 0
+    attempt: int = 1
+    first_plan: Plan | None = None
+    shot: Shot | None = None  # None: to be taken when it is needed
+    expected_s: float = 0.0  # of work on the device
+    came_s: float = 0.0  # when this attempt began: with waiting for the device, or the link
+    left_s: float = 0.0  # when it was given to the link
+    until_s: float = 0.0  # when it is given up
+    up_bytes: float = 0.0
+    down_bytes: float = 0.0
+    device: Span | None = None
+    device_work_s: float = 0.0
+    spans: list[tuple[str, Span]] = field(default_factory=list)
+    logits: list[float] = field(default_factory=list)
 
 
 def packed(done: Done) -> Packed:
@@ -28,10 +57,10 @@ def packed(done: Done) -> Packed:
     return replace(outcome, first_plan=None, plan=None), plans, timing, seen
 
 
-def unpacked(given: Packed, variants: Mapping[str, Variant]) -> Done:
-    """Return what was packed, with this process's own variants."""
+def unpacked(given: Packed, plan_of: Callable[[tuple[Any, ...]], Plan]) -> Done:
+    """Return what was packed; `plan_of` makes a plan with this process's own variant."""
     outcome, plans, timing, seen = given
-    first, plan = (each and Plan(variants[each[0]], *each[1:]) for each in plans)
+    first, plan = (each and plan_of(each) for each in plans)
     return replace(outcome, first_plan=first, plan=plan), timing, seen
 
 
@@ -45,13 +74,31 @@ def stops(plan: Plan) -> list[Stop]:
     return found
 
 
-def patience_s(facts: Facts, plan: Plan, payload_bytes: float) -> float:
-    """Return for how long an answer is waited for: the cell's `give_up` and what sending takes."""
+def span(stamp: Stamp, begun_ns: int) -> Span:
+    """Return a node's stamp in seconds of a play: on one machine all have one clock."""
+    times_ns = stamp.received_ns, stamp.begun_ns, stamp.done_ns
+    received_s, begun_s, done_s = ((each - begun_ns) * 1e-9 for each in times_ns)
+    return Span(received_s, begun_s, done_s, stamp.batch)
+
+
+def patience_s(facts: Facts, plan: Plan, queued_bytes: float, backlog_s: float) -> float:
+    """Return for how long an answer is waited for: the cell's `give_up`, and what is to be expected.
+
+    That is sending what is queued on the link, the request itself included, the work of nodes, and
+    what these said that they had to do.
+    """
     cell = facts.cells[(plan.uplinks or ("",))[0]]
-    return cell.give_up_s + 8 * payload_bytes / cell.up_bps
+    expected = 8 * queued_bytes / cell.up_bps + backlog_s + sum(expected_s(facts, plan)[1:])
+    return cell.give_up_s + expected
 
 
-def outcome(trip: "Trip", cause: str, ended_s: float) -> tuple[Outcome, Timing]:
+@lru_cache(maxsize=4096)
+def expected_s(facts: Facts, plan: Plan) -> tuple[float, ...]:
+    """Return the seconds of work that a plan asks of device, edge and cloud, by their profiles."""
+    return tuple(each.seconds if each is not None else 0.0 for each in works(facts, plan))
+
+
+def outcome(trip: Trip, cause: str, ended_s: float) -> tuple[Outcome, Timing]:
     """Return a request's row, and when it was worked on where.
 
     The legs are those of its last attempt; what was spent on those before counts as deciding.
@@ -80,7 +127,7 @@ def outcome(trip: "Trip", cause: str, ended_s: float) -> tuple[Outcome, Timing]:
     )
 
 
-def _legs(trip: "Trip", ended_s: float) -> dict[str, float]:
+def _legs(trip: Trip, ended_s: float) -> dict[str, float]:
     """Divide the time from birth to end among the legs, by the messages' stamps on the way."""
     spent = dict.fromkeys(
         ("decide_s", "device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downlink_s"), 0.0
@@ -93,28 +140,28 @@ def _legs(trip: "Trip", ended_s: float) -> dict[str, float]:
         mark_s, leg = at_s, then
 
     plan = trip.plan
-    if trip.device is not None and plan.on_device:
-        until(trip.device.received_s, "device_s")
-        until(trip.device.done_s, "uplink_s")
+    if plan.on_device:
+        until(trip.came_s, "device_s")
+        if trip.device is not None and plan.uplinks is not None:
+            until(trip.device.done_s, "uplink_s")
     elif plan.uplinks is not None:
-        until(trip.left_s, "uplink_s")
+        until(trip.left_s or trip.came_s, "uplink_s")
+    # A node that only passes a message on has it for no time: the wires to and from it are the WAN.
+    stays = [span.done_s > span.received_s for _, span in trip.spans]
     computes = {plan.edge: "edge_s", plan.cloud: "cloud_s"}
-    last = max((place for place, (_, span) in enumerate(trip.spans) if span.batch), default=-1)
+    last = max((place for place, stay in enumerate(stays) if stay), default=-1)
     for place, (name, span) in enumerate(trip.spans):
-        # A node that only passes a message on has it for no time: the wires to and from it are the WAN.
-        until(span.received_s, computes.get(name, "wan_s") if span.batch else "wan_s")
-        if span.batch:
+        until(span.received_s, computes.get(name, "wan_s") if stays[place] else "wan_s")
+        if stays[place]:
             more = place < len(trip.spans) - 1
             until(span.done_s, "wan_s" if more else "downlink_s")
         elif place > last >= 0:
             leg = "downlink_s" if place == len(trip.spans) - 1 else "wan_s"
-    if plan.uplinks is None:
-        leg = "device_s"
     until(ended_s, leg)
     return spent
 
 
-def _joules(trip: "Trip") -> float:
+def _joules(trip: Trip) -> float:
     facts, plan = trip.facts, trip.plan
     joules = facts.hardware.marginal_w * trip.device_work_s
     if facts.radio is not None and trip.up_bytes:

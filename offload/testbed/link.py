@@ -3,7 +3,7 @@
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -12,6 +12,8 @@ from offload.testbed.channel import Channel
 from offload.testbed.message import Said
 
 _PR_SET_TIMERSLACK = 29
+
+Late = tuple[float, Callable[[], None]]  # after when it is not sent any more, and who is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,17 @@ class Link:
     A bucket of one chunk, filled at the rate: a chunk is written when the link would have sent the last
     of it, plus the delay and the jitter of its message. Times are absolute, so that a chunk that is late
     does not delay the next; and a message with less jitter than the one before follows it at once.
-    `jitter_s` must not end. `send` returns at once.
+    `jitter_s` must not end. `send` returns at once; a message that is `late` when its turn comes is not
+    sent.
     """
 
     def __init__(self, channel: Channel, shape: Shape, jitter_s: Iterator[float] | None = None) -> None:
         self.channel = channel
         self.shape = shape
         self.jitter_s = jitter_s
-        self.waiting: SimpleQueue[tuple[float, Said, bytes | memoryview] | None] = SimpleQueue()
+        self.waiting: SimpleQueue[tuple[float, Said, bytes | memoryview, Late | None] | None] = (
+            SimpleQueue()
+        )
         self.free_s = 0.0
         self.queued_bytes = 0  # of bodies that are not sent yet, the one being sent included
         self.open = True
@@ -43,12 +48,12 @@ class Link:
         self.thread = threading.Thread(target=self._work, name=f"to {channel.peer}", daemon=True)
         self.thread.start()
 
-    def send(self, said: Said, body: bytes | memoryview = b"") -> None:
+    def send(self, said: Said, body: bytes | memoryview = b"", late: Late | None = None) -> None:
         """Send a message behind those before it; it is lost if the channel is, or the link closed."""
         with self.lock:
             if self.open:
                 self.queued_bytes += len(body)
-                self.waiting.put((time.monotonic(), said, body))
+                self.waiting.put((time.monotonic(), said, body, late))
 
     def close(self) -> None:
         """Take no more messages; those that wait are still sent. The channel stays open."""
@@ -59,7 +64,12 @@ class Link:
     def _work(self) -> None:
         sleep_exactly()
         while (item := self.waiting.get()) is not None:
-            came_s, said, body = item
+            came_s, said, body, late = item
+            if late is not None and max(came_s, self.free_s) > late[0]:
+                with self.lock:
+                    self.queued_bytes -= len(body)
+                late[1]()
+                continue
             try:
                 self._send(came_s, said, body)
             except OffloadError:  # the channel is lost, or this is a message that no one would take

@@ -38,8 +38,8 @@ class Way:
 class NodeSpec:
     """What a node's process must know.
 
-    `ways` lead to neighbours, of which `fellows` are nodes; `next_hop` tells which of them is on the way
-    to a node.
+    `ways` lead to neighbours, of which `fellows` are nodes, and `sites` those of them that devices use;
+    `next_hop` tells which of them is on the way to a node.
     """
 
     node: Node
@@ -53,12 +53,20 @@ class NodeSpec:
     most_bytes: int
     parts: tuple[Key, ...]
     log: Path | None = None
+    sites: frozenset[str] = frozenset()
 
 
 def main(spec: NodeSpec, control: Connection) -> None:
     """Be a node until the other end of the control pipe says or goes: what a process runs."""
-    process.begin(spec.core, spec.log)
-    process.tell_failure(control, lambda: Server(spec, control).run())
+
+    def live() -> None:
+        process.begin(spec.core, spec.log)
+        Server(spec, control).run()
+
+    process.tell_failure(control, live)
+
+
+Origin = tuple[Link, str, list[Stamp]]  # who hears the answer, who was asked, and what was stamped
 
 
 class Server:
@@ -73,9 +81,8 @@ class Server:
         self.waiting = Waiting(spec.node)
         self.parts: Parts = process.parts(spec.folder)
         self.links: dict[str, Link] = {}  # to those who have connected
-        self.origins: dict[
-            tuple[str, int, int], tuple[Link, str]
-        ] = {}  # of what was sent on, and to whom
+        self.origins: dict[tuple[str, int, int], Origin] = {}  # of what was sent on
+        self.newest: dict[str, int] = {}  # when the last report of a node was made, in ns
         self.lock = threading.Lock()
         self.peers: dict[str, Peer] = {}
         self.work_s = 0.0  # of one request, as of late
@@ -103,8 +110,17 @@ class Server:
         for name, address in those.items():
             self.peers[name] = Peer(
                 name, address, self.identity.client(), self._way(name).shape, self._jitter(name),
-                self._heard, partial(self._lost, name),
+                partial(self._met, name), partial(self._lost, name),
             )  # fmt: skip
+
+    def _met(self, name: str, said: Said, body: memoryview) -> None:
+        """Take what a neighbour says to which this node has connected: it may ask, too."""
+        peer = self.peers.get(name)
+        link = None if peer is None else peer.link
+        if link is not None and isinstance(said, Ask | Echo):
+            self._asked(said, body, link)
+        else:
+            self._heard(said, body)
 
     def _way(self, name: str) -> Way:
         return self.spec.ways.get(name, Way(Shape()))
@@ -175,30 +191,40 @@ class Server:
         link.send(Answer(ask.id, ask.attempt, ask.device, cause, stamps[:16]))
 
     def _pass_on(self, ask: Ask, body: bytes | memoryview, back: Link, stamp: Stamp) -> None:
-        """Send a request to the next node on its way; its answer will come back by this one."""
-        there = self.spec.next_hop.get(ask.stops[0].node, "")
+        """Send a request to the next node on its way; its answer will come back by this one.
+
+        But where it goes back to whom it came from, that one hears the answer; and where it was before,
+        whoever sent it here first does.
+        """
+        there, came_from = self.spec.next_hop.get(ask.stops[0].node, ""), back.channel.peer
         key = ask.device, ask.id, ask.attempt
         on = Ask(
             ask.id, ask.attempt, ask.device, ask.variant, ask.stops, ask.due_ns, ask.deadline_ns,
             ask.priority, ask.pad, [*ask.stamps, stamp][:16],
         )  # fmt: skip
         with self.lock:
-            self.origins[key] = (back, there)
+            before = self.origins.pop(key, None)
+            if before is not None:
+                back = before[0]
+            if there != came_from:
+                self.origins[key] = back, there, on.stamps
         if not self._send_to(there, on, body):
             with self.lock:
-                gone = self.origins.pop(key, None)
-            if gone is not None:
-                self._refuse(ask, back, "node-down", stamp.received_ns)
+                mine = self.origins.pop(key, None) is not None or there == came_from
+            if mine:  # else those who waited have been told
+                self._refuse(on, back, "node-down", stamp.done_ns)
 
     def _send_to(self, there: str, said: Said, body: bytes | memoryview) -> bool:
-        """Send something to a neighbour, whoever of the two has connected; tell whether it is there."""
-        if there in self.peers:
-            return self.peers[there].send(said, body)
+        """Send something to a neighbour, whoever of the two has connected.
+
+        Tell whether it is there, and takes what it is sent.
+        """
         with self.lock:
-            link = self.links.get(there)
-        if link is not None:
-            link.send(said, body)
-        return link is not None
+            link = self.peers[there].link if there in self.peers else self.links.get(there)
+        if link is None or link.queued_bytes > MOST_QUEUED_BYTES:
+            return False
+        link.send(said, body)
+        return True
 
     def _heard(self, said: Said, body: memoryview) -> None:
         """Hand the answer of a node behind this one back to who asked, and reports to all."""
@@ -209,16 +235,19 @@ class Server:
                 now = time.monotonic_ns()
                 stamps = [*said.stamps, Stamp(self.name, now, now, now, 0)]
                 origin[0].send(Answer(said.id, said.attempt, said.device, said.cause, stamps[:16]), body)
-        elif isinstance(said, State):
-            self._tell(said)
+        elif isinstance(said, State) and said.node in self.spec.next_hop:
+            known_ns = self.newest.get(said.node, 0)
+            self.newest[said.node] = max(known_ns, said.sent_ns)
+            if said.sent_ns > known_ns:  # else it has come another way before
+                self._tell(said)
 
     def _lost(self, name: str) -> None:
         """Tell those whose requests were sent on to a neighbour that is gone."""
         with self.lock:
-            gone = [key for key, (_, there) in self.origins.items() if there == name]
-            backs = [(key, self.origins.pop(key)[0]) for key in gone]
-        for (device, id_, attempt), back in backs:
-            back.send(Answer(id_, attempt, device, "node-down"))
+            gone = [key for key, (_, there, _) in self.origins.items() if there == name]
+            lost = [(key, self.origins.pop(key)) for key in gone]
+        for (device, id_, attempt), (back, _, stamps) in lost:
+            back.send(Answer(id_, attempt, device, "node-down", stamps))
 
     def _serve(self, jobs: list[Job]) -> None:
         """Compute a batch and send each answer on its way."""
@@ -271,3 +300,5 @@ class Server:
             links = list(self.links.values())
         for link in links:
             link.send(state)
+        for name in self.spec.sites & self.peers.keys():
+            self.peers[name].send(state)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from offload.entities import OffloadError
 from offload.testbed.channel import Address, Channel, EndedError, connect
-from offload.testbed.link import Link, Shape
+from offload.testbed.link import Late, Link, Shape
 from offload.testbed.message import Said
 
 LOG = logging.getLogger("offload.testbed")
@@ -35,6 +35,7 @@ class Peer:
         self.shape, self.jitter_s = shape, jitter_s
         self.heard, self.lost = heard, lost
         self.link: Link | None = None
+        self.why = ""  # it is not connected
         self.stopped = threading.Event()
         self.met = threading.Event()
         threading.Thread(target=self._work, name=f"from {name}", daemon=True).start()
@@ -50,12 +51,12 @@ class Peer:
         link = self.link
         return 0 if link is None else link.queued_bytes
 
-    def send(self, said: Said, body: bytes | memoryview = b"") -> bool:
+    def send(self, said: Said, body: bytes | memoryview = b"", late: Late | None = None) -> bool:
         """Send a message; tell whether there was a connection."""
         link = self.link
         if link is None:
             return False
-        link.send(said, body)
+        link.send(said, body, late)
         return True
 
     def close(self) -> None:
@@ -71,6 +72,7 @@ class Peer:
                 channel = connect(self.address, self.tls, self.name)
             except OffloadError as error:
                 LOG.debug("%s", error)
+                self.why = str(error)
                 self.stopped.wait(AGAIN_S)
                 continue
             self._listen(channel)
@@ -86,6 +88,8 @@ class Peer:
         except OffloadError as error:
             if not self.stopped.is_set():
                 LOG.warning("%s", error)
+        except Exception:  # one message must not end all that is said from then on
+            LOG.exception("%s", self.name)
         finally:
             self.link = None
             self.met.clear()

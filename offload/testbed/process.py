@@ -5,9 +5,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import mean
 from typing import Any
 
@@ -43,8 +45,9 @@ def tell_failure(control: Connection, run: Callable[[], None]) -> None:
     """Run a process; what a user can mend is told to the other end of the pipe."""
     try:
         run()
-    except OffloadError as error:
-        control.send(("failed", str(error)))
+    except (OffloadError, OSError) as error:
+        with suppress(OSError):  # nobody may be left to be told
+            control.send(("failed", str(error)))
 
 
 def parts(folder: Path) -> Parts:
@@ -88,19 +91,31 @@ def spin(_given: Any = None) -> float:  # noqa: ANN401 - asked for without anyth
 def obey(control: Connection, orders: Mapping[str, Callable[[Any], Any]]) -> None:
     """Answer what the other end of a pipe orders, one after the other, until it says stop or is gone.
 
-    What a user can mend is told as an answer.
+    That is heard in the midst of an order, too. What goes wrong is told as an answer.
     """
+    todo: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    thread(lambda: _answer(control, orders, todo), "orders")
     try:
-        while True:
-            order, given = control.recv()
-            if order == "stop":
-                return
-            try:
-                control.send((order, orders[order](given)))
-            except OffloadError as error:
-                control.send(("failed", str(error)))
+        while (order := control.recv())[0] != "stop":
+            todo.put(order)
     except (EOFError, OSError):
         return
+
+
+def _answer(
+    control: Connection, orders: Mapping[str, Callable[[Any], Any]], todo: SimpleQueue[tuple[str, Any]]
+) -> None:
+    while True:
+        order, given = todo.get()
+        try:
+            told: tuple[str, Any] = order, orders[order](given)
+        except OffloadError as error:
+            told = "failed", str(error)
+        except Exception as error:  # who ordered waits for an answer
+            LOG.exception("%s", order)
+            told = "failed", f"{order}: {type(error).__name__}: {error}"
+        with suppress(OSError):
+            control.send(told)
 
 
 def thread(target: Callable[[], None], name: str) -> threading.Thread:

@@ -1,6 +1,7 @@
 """One run of a scenario on a testbed: its births from the simulator's streams, its rows in a file."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,8 @@ from offload.testbed.legs import Seen
 from offload.testbed.timing import Timing
 
 _NOWHERE = (None, None, None, None)
+# Given how many requests there will be, returns what is told of each as it ends.
+Showing = Callable[[int], AbstractContextManager[Callable[[str], object]]]
 SCHEMA = pl.Schema({
     "request": pl.Int64, "born_s": pl.Float64, "decided_s": pl.Float64,
     **{
@@ -48,6 +51,7 @@ def run(
     scenario: Scenario, choice: Choice, seed: int, out: Path | None, folder: Path | None = None, *,
     frames: str = "", take: Take | None = None, cores: Mapping[str, int] | None = None,
     weights: Mapping[str, Path] | None = None, say: Callable[[str], None] = lambda _: None,
+    showing: Showing = lambda _: nullcontext(lambda _: None),
 ) -> Measured:  # fmt: skip
     """Run a scenario for real and simulate it, with the same births.
 
@@ -56,28 +60,34 @@ def run(
     TestbedError, and PolicyError.
     """
     setting = scenario.setting(choice.overhead_s)
+    bed = Testbed(
+        scenario, choice, folder, seed=seed, frames=frames, shows=take is not None, cores=cores,
+        log=None if out is None else out / "log.txt", weights=weights,
+    )  # fmt: skip
     for facts in setting.facts:
         for variant in facts.variants:
             frames_of(frames, variant.input_shape, seed)  # to tell at once if there are none
     born = requests(setting, Streams(seed, 0))
-    log = None if out is None else out / "log.txt"
     done: list[tuple[Outcome, Timing]] = []
-
-    def keep(outcome: Outcome, timing: Timing, seen: Seen) -> None:
-        done.append((outcome, timing))
-        if take is not None:
-            take(outcome, timing, seen)
-
-    bed = Testbed(
-        scenario, choice, folder, seed=seed, frames=frames, shows=take is not None, cores=cores, log=log,
-        weights=weights,
-    )  # fmt: skip
+    kinds = {each.hardware.name for each in setting.facts}
+    kinds |= {each.hardware.name for each in setting.nodes.values()}
+    if len(kinds) > 1:
+        say(f"all of it runs on this machine; {', '.join(sorted(kinds))} are simulated")
     say(f"starting {len(setting.devices) + len(setting.nodes)} processes")
     try:
         with bed:
             say(f"{len(born)} requests in {setting.duration_s:g} s")
-            bed.play(born, keep)
+            with showing(len(born)) as advance:
+
+                def keep(outcome: Outcome, timing: Timing, seen: Seen) -> None:
+                    done.append((outcome, timing))
+                    advance(outcome.request.device)
+                    if take is not None:
+                        take(outcome, timing, seen)
+
+                bed.play(born, keep)
     finally:
+        done.sort(key=lambda each: (each[0].request.born_s, each[0].request.id))
         frame = rows.to_frame([outcome for outcome, _ in done], setting.facts)
         if out is not None and done:
             told = rows.metadata(Run(scenario, choice, seed, 0, [], [])) | {"testbed": "measured"}

@@ -47,7 +47,7 @@ class Waiting:
         self.limit = node.queue_limit
         self.most, self.wait_ns = node.batch_max, round(node.batch_wait_s * 1e9)
         self.jobs: list[tuple[float, int, Job]] = []
-        self.came = 0
+        self.came = self.bytes = 0
         self.changed = Condition()
         self.serving = False
         self.closed = False
@@ -58,11 +58,12 @@ class Waiting:
     def put(self, job: Job) -> bool:
         """Let a job wait; tell whether it may."""
         with self.changed:
-            if sum(len(each.body) for _, _, each in self.jobs) > MOST_BYTES:
+            if self.bytes > MOST_BYTES:
                 return False
             if self.limit is not None and len(self.jobs) >= self.limit and (self.jobs or self.serving):
                 return False
             self.came += 1
+            self.bytes += len(job.body)
             heappush(self.jobs, (self.rank(job), self.came, job))
             self.changed.notify()
             return True
@@ -75,7 +76,7 @@ class Waiting:
                 wait_s = None
                 if self.jobs and self.most == 1:
                     self.serving = True
-                    return [heappop(self.jobs)[2]]
+                    return self._taken([heappop(self.jobs)])
                 if self.jobs:
                     found, wait_s = self._batch(time.monotonic_ns())
                     if found:
@@ -106,4 +107,8 @@ class Waiting:
         members = min(ready)[2][: self.most]
         gone = {number for _, number, _ in members}
         self.jobs = [entry for entry in self.jobs if entry[1] not in gone]
-        return [job for _, _, job in members], 0.0
+        return self._taken(members), 0.0
+
+    def _taken(self, entries: list[tuple[float, int, Job]]) -> list[Job]:
+        self.bytes -= sum(len(job.body) for _, _, job in entries)
+        return [job for _, _, job in entries]

@@ -43,9 +43,10 @@ def _latencies(mine: pl.DataFrame, theirs: pl.DataFrame) -> Table:
 
 
 def _legs(mine: pl.DataFrame, theirs: pl.DataFrame) -> Table:
-    used = [leg for leg in LEGS if any((frame[leg] > 0.0).any() for frame in (mine, theirs))]
-    table = _headed("mean of each leg in ms, measured (simulated)", tuple(leg[:-2] for leg in used))
-    table.add_row(*(_pair(_stat(mine[leg], 0.0), _stat(theirs[leg], 0.0)) for leg in used))
+    table = _headed("mean of each leg in ms, measured (simulated)", ("leg", "mean"))
+    for leg in LEGS:
+        if any((frame[leg] > 0.0).any() for frame in (mine, theirs)):
+            table.add_row(leg[:-2], _pair(_stat(mine[leg], 0.0), _stat(theirs[leg], 0.0)))
     return table
 
 
@@ -55,8 +56,10 @@ def _headed(title: str, columns: tuple[str, ...]) -> Table:
         pad_edge=False,
     )  # fmt: skip
     for column in columns:
-        plan = column == "plan"
-        table.add_column(column, justify="left" if plan else "right", no_wrap=not plan, overflow="fold")
+        words = column in {"plan", "leg"}
+        table.add_column(
+            column, justify="left" if words else "right", no_wrap=not words, overflow="fold"
+        )
     return table
 
 

@@ -192,3 +192,15 @@ def test_what_is_being_sent_is_queued_until_it_is(stage):
     sending.thread.join(WAIT_S)
     assert seen == [CHUNK_BYTES] * 2
     assert sending.queued_bytes == 0
+
+
+def test_what_is_late_when_its_turn_comes_is_not_sent(stage):
+    sending, told = Link(stage.wire, Shape(RATE)), []
+    for number, late_s in enumerate([1.0, 0.05, 0.15, 0.05]):
+        sending.send(Echo(number), bytes(100_000), (late_s, lambda n=number: told.append(n)))
+    sending.close()
+    stage.gate.set()
+    sending.thread.join(WAIT_S)
+    assert [number for number, _, _ in stage.wire.messages] == [0, 2]  # the second begins at 0.1
+    assert told == [1, 3]
+    assert sending.queued_bytes == 0
