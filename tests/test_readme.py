@@ -44,6 +44,9 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
         words[1] = str(tmp_path / "out")
     if words[0] in ("compare", "run", "sweep", "size"):
         words += ["--set", 'duration="3 s"', "--set", 'warm_up="1 s"']
+    if words[0] == "testbed":
+        short = ["--set", 'duration="1 s"', "--set", 'warm_up="0 s"']
+        words += ["--out", str(tmp_path / "out"), *(short if words[1] == "run" else [])]
     if words[0] == "profile":
         words += ["--rounds", "1", "--pause", "0 s", "--out", str(tmp_path / "profiles")]
     return [word.replace("../profiles", str(tmp_path / "profiles")) for word in words]
