@@ -1,6 +1,5 @@
 """The process of a device: requests are born in it, and it does its part of each, or all of it."""
 
-import logging
 import threading
 import time
 from collections import deque
@@ -26,17 +25,18 @@ from offload.testbed import legs, process
 from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address
 from offload.testbed.link import until
-from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Said, Stamp, State
+from offload.testbed.log import LOG
+from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, MessageError, Said, Stamp, State
 from offload.testbed.node import Way
 from offload.testbed.parts import RAW, Key, Parts, pixels_of
 from offload.testbed.peer import Peer
 from offload.testbed.shots import Shots
 from offload.testbed.timing import Span
 
-LOG = logging.getLogger("offload.testbed")
 TELL_EVERY_S = 1.0
 WATCH_EVERY_S = 0.05
 MEET_S = 10.0
+MOST_CLASSES = 100_000  # whose logits are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ class Device:
         self.waiting: dict[tuple[int, int], Trip] = {}  # for an answer
         self.under_way: set[int] = set()
         self.done: deque[legs.Done] = deque()
+        self.nodes = {name for each in self.facts.values() for name in each.nodes}
         self.reports: dict[str, Report | None] = {}
         self.busy_until_s = 0.0
         self.begun_ns = 0
@@ -142,7 +143,7 @@ class Device:
     @property
     def now_s(self) -> float:
         """Seconds since the present play began."""
-        return (time.monotonic_ns() - self.begun_ns) * 1e-9
+        return self._in_play(time.monotonic_ns())
 
     def _play(self, given: tuple[int, Sequence[Request], float]) -> list[legs.Packed]:
         """Let requests be born and wait for their ends, no longer than the scenario's drain."""
@@ -221,8 +222,11 @@ class Device:
 
     def _keep_logits(self, trip: Trip, tensors: tuple[Tensor, ...]) -> None:
         """Keep what a classifier said, where somebody wants to see it."""
-        if self.spec.shows and tensors and tensors[0].dim() == 2:
-            trip.logits = tensors[0].dequantize()[0].float().tolist()
+        if not (self.spec.shows and tensors):
+            return
+        said = tensors[0]
+        if said.dim() == 2 and 0 < said.numel() <= MOST_CLASSES:
+            trip.logits = said.dequantize()[0].float().tolist()
 
     def _compute(self, trip: Trip) -> None:
         """Do the device's part of a request: what a worker thread does."""
@@ -288,9 +292,9 @@ class Device:
     def _heard(self, said: Said, body: memoryview) -> None:
         """Take an answer, or a node's report: in the peer's thread."""
         if isinstance(said, State):
-            self.reports[said.node] = Report(
-                (said.sent_ns - self.begun_ns) * 1e-9, said.backlog_s, {}, {}
-            )
+            if said.node in self.nodes:
+                sent_s = min(self._in_play(said.sent_ns), self.now_s)  # no report is of the future
+                self.reports[said.node] = Report(sent_s, said.backlog_s, {}, {})
             return
         if not isinstance(said, Answer):
             return
@@ -298,25 +302,37 @@ class Device:
             trip = self.waiting.pop((said.id, said.attempt), None)
         if trip is None:  # it was given up
             return
-        trip.spans = [(stamp.node, self._span(stamp)) for stamp in said.stamps]
+        try:
+            trip.spans = self._spans(trip, said.stamps)
+            if not said.cause and self.spec.shows:
+                self._keep_logits(trip, decode(body, MOST_BODY_BYTES))
+        except (CodecError, MessageError) as error:
+            LOG.warning("request %d: %s", trip.request.id, error)
+            self._fail(trip, "malformed")
+            return
         if said.cause:
             self._fail(trip, said.cause)
             return
         trip.down_bytes += len(body)
-        if self.spec.shows:
-            try:
-                self._keep_logits(trip, decode(body, MOST_BODY_BYTES))
-            except CodecError as error:
-                LOG.warning("%s", error)
-                self._fail(trip, "malformed")
-                return
         self._end(trip, "")
 
-    def _span(self, stamp: Stamp) -> Span:
-        """Return a node's stamp in seconds of this play: on one machine all have one clock."""
-        times_ns = stamp.received_ns, stamp.begun_ns, stamp.done_ns
-        received_s, begun_s, done_s = ((each - self.begun_ns) * 1e-9 for each in times_ns)
-        return Span(received_s, begun_s, done_s, stamp.batch)
+    def _spans(self, trip: Trip, stamps: Sequence[Stamp]) -> list[tuple[str, Span]]:
+        """Return nodes' stamps in seconds of this play. Raises MessageError for what cannot be."""
+        found, times_s = [], [trip.left_s]
+        for stamp in stamps:
+            times = map(self._in_play, (stamp.received_ns, stamp.begun_ns, stamp.done_ns))
+            span = Span(*times, stamp.batch)
+            found.append((stamp.node, span))
+            times_s += [span.received_s, span.begun_s, span.done_s]
+        times_s.append(self.now_s)
+        if times_s != sorted(times_s):
+            msg = "an answer with times that cannot be"
+            raise MessageError(msg)
+        return found
+
+    def _in_play(self, clock_ns: int) -> float:
+        """Return seconds of this play: on one machine all have one clock."""
+        return (clock_ns - self.begun_ns) * 1e-9
 
     def _lost(self) -> None:
         """Whoever waits for an answer waits in vain: the connection is gone."""

@@ -19,9 +19,9 @@ from offload.entities import OffloadError
 from offload.streams import Streams
 from offload.testbed import networks
 from offload.testbed.link import sleep_exactly
+from offload.testbed.log import LOG, Lines
 from offload.testbed.parts import Parts
 
-LOG = logging.getLogger("offload.testbed")
 SPINS = 150
 
 
@@ -35,6 +35,7 @@ def begin(core: int | None, log: Path | None) -> None:
     sleep_exactly()
     handler: logging.Handler = logging.StreamHandler() if log is None else logging.FileHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.addFilter(Lines())
     LOG.addHandler(handler)
     LOG.propagate = False
 
