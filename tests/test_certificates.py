@@ -174,7 +174,7 @@ SPOILED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no-authority": ("authority.pem", Path.unlink, "No such file"),
     "readable": ("members/car-0.key", lambda path: path.chmod(0o640), r"may read .* 640\); chmod 600"),
     "writable": ("authority.pem", lambda path: path.chmod(0o666), r"may write .* 666\); chmod 644"),
-    "open-folder": ("members/car-0.key", lambda path: path.parent.chmod(0o770), r"its folder .* 770\)"),
+    "open-folder": ("members/car-0.pem", lambda path: path.parent.chmod(0o770), r"its folder .* 770\)"),
     "link": ("members/car-0.key", link, "symbolic links"),
     "fifo": ("members/car-0.key", fifo, "no file"),
     "folder": ("authority.pem", lambda path: (path.unlink(), path.mkdir()), "irectory|no file"),

@@ -65,9 +65,10 @@ def test_both_sides_send_and_receive_at_once_through_buffers_that_are_full(
     ends: tuple[Channel, Channel],
 ) -> None:
     # Small buffers: nearly every write is left half done and tried again while the other thread reads.
+    # (To receive, not too small: the kernel then waits for a window that is worth a packet of loopback.)
     for each in ends:
-        for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            each.sock.setsockopt(socket.SOL_SOCKET, which, 4096)
+        for which, size in ((socket.SO_SNDBUF, 4096), (socket.SO_RCVBUF, 65_536)):
+            each.sock.setsockopt(socket.SOL_SOCKET, which, size)
     edge, chance = channel.CHUNK_BYTES - FRAME.size - len(head_of(note(1))), random.Random(1)
     sizes = [chance.choice((0, 1, edge - 1, edge, edge + 1, 100_000, 700_000)) for _ in range(40)]
     assert len({*sizes}) == 7

@@ -59,9 +59,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_stays() -> Iterator[None]:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     yield
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
 
 
 def echo(with_: Channel) -> None:
@@ -189,9 +189,7 @@ def test_a_door_that_closes_ends_its_channels_and_its_threads(guest: Guest) -> N
         guest.connect()
     port = guest.door.address[1]
     again = Door(NODE, None, echo, port)  # it is free again
-    with pytest.raises(
-        ChannelError, match=f"^cabinet: cannot listen on port {port}: Address already in"
-    ):
+    with pytest.raises(ChannelError, match=f"^cabinet: cannot listen on port {port}: Address"):
         Door(NODE, None, echo, port)
     again.close()
 

@@ -11,6 +11,8 @@ from offload.testbed.log import Lines
 
 
 class Clock:
+    """Time that a test sets."""
+
     now_s = 100.0
 
     def monotonic(self) -> float:

@@ -131,6 +131,11 @@ def answer_to(with_: Channel, said: Said, body: bytes) -> Answer:
     return answer(with_)[0]
 
 
+def answers(with_: Channel) -> None:
+    while True:
+        answer(with_)
+
+
 REFUSED = {
     "no-such-network": (ask(variant="resnet50:fp32"), GOOD),
     "a-file": (ask(variant="/etc/passwd.pt2:fp32"), GOOD),
@@ -194,8 +199,7 @@ def test_one_that_asks_for_more_than_it_takes_is_left(
     for number in range(10):
         lazy.send(ask(variant="none", id=number, device="lazy"))
     with pytest.raises(ChannelError):
-        for _ in range(10):
-            answer(lazy)
+        answers(lazy)
     served.serves(other)
     assert "asks for more than it takes" in caplog.text
 

@@ -320,10 +320,9 @@ class Device:
         """Return nodes' stamps in seconds of this play. Raises MessageError for what cannot be."""
         found, times_s = [], [trip.left_s]
         for stamp in stamps:
-            times = map(self._in_play, (stamp.received_ns, stamp.begun_ns, stamp.done_ns))
-            span = Span(*times, stamp.batch)
-            found.append((stamp.node, span))
-            times_s += [span.received_s, span.begun_s, span.done_s]
+            mine_s = [self._in_play(at) for at in (stamp.received_ns, stamp.begun_ns, stamp.done_ns)]
+            found.append((stamp.node, Span(mine_s[0], mine_s[1], mine_s[2], stamp.batch)))
+            times_s += mine_s
         times_s.append(self.now_s)
         if times_s != sorted(times_s):
             msg = "an answer with times that cannot be"

@@ -122,7 +122,7 @@ class Door:
             LOG.info("%s: %s: %s", self.node, who, error)
         except OffloadError as error:
             LOG.warning("%s: %s: %s", self.node, who, error)
-        except Exception as error:  # one peer must not end the service for the others
+        except Exception as error:  # noqa: BLE001 - one must not end the service for the others
             LOG.warning("%s: %s: %s: %s", self.node, who, type(error).__name__, error)
             LOG.debug("where that happened", exc_info=True)
         finally:

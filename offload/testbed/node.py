@@ -254,14 +254,14 @@ class Server:
                 end = len(job.body) - job.ask.pad
                 inputs.append(self.parts.decode(Key(*job.key), job.body[:end]))
                 good.append(job)
-            except Exception as error:  # whatever a message does to torch, the node serves on
+            except Exception as error:  # noqa: BLE001 - whatever torch makes of it, the node serves on
                 LOG.warning("%s: refused: %s", job.back.channel.peer, error)
                 self._refuse(job.ask, job.back, "malformed", job.received_ns)
         if not good:
             return
         try:
             outputs = [RAW.encode(each) for each in self.parts.run(Key(*good[0].key), inputs)]
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 - as above
             LOG.warning("%s: refused: %s", good[0].back.channel.peer, error)
             for job in good:
                 self._refuse(job.ask, job.back, "malformed", job.received_ns)

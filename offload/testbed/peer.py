@@ -90,7 +90,7 @@ class Peer:
         except OffloadError as error:
             if not self.stopped.is_set():
                 LOG.warning("%s", error)
-        except Exception as error:  # what one message did must not keep all others from coming
+        except Exception as error:  # noqa: BLE001 - one message must not keep others from coming
             LOG.warning("%s: %s: %s", self.name, type(error).__name__, error)
         finally:
             self.link = None
