@@ -17,16 +17,16 @@ from offload.networks import Figure
 from offload.testbed import link, networks, node, waiting
 from offload.testbed.certificates import Identity, init
 from offload.testbed.channel import Channel, ChannelError, connect
-from offload.testbed.link import Shape
 from offload.testbed.message import Answer, Ask, Said, State, Stop
-from offload.testbed.node import NodeSpec, Server, Way
+from offload.testbed.node import NodeSpec, Server
 from offload.testbed.parts import Key, PartError
 from offload.testbed.waiting import Job, Waiting
 
 VARIANT = "fashion-cnn:fp32"
 GOOD = named("raw").encode([torch.zeros(1, 1, 28, 28)])
-FELLOWS = ("cloud", "other", "slow")
-SLOW = Way(Shape(4e3))  # a few messages a second
+FELLOWS = ("cloud", "other")
+SOON_S = 10.0  # within which something must come
+ENDED = "closed|ended|lost"
 WATT = Figure(1.0, "assumed", "a test")
 EDGE = Node("edge", "edge", Hardware("x", "cpu", WATT, WATT, 1e9), 1, (0.0, 0.0), 3600.0)
 
@@ -34,7 +34,7 @@ EDGE = Node("edge", "edge", Hardware("x", "cpu", WATT, WATT, 1e9), 1, (0.0, 0.0)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("testbed")
-    init(made, ["edge", *FELLOWS], ["cam-0", "cam-1", "lazy"])
+    init(made, ["edge", *FELLOWS], ["cam-0", "cam-1"])
     networks.export(made, [("fashion-cnn", "fp32"), ("fashion-cnn", "int8")])
     return made
 
@@ -47,7 +47,7 @@ class Served:
         self.folder = folder
         self.last = node.process.parts(folder).cuts(VARIANT) - 1
         spec = NodeSpec(
-            EDGE, folder, 1, None, 0, {"slow": SLOW, "lazy": SLOW}, frozenset(FELLOWS),
+            EDGE, folder, 1, None, 0, {}, frozenset(FELLOWS),
             {each: each for each in FELLOWS} | {"far": "cloud"}, 2**16, (Key(VARIANT, 0, self.last),),
         )  # fmt: skip
         self.server = Server(spec, theirs)
@@ -121,7 +121,7 @@ def to(name: str, number: int = 1) -> Ask:
 
 def answer(with_: Channel) -> tuple[Answer, bytes]:
     while True:
-        said, body = with_.receive()
+        said, body = with_._message(SOON_S)
         if isinstance(said, Answer):
             return said, bytes(body)
 
@@ -129,11 +129,6 @@ def answer(with_: Channel) -> tuple[Answer, bytes]:
 def answer_to(with_: Channel, said: Said, body: bytes) -> Answer:
     with_.send(said, body)  # it may be ended by then
     return answer(with_)[0]
-
-
-def answers(with_: Channel) -> None:
-    while True:
-        answer(with_)
 
 
 REFUSED = {
@@ -174,7 +169,7 @@ def test_what_no_device_says_ends_its_channel(
 ) -> None:
     bad, other = served.guest(), served.guest("cam-1")
     said, body, told = ENDING[name]
-    with pytest.raises(ChannelError):
+    with pytest.raises(ChannelError, match=ENDED):
         answer_to(bad, said, body)
     served.serves(other)
     assert told in caplog.text
@@ -184,22 +179,25 @@ def test_whoever_comes_again_ends_the_connection_before(served: Served) -> None:
     before, other = served.guest(), served.guest("cam-1")
     for _ in range(3):
         again = served.guest()
-        with pytest.raises(ChannelError):
+        with pytest.raises(ChannelError, match=ENDED):
             answer(before)
         before = again
     served.serves(again)
     served.serves(other)
 
 
+def filled(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let too much wait for one who has connected."""
+    monkeypatch.setattr(link.Link, "full", property(lambda self: self.channel.peer == name))
+
+
 def test_one_that_asks_for_more_than_it_takes_is_left(
     served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lazy, other = served.guest("lazy"), served.guest()
-    monkeypatch.setattr(link, "MOST_MESSAGES", 5)
-    for number in range(10):
-        lazy.send(ask(variant="none", id=number, device="lazy"))
-    with pytest.raises(ChannelError):
-        answers(lazy)
+    lazy, other = served.guest(), served.guest("cam-1")
+    filled(monkeypatch, "cam-0")
+    with pytest.raises(ChannelError, match=ENDED):
+        answer_to(lazy, ask(served.last), GOOD)
     served.serves(other)
     assert "asks for more than it takes" in caplog.text
 
@@ -207,20 +205,32 @@ def test_one_that_asks_for_more_than_it_takes_is_left(
 def test_what_a_neighbour_does_not_take_in_time_is_shed(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device, slow = served.guest(), served.guest("slow")
-    monkeypatch.setattr(link, "MOST_MESSAGES", 5)
-    for number in range(10):
-        device.send(to("slow", number))
-    causes = {answer(device)[0].cause for _ in range(3)}
-    slow.close()
-    assert causes == {"shed"}
-    assert {answer(device)[0].cause for _ in range(7)} == {"node-down"}
+    device, cloud = served.guest(), served.guest("cloud")
+    device.send(to("cloud", 1), GOOD)
+    assert cloud._message(SOON_S)[1] == GOOD
+    filled(monkeypatch, "cloud")
+    assert answer_to(device, to("cloud", 2), GOOD).cause == "shed"
+    cloud.close()
+    assert answer(device)[0] == Answer(1, 1, "cam-0", "node-down")
+    assert answer_to(device, to("cloud", 3), GOOD).cause == "node-down"
+
+
+def test_no_reports_wait_for_one_who_takes_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lazy, other, cloud = (served.guest(name) for name in ("cam-0", "cam-1", "cloud"))
+    filled(monkeypatch, "cam-0")
+    cloud.send(State("cloud", 1, 0.5))
+    assert other._message(SOON_S)[0] == State("cloud", 1, 0.5)
+    monkeypatch.undo()
+    lazy.send(ask(variant="none"))
+    assert isinstance(lazy._message(SOON_S)[0], Answer)
 
 
 def test_only_the_node_that_was_asked_answers(served: Served) -> None:
     device, cloud, other = (served.guest(name) for name in ("cam-0", "cloud", "other"))
     device.send(to("far"), GOOD)
-    said, body = cloud.receive()
+    said, body = cloud._message(SOON_S)
     assert isinstance(said, Ask)
     assert body == GOOD
     other.send(Answer(1, 1, "cam-0"), b"forged")
@@ -232,7 +242,7 @@ def test_only_the_node_that_was_asked_answers(served: Served) -> None:
 def test_no_one_draws_the_answers_to_others_by_asking_in_their_name(served: Served) -> None:
     device, cloud, other = (served.guest(name) for name in ("cam-0", "cloud", "other"))
     device.send(to("cloud"), GOOD)
-    cloud.receive()
+    cloud._message(SOON_S)
     assert answer_to(other, to("cloud"), GOOD).cause == "malformed"
     cloud.send(Answer(1, 1, "cam-0"), b"right")
     assert answer(device)[1] == b"right"
@@ -247,7 +257,7 @@ def test_reports_on_a_node_come_from_it_or_by_the_way_to_it(served: Served) -> N
     for name in ("cloud", "far"):
         cloud.send(State(name, 3, 0.25))
     served.serves(cloud)
-    heard = [device.receive()[0] for _ in range(3)]
+    heard = [device._message(SOON_S)[0] for _ in range(3)]
     assert heard == [State("other", 2, 0.5), State("cloud", 3, 0.25), State("far", 3, 0.25)]
 
 
