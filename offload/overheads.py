@@ -59,11 +59,10 @@ class AfterIdle:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Groups of devices and nodes that are processes of one machine, and slow each other down.
+    """Groups of devices and nodes, by name, that are processes of one machine and slow each other down.
 
     Work that begins while another of them computes takes 1 + `slower` times as long.
     """
 
     slower: float
-    groups: tuple[str, ...]
-    nodes: tuple[str, ...]
+    of: tuple[str, ...]

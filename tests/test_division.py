@@ -96,6 +96,8 @@ def test_stages_by_hand() -> None:
     delays_s = (0.001 + 0.021 + 0.25 + 1e-4 + 2e-4, 0.001 + 0.021 + 1e-5 + 2e-4)
     assert (found.up_delay_s, found.down_delay_s) == pytest.approx(delays_s)
     assert found.down_s_per_byte == pytest.approx(1.5e-7 + 3e-6 + 3e-6 + 3e-6)
+    sent_s = [3e-4 + each * 10.5e-6 for each in (1000, 500, 250)]
+    assert found.stages_s[:, 1] == pytest.approx([*sent_s, 0.0])
 
 
 def test_the_most_accurate_that_is_on_time_is_divided() -> None:

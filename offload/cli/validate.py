@@ -107,14 +107,18 @@ def _start(scenario: "Scenario", choice: "Choice") -> "Testbed":
 
     from offload.testbed.bed import Testbed
 
-    last = min(1, (os.cpu_count() or 1) - 1)
-    return Testbed(scenario, choice, cores={"device": 0, "edge": last, "cloud": last})
+    # Of those it may run on: a container may be fenced into cores 4 and 5.
+    may = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    first, second = may[0], may[min(1, len(may) - 1)]
+    return Testbed(scenario, choice, cores={"device": first, "edge": second, "cloud": second})
 
 
 def _judge(
     cells: "list[Cell]", out: Path, rules: "Rules", costs: "MeasuredCosts | None", json_: bool
 ) -> None:
     """Judge, show, and write what can be read later; exit code 1 if not even the size is right."""
+    from textwrap import fill
+
     import polars as pl
     from rich.console import Console
 
@@ -130,7 +134,7 @@ def _judge(
     table = pl.DataFrame([each.row for each in judged])
     known = f"costs measured: {costs.source}" if costs else "no costs of messages and decisions charged"
     save(scatter(table), out / "scatter", known)
-    faults = results.insane(judged)
+    faults = [*told["unfit"], *results.insane(judged)]
     if json_:
         rows = table.to_dicts()
         typer.echo(json.dumps(to_json({"summary": told, "cells": rows, "faults": faults})))
@@ -139,9 +143,9 @@ def _judge(
         console = usual if usual.width >= views.WIDTH else Console(width=views.WIDTH)
         for each in views.tables(table):
             console.print(each, crop=False)
-        typer.echo(f"{views.NOTES}\n\n{views.summary_text(told)}\n{known}")
+        typer.echo(f"{views.NOTES}\n\n{views.summary_text(told)}\n{fill(known, views.WIDTH)}")
         typer.echo(f"cells.csv, summary.json, scatter.png and a folder for each cell are in {out}")
-    for fault in faults:
-        typer.echo(fault, err=True)
+    for line in (*told["few"], *faults):
+        typer.echo(line, err=True)
     if faults:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from math import exp, inf, log, log1p
 import numpy as np
 
 from offload.algorithms.dag import Costs, Dag, of
-from offload.entities import Facts, Observation, OffloadError, Plan, Uplink
+from offload.entities import Cell, Facts, Observation, OffloadError, Plan, Uplink, Wire
 from offload.networks import Variant
 from offload.planning.columns import Columns, Floats, tabulate
 from offload.planning.cost import crossing
@@ -161,14 +161,11 @@ def _between(
     plans: tuple[Plan, ...],
     latency_s: Floats,
 ) -> Division:
-    cell = facts.cells[serving]
-    server = facts.nodes[node]
+    cell, server = facts.cells[serving], facts.nodes[node]
     wires = [facts.wires[name] for name in facts.routes[cell.node, node]]
     delay_s = cell.delay_s + sum(wire.delay_s + wire.jitter_s for wire in wires)
-    on_wires = sum(wire.toll.per_byte_s(8 / wire.rate_bps) for wire in wires)
-    s_per_byte = cell.toll.per_byte_s(8 / rate_bps) + on_wires
-    delay_s += sum(wire.toll.message_bytes * 8 / wire.rate_bps for wire in wires)
-    up_s, down_s = (cell.toll.message_bytes * 8 / each for each in (rate_bps, cell.down_bps))
+    up_s, s_per_byte = _sending(cell, rate_bps, wires)
+    down_s, down_s_per_byte = _sending(cell, cell.down_bps, wires)
     layers, own = facts.profiles[node][variant].layers_s[1], facts.profiles["device"].get(variant)
     here = own.layers_s[1] if own else (inf,) * len(layers)
     kept = variant.cuts[first_cut(facts, variant)].after
@@ -177,19 +174,30 @@ def _between(
         plans,
         latency_s,
         np.array([
-            _stages(facts, plan, here, layers, s_per_byte) for plan in plans
+            _stages(facts, plan, here, layers, up_s, s_per_byte) for plan in plans
         ]),
         dag,
         Costs(here, (*[inf] * kept, *layers[kept:]), s_per_byte),
         delay_s + (server.batch_wait_s if server.batch_max > 1 else 0.0) + up_s,
         delay_s + down_s,
-        cell.toll.per_byte_s(8 / cell.down_bps) + on_wires,
+        down_s_per_byte,
     )  # fmt: skip
 
 
+def _sending(cell: Cell, rate_bps: float, wires: Sequence[Wire]) -> tuple[float, float]:
+    """Seconds of sending a message of any size over all links, delays apart, and more for each byte."""
+    links = [(cell.toll, 8 / rate_bps), *((wire.toll, 8 / wire.rate_bps) for wire in wires)]
+    return (
+        sum(toll.message_bytes * byte_s for toll, byte_s in links),
+        sum(toll.per_byte_s(byte_s) for toll, byte_s in links),
+    )
+
+
 def _stages(
-    facts: Facts, plan: Plan, here: Sequence[float], there: Sequence[float], s_per_byte: float
-) -> tuple[float, float, float]:
-    after = plan.variant.cuts[plan.device_cut].after
-    sending_s = s_per_byte * crossing(facts, plan.variant, plan.device_cut) if plan.uplinks else 0.0
+    facts: Facts, plan: Plan, here: Sequence[float], there: Sequence[float], up_s: float,
+    s_per_byte: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    after, sending_s = plan.variant.cuts[plan.device_cut].after, 0.0
+    if plan.uplinks:
+        sending_s = up_s + s_per_byte * crossing(facts, plan.variant, plan.device_cut)
     return sum(here[:after]), sending_s, sum(there[after:])

@@ -72,16 +72,16 @@ def _calls(state: State, variant: Variant, node: Node, *, onward: bool) -> list[
     facts, cell, last = state.facts, state.facts.cells[state.serving], variant.last
     up = np.array([state.input_bytes, *(crossing(facts, variant, cut) for cut in range(1, last + 1))])
     back = np.array([*up[:-1], facts.result_bytes[variant]])
-    sent, received = cell.toll.size(up), cell.toll.size(back)
-    sent_s = 8 * (state.queued_bytes + sent) / state.up_bps + cell.delay_s + cell.toll.s_per_byte * up
-    up_s = over(facts, cell.node, node.name, sent_s, up)
+    sent_s = cell.toll.seconds(up, 8 / state.up_bps) + 8 * state.queued_bytes / state.up_bps
+    up_s = over(facts, cell.node, node.name, sent_s + cell.delay_s, up)
     if node.batch_max > 1:
         up_s += node.batch_wait_s
     up_s = np.maximum(up_s, dict(state.waits).get(node.name, 0.0))
-    received_s = 8 * received / state.down_bps + cell.delay_s + cell.toll.s_per_byte * back
+    received_s = cell.toll.seconds(back, 8 / state.down_bps) + cell.delay_s
     back_s = over(facts, node.name, cell.node, received_s, back)
     up_j = back_j = np.zeros(last + 1)
     if (radio := facts.radio) is not None:
+        sent, received = cell.toll.size(up), cell.toll.size(back)
         up_j = np.array([radio.up_j(each, 8 * each / cell.up_bps) for each in sent.tolist()])
         back_j = np.array([radio.down_j(each, 8 * each / cell.down_bps) for each in received.tolist()])
     costs = np.stack((up_s, up_j, back_s, back_j), axis=1).tolist()

@@ -70,8 +70,10 @@ class DeepDecision:
 
 def frames_hz(prices: Prices, seen: Observation) -> Floats:
     """Return the frame rate that device and uplink can keep up under each plan."""
-    table = prices.table
-    cell = cell_in_use(seen)
-    s_per_byte = 8 / seen.uplinks[cell].rate_bps if cell is not None else 0.0
-    busy_s = np.maximum(table.by_plan(table.device_s), table.by_plan(table.up_bytes) * s_per_byte)
+    table, cell = prices.table, cell_in_use(seen)
+    busy_s = table.by_plan(table.device_s)
+    if cell is not None:
+        size = seen.facts.cells[cell].toll.size
+        sent_bytes = np.where(table.up_bytes > 0.0, size(table.up_bytes), 0.0)
+        busy_s = np.maximum(busy_s, table.by_plan(sent_bytes) * 8 / seen.uplinks[cell].rate_bps)
     return 1 / np.maximum(busy_s, 1e-9)

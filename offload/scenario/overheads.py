@@ -1,6 +1,6 @@
 """What a scenario says that messages and work cost beyond rates, delays and profiles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -16,6 +16,7 @@ TIMES = ("message", "per_MB", "handshake", "within")
 
 Slower = Annotated[float, Field(ge=0, le=100, strict=False, allow_inf_nan=False)]
 Count = Annotated[float, Field(ge=0, le=1e6, strict=False, allow_inf_nan=False)]
+Figures = Mapping[str, Mapping[str, float]]  # by the names that stand for them, by fields of a table
 
 
 class Overhead(Table):
@@ -52,7 +53,10 @@ class HopTable(Overhead):
 
 
 class SecurityTable(HopTable):
-    """The same for securing it, once a handshake, and by how many bytes messages get larger."""
+    """The same for securing it, once a handshake, and by how many bytes messages get larger.
+
+    A handshake takes as long as is said here, with its round trips over the link.
+    """
 
     handshake: Time = 0.0
     message_bytes: Annotated[Count, Field(alias="bytes")] = 0.0
@@ -83,11 +87,9 @@ class CoLocationTable(Overhead):
 
 
 def _or_measured(
-    found: Callable[[MeasuredCosts, str], Overhead | None],
-    names: Callable[[MeasuredCosts], list[str]],
-    example: str,
+    table: type[Overhead], measured: Callable[[MeasuredCosts], Figures], example: str
 ) -> BeforeValidator:
-    """Let a name stand for what was measured; `names` are those that do, and `example` is a table."""
+    """Let a name stand for what was measured; `example` is a table."""
 
     def look_up(given: Any) -> Any:  # noqa: ANN401 - any TOML value
         if not isinstance(given, str):
@@ -97,64 +99,55 @@ def _or_measured(
         except MeasuredCostsError as error:
             msg = f"{error}; write what it is, like {example}"
             raise ValueError(msg) from error
-        if given not in names(costs):
-            named = " or ".join(f'"{name}"' for name in names(costs))
-            msg = f"not what was measured; write {named}, or what it is, like {example}"
+        known = measured(costs)
+        if given not in known:
+            instead = ", or ".join([*(f'"{name}"' for name in known), f"what it is, like {example}"])
+            msg = f"not a name of what was measured; write {instead}"
             raise ValueError(msg)
-        return found(costs, given)
+        figures: Mapping[str, Any] = known[given]
+        return table.model_construct(known=costs.known, source=costs.source, **figures)
 
     return BeforeValidator(look_up)
 
 
-def _measured(_: MeasuredCosts) -> list[str]:
-    return ["measured"]
+def _hop(costs: MeasuredCosts) -> Figures:
+    return {"measured": {"message": costs.hop.message_s, "per_mb": 1e6 * costs.hop.per_byte_s}}
 
 
-def _hop(costs: MeasuredCosts, _: str) -> HopTable:
-    hop = costs.hop
-    return HopTable.model_construct(
-        known=costs.known, source=costs.source, message=hop.message_s, per_mb=1e6 * hop.per_byte_s
-    )
+def _security(costs: MeasuredCosts) -> Figures:
+    return {
+        name: {
+            "message": secured.message_s,
+            "per_mb": 1e6 * secured.per_byte_s,
+            "handshake": secured.handshake_s,
+            "message_bytes": secured.message_bytes,
+            "bytes_per_mb": 1e6 * secured.bytes_per_byte,
+        }
+        for name, secured in sorted(costs.security.items())
+    }
 
 
-def _security(costs: MeasuredCosts, name: str) -> SecurityTable:
-    secured = costs.security[name]
-    return SecurityTable.model_construct(
-        known=costs.known,
-        source=costs.source,
-        message=secured.message_s,
-        per_mb=1e6 * secured.per_byte_s,
-        handshake=secured.handshake_s,
-        message_bytes=secured.message_bytes,
-        bytes_per_mb=1e6 * secured.bytes_per_byte,
-    )
+def _after_idle(costs: MeasuredCosts) -> Figures:
+    return {"measured": {"slower": costs.after_idle.slower, "within": costs.after_idle.within_s}}
 
 
-def _after_idle(costs: MeasuredCosts, _: str) -> AfterIdleTable:
-    idle = costs.after_idle
-    return AfterIdleTable.model_construct(
-        known=costs.known, source=costs.source, slower=idle.slower, within=idle.within_s
-    )
+def _co_location(costs: MeasuredCosts) -> Figures:
+    return {"measured": {"slower": costs.co_location.slower}}
 
 
-def _co_location(costs: MeasuredCosts, _: str) -> CoLocationTable:
-    slower = costs.co_location.slower
-    return CoLocationTable.model_construct(known=costs.known, source=costs.source, slower=slower)
-
-
-HopCost = Annotated[HopTable, _or_measured(_hop, _measured, '{ message = "80 us", per_MB = "0.4 ms" }')]
+HopCost = Annotated[HopTable, _or_measured(HopTable, _hop, '{ message = "80 us", per_MB = "0.4 ms" }')]
 Security = Annotated[
     SecurityTable,
     _or_measured(
+        SecurityTable,
         _security,
-        lambda costs: sorted(costs.security),
         '{ handshake = "3 ms", message = "20 us", per_MB = "1 ms", bytes = 22 }',
     ),
 ]
 AfterIdling = Annotated[
-    AfterIdleTable, _or_measured(_after_idle, _measured, '{ slower = 0.08, within = "10 ms" }')
+    AfterIdleTable, _or_measured(AfterIdleTable, _after_idle, '{ slower = 0.08, within = "10 ms" }')
 ]
-CoLocation = Annotated[CoLocationTable, _or_measured(_co_location, _measured, "{ slower = 0.07 }")]
+CoLocation = Annotated[CoLocationTable, _or_measured(CoLocationTable, _co_location, "{ slower = 0.07 }")]
 
 
 class MachineTable(Table):

@@ -13,7 +13,6 @@ from offload.scenario.catalogue import Catalogue
 from offload.scenario.energy import slowed, slower
 from offload.scenario.links import Link
 from offload.scenario.mobility import Trace
-from offload.scenario.overheads import MachineTable
 from offload.scenario.schema import DeviceGroup, NodeTable, ScenarioFile
 from offload.scenario.tasks import Stage, Task
 from offload.streams import Streams
@@ -140,17 +139,8 @@ def setup(
         nodes, delays, delays_s, covers.faults,
         {group: table.battery.supply for group, table in file.devices.items() if table.battery},
         {name: table.after_idle.figure for name, table in file.devices.items() if table.after_idle},
-        tuple(_machine(file, table) for table in file.machines.values()),
+        tuple(Machine(table.co_location.slower, tuple(table.of)) for table in file.machines.values()),
     )  # fmt: skip
-
-
-def _machine(file: ScenarioFile, table: MachineTable) -> Machine:
-    of = table.of
-    return Machine(
-        table.co_location.slower,
-        tuple(name for name in file.devices if name in of),
-        tuple(name for name in file.nodes if name in of),
-    )
 
 
 def _wire(name: str, link: Link) -> Wire:

@@ -181,11 +181,11 @@ class Observer:
         uplinks = MappingProxyType({cell.name: uplink})
         return Observation(now, own.backlog_s, cell.name, uplinks, reports, facts, begun=begun)
 
-    def sent(self, device: str, cell: Cell, payload_bytes: float, begun_s: float, now: float) -> None:
+    def sent(self, device: str, cell: Cell, sent_bytes: float, begun_s: float, now: float) -> None:
         """Remember what rate a device's own transfer got, its wait behind others of its own included."""
         took_s = now - cell.delay_s - begun_s
         if took_s > 0:
-            self.own_rates[device, cell.name] = (8 * payload_bytes / took_s, now - cell.delay_s)
+            self.own_rates[device, cell.name] = (8 * sent_bytes / took_s, now - cell.delay_s)
 
     def _reports(
         self, here: str, delays: Mapping[tuple[str, str], float], now: float

@@ -16,10 +16,10 @@ NEVER = float("inf")
 
 
 def send(
-    journey: Journey, air: Air, payload_bytes: float, air_s: float, cell: str, due_s: float
+    journey: Journey, air: Air, size_bytes: float, air_s: float, cell: str, due_s: float
 ) -> float | None:
     """Send a message over a cell; tell when it arrives, or None if that will wake the journey."""
-    journey.message_bytes, journey.share, journey.air_s = payload_bytes, 1.0, air_s
+    journey.message_bytes, journey.share, journey.air_s = size_bytes, 1.0, air_s
     if journey.trip.away.pays:  # type: ignore[union-attr]  # it is away
         journey.price_per_byte = air.price_per_byte
         if journey.meter is not None:
@@ -54,12 +54,16 @@ class Roaming:
 
     def up(
         self, journey: Journey, away: Away, due_s: float
-    ) -> Generator[float | None, None, tuple[Cell, Ways, Ways]]:
-        """Send a request; return the last cell, and the ways from there to edge and cloud."""
-        left_bytes, journey.share = away.up_bytes, 0.0
+    ) -> Generator[float | None, None, tuple[Cell, float, Ways, Ways]]:
+        """Send a request; return the last cell, and the ways from there to edge and cloud.
+
+        And since when it was on its way, as if no handshake had held it up.
+        """
+        left_bytes, journey.share, sent_s = away.up_bytes, 0.0, self.clock.now
         while journey.share < 1.0:
             cell = self._serving(journey.device.place.up, away)
             if (stands_s := self._stands_s(journey, cell)) > self.clock.now:
+                sent_s += stands_s - self.clock.now
                 yield stands_s
                 continue  # the device may have moved on meanwhile
             sent_bytes = cell.toll.size(left_bytes)
@@ -69,9 +73,10 @@ class Roaming:
             left_bytes *= 1.0 - journey.share
             due_s = NEVER if journey.share else due_s  # what has begun is finished
         if cell is away.cell:
-            return cell, away.to_edge, away.to_cloud
+            return cell, sent_s, away.to_edge, away.to_cloud
         edge, cloud = _stops(journey, away)
-        return cell, self._ways(journey, cell.node, edge), self._ways(journey, edge or cell.node, cloud)
+        to_edge = self._ways(journey, cell.node, edge)
+        return cell, sent_s, to_edge, self._ways(journey, edge or cell.node, cloud)
 
     def down(self, journey: Journey, away: Away, here: str | None = None) -> Steps:
         """Bring a result to its device, from here or else from the last node that computed."""

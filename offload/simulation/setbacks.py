@@ -89,6 +89,8 @@ def refused(world: "World", journey: Journey, away: Away, cell: Cell) -> Steps:
         back = ways(journey.facts, world.wires, here, cell.node)
         yield from world.forward(journey, back, 0.0, journey.fate[WIRE_BACK])
         journey.leg = DOWNLINK
+        if cell.toll.handshake_s:
+            yield from world.sessions.opened(journey.device.name, cell)
         size_bytes = cell.toll.size(0.0)
         air_s = 8 * size_bytes / cell.down_bps
         yield send(journey, away.downlink, size_bytes, air_s, cell.name, NEVER)

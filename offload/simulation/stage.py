@@ -57,23 +57,20 @@ def servers(
     clock: Clock, setting: Setting
 ) -> tuple[Mapping[str, InOrder | Queueing], Mapping[str, Servers]]:
     """Return each device's core and each node's servers: who can do without simulating a queue does."""
-    groups: dict[str, Beside] = {}
-    nodes: dict[str, Beside] = {}
+    beside: dict[str, Beside] = {}
     for machine in setting.machines:
-        beside = Beside(machine.slower, [])
-        groups |= dict.fromkeys(machine.groups, beside)
-        nodes |= dict.fromkeys(machine.nodes, beside)
+        beside |= dict.fromkeys(machine.of, Beside(machine.slower, []))
     hardware = {facts.group: facts.hardware for facts in setting.facts}
     cores: dict[str, InOrder | Queueing] = {}
     for device in setting.devices:
-        slowing = _slowing(setting.after_idle.get(device.group), groups.get(device.group))
+        slowing = _slowing(setting.after_idle.get(device.group), beside.get(device.group))
         if slowing is None:
             cores[device.name] = InOrder()
         else:  # its queue is simulated as that of a node with one server would be
             alike = Node(device.name, "edge", hardware[device.group], 1, (0.0, 0.0), float("inf"))
             cores[device.name] = Queueing(clock, alike, slowing=slowing)
     return cores, {
-        name: _servers(clock, setting, node, _slowing(node.after_idle, nodes.get(name)))
+        name: _servers(clock, setting, node, _slowing(node.after_idle, beside.get(name)))
         for name, node in setting.nodes.items()
     }
 

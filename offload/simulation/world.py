@@ -195,17 +195,18 @@ class World:
             journey.leg = UPLINK
             cell, sent_s, to_edge, to_cloud = away.cell, self.clock.now, away.to_edge, away.to_cloud
             steady = device.place.steady and journey.meter is None
-            if cell.toll.handshake_s and (steady or cell.interruption_s is None):
+            roams = not steady and cell.interruption_s is not None
+            if cell.toll.handshake_s and not roams:
                 yield from self.sessions.opened(device.name, cell)
                 sent_s = self.clock.now
             if steady:
                 yield away.uplink.send(device.name, away.up_air_s, journey, due_s)
                 journey.went_up(away)
-            elif cell.interruption_s is None:
+            elif roams:
+                cell, sent_s, to_edge, to_cloud = yield from self.roaming.up(journey, away, due_s)
+            else:
                 yield send(journey, away.uplink, away.sent_bytes, away.up_air_s, cell.name, due_s)
                 journey.sent()
-            else:
-                cell, to_edge, to_cloud = yield from self.roaming.up(journey, away, due_s)
             if cell.shared:
                 self.observer.sent(device.name, cell, away.sent_bytes, sent_s, self.clock.now)
             if cell.toll.s_per_byte:
@@ -233,7 +234,10 @@ class World:
             if journey.refused:
                 yield from setbacks.refused(self, journey, away, cell)
                 done_s = setbacks.at_home(self, journey, due_s)
-            elif steady or cell.interruption_s is None:
+            elif roams:
+                yield from self.roaming.down(journey, away)
+                done_s = self.clock.now
+            else:
                 if away.back:
                     journey.leg = WAN
                     yield from self.forward(journey, away.back, away.result_bytes, fate[WIRE_BACK])
@@ -255,9 +259,6 @@ class World:
                 else:
                     journey.sent()
                 done_s += cell.toll.s_per_byte * away.result_bytes
-            else:
-                yield from self.roaming.down(journey, away)
-                done_s = self.clock.now
 
         # Only a policy that learns, a frame that goes on, and a device that may lose its power wait for
         # the answer: else it needs no event.

@@ -228,12 +228,13 @@ def notes(found: Report) -> str:
     told = []
     if found.policies[0].replications > 1:
         told.append("± is half of the 95% interval over replications.")
-    luck = "(with what batches add)" if found.replayed else "(bad luck included, without replay)"
+    luck = "" if found.replayed else " and bad luck, without replay"
     told.append(
         "Each missed request counts for one, divided among its legs. work: its plan takes longer than"
         " the deadline even in an empty world; signal: where its device was, a cell was out of reach or"
-        f" below its full rate; waiting: for others {luck}; loading: for its own weights; retry: a first"
-        " attempt failed; else the cause for which it was not answered."
+        " below its full rate; waiting: for others (with what batches, handshakes, idleness and company"
+        f" add{luck}); loading: for its own weights; retry: a first attempt failed; else the cause for"
+        " which it was not answered."
     )
     if found.replayed:
         judged = sum(each.judged for each in found.policies)

@@ -62,14 +62,15 @@ def _errors(
     measured = 1e3 * cells[f"measured_{value}"].to_numpy()
     axes.axhspan(-100 * bound, 100 * bound, color=OFF, alpha=0.25, linewidth=0)
     axes.axhline(0.0, color=OFF, linewidth=0.8)
-    offline = 100 * cells[f"offline_{error}"].to_numpy()
-    most = max(150 * bound, min(MOST, float(np.abs(offline).max())))
-    axes.plot(measured, offline.clip(-most, most), "x", color=OFF, markersize=4, zorder=1)
+    errors = {kind: 100 * cells[f"{kind}_{error}"].to_numpy() for kind in ("calibrated", "offline")}
+    most = max(150 * bound, min(MOST, max(float(np.abs(each).max()) for each in errors.values())))
+    axes.plot(measured, errors["offline"].clip(-most, most), "x", color=OFF, markersize=4, zorder=1)
     for place, row in enumerate(cells.iter_rows(named=True)):
         if f"calibrated_{error}_low" in row:
-            low, high = (100 * row[f"calibrated_{error}_{end}"] for end in ("low", "high"))
-            axes.plot([measured[place]] * 2, [low, high], color=_colour(row, networks), linewidth=0.8)
-        axes.plot(measured[place], 100 * row[f"calibrated_{error}"], **_look(row, networks))
+            ends = [100 * row[f"calibrated_{error}_{end}"] for end in ("low", "high")]
+            shown = np.clip(ends, -most, most)
+            axes.plot([measured[place]] * 2, shown, color=_colour(row, networks), linewidth=0.8)
+        axes.plot(measured[place], errors["calibrated"][place].clip(-most, most), **_look(row, networks))
     axes.set(xscale="log", ylim=(-1.05 * most, 1.05 * most))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:+g}" if y else "0"))
     _numbers((axes.xaxis,), measured)

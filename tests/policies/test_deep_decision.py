@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_changes
 
 from offload.entities import Observation, Plan
+from offload.overheads import Toll
 from offload.planning.cost import cost
 from offload.planning.exits import branches
 from offload.planning.price import price
 from offload.policies import deep_decision
 from tests import drawn, hand_made
+from tests.slow import on_link
 from tests.test_policies import BIG, SMALL, make, observations, town
 
 
@@ -23,7 +25,9 @@ def frames_hz(seen: Observation, plan: Plan) -> float:
     for share, row in branches(plan):
         seconds, _, _, up_bytes, *_ = cost(seen.facts, row)
         device_s += share * seconds
-        up_s += share * 8 * up_bytes / seen.uplinks["cell"].rate_bps
+        if row.uplinks is not None:
+            sent_bytes = on_link(seen.facts.cells["cell"], up_bytes)
+            up_s += share * 8 * sent_bytes / seen.uplinks["cell"].rate_bps
     return 1 / max(device_s, up_s, 1e-9)
 
 
@@ -87,6 +91,15 @@ def test_the_frame_rate_is_that_of_the_busiest(data: st.DataObject) -> None:
     prices = price(hand_made.request(input_bytes=facts.input_bytes), seen)
     expected = [frames_hz(seen, plan) for plan in prices.plans]
     assert deep_decision.frames_hz(prices, seen) == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_stays_sends_nothing() -> None:
+    cells = {"cell": replace(hand_made.cell(), toll=Toll(message_bytes=1e6))}
+    seen = hand_made.seen(replace(town(), cells=cells))
+    prices = price(hand_made.request(), seen)
+    for plan, hertz in zip(prices.plans, deep_decision.frames_hz(prices, seen), strict=True):
+        assert hertz == pytest.approx(frames_hz(seen, plan))
+        assert (hertz > 2) == (plan.uplinks is None)
 
 
 def test_the_margin_is_kept_free() -> None:

@@ -70,6 +70,13 @@ def test_a_mix_where_messages_get_larger_is_that_of_a_slower_link(number: int) -
     assert number == 1 or plans[0] != plans[2]  # alone, it stays at home anyway
 
 
+def test_who_stays_sends_nothing() -> None:
+    cells = {"cell": replace(FACTS.cells["cell"], toll=Toll(message_bytes=1000.0))}
+    plans = Jps().decide_all([ask("a", replace(FACTS, cells=cells))] * 3)
+    # Sending takes 3 ms after 2 of computing: until 5, 8, or 11; computing all is done at 2 + 2 + 6.
+    assert [plan.device_cut for plan in plans] == [1, 1, 3]
+
+
 def test_some_send_while_others_compute() -> None:
     # Of half the size, sending at once takes 2 ms and computing all 6.
     fast = [ask("a", cell=1.6e7) for _ in range(8)]

@@ -35,9 +35,10 @@ class Cause(NamedTuple):
 
     `work`: the plan takes longer than the deadline even alone; `luck`: this run took longer than the
     mean; `signal`: where the device was, a cell is out of reach or slower than its nominal rate;
-    `waiting`: for others; `loading`: for its own weights. Of a request that was not answered it is the
-    cause in its row. The leg `retry` stands for all of a request of which a first attempt `failed`, and
-    names where that plan went.
+    `waiting`: for others, or a handshake, and what work takes longer after idleness or beside others;
+    `loading`: for its own weights. Of a request that was not answered it is the cause in its row.
+    The leg `retry` stands for all of a request of which a first attempt `failed`, and names where that
+    plan went.
     """
 
     leg: str
@@ -93,10 +94,8 @@ def alone_s(facts: Facts, plan: Plan, input_bytes: float, luck: Luck | None = No
         return tuple(took)
     sizes = up_bytes, _, result_bytes = _sizes(facts, plan, input_bytes)
     cell = facts.cells[plan.uplinks[0]]
-    toll = cell.toll
-    took[UPLINK] = 8 * toll.size(up_bytes) / cell.up_bps + cell.delay_s + toll.s_per_byte * up_bytes
-    took[DOWNLINK] = 8 * toll.size(result_bytes) / cell.down_bps + cell.delay_s
-    took[DOWNLINK] += toll.s_per_byte * result_bytes
+    took[UPLINK] = cell.toll.seconds(up_bytes, 8 / cell.up_bps) + cell.delay_s
+    took[DOWNLINK] = cell.toll.seconds(result_bytes, 8 / cell.down_bps) + cell.delay_s
     for leg, name in ((AT_EDGE, plan.edge), (IN_CLOUD, plan.cloud)):
         if name is not None and facts.nodes[name].batch_max > 1:
             took[leg] += facts.nodes[name].batch_wait_s

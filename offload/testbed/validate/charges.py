@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from offload.scenario.measured_costs import FILE, MeasuredCosts, read
+from offload.testbed.message import FRAME, Answer, Ask, Stamp, Stop, head_of
 
 SECURITY = "mutual-tls"  # of all channels of a testbed
 
@@ -21,6 +22,14 @@ def measured(path: Path | None = None) -> MeasuredCosts | None:
     return read(path or FILE)
 
 
+def head_bytes() -> float:
+    """Return the bytes of a message beside its body: the mean of a request's and its answer's."""
+    now_ns = 2**50  # of a machine that has run for days
+    asks = Ask(2**41, 1, "device", "mobilenetv2:int8", [Stop("edge", 0, 100)], 0, now_ns, 0, 30_000)
+    answers = Answer(2**41, 1, "device", "", [Stamp("edge", now_ns, now_ns, now_ns)])
+    return FRAME.size + (len(head_of(asks)) + len(head_of(answers))) / 2
+
+
 def keys(costs: MeasuredCosts | None, *, calibrated: bool) -> Keys:
     """Return the keys that charge for them, by table of `matrix.scenario`.
 
@@ -33,12 +42,12 @@ def keys(costs: MeasuredCosts | None, *, calibrated: bool) -> Keys:
     link: dict[str, Any] = {"hop_cost": hop}
     if SECURITY in costs.security:
         secured = costs.security[SECURITY]
-        # Connections last longer than a play: nobody waits for a handshake.
+        # Connections last longer than a play: nobody waits for a handshake. A link in user space takes
+        # its time for what is in the clear, frame and head with it, and none for what TLS makes more.
         link["security"] = {
             "message": _s(secured.message_s),
             "per_MB": _s(1e6 * secured.per_byte_s),
-            "bytes": secured.message_bytes,
-            "bytes_per_MB": 1e6 * secured.bytes_per_byte,
+            "bytes": head_bytes(),
         } | known
     found: dict[str, Mapping[str, Any]] = {
         "cell": link, "wire": link, "policy": {"overhead": _s(costs.decide_s)},

@@ -13,7 +13,7 @@ from offload.analysis.rows import LEGS
 from offload.streams import Streams
 from offload.testbed.validate.matrix import Cell
 from offload.testbed.validate.predict import PLACES, Predicted, work
-from offload.testbed.validate.protocol import Rules, Schedule, Session, accepted
+from offload.testbed.validate.protocol import Rules, Schedule, Session, accepted, calm
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,6 +60,7 @@ def judge(
     compared with all. `usual` is the session's median of each sentinel.
     """
     plays = accepted(session.plays, usual, rules)
+    played = session.plays.filter(pl.col("block") > 0).height
     timings = session.timings.filter(pl.col("block") > 0)
     counted = timings.filter(pl.col("play").is_in(plays))
     tests = counted.filter("test")
@@ -77,7 +78,7 @@ def judge(
         "plan": cell.plan, "mbps": cell.mbps, "load": cell.load, "requests": tests.height,
         "lost": tests.height - answered.height, "blocks": len(blocks),
         "missing": rules.blocks(cell) - len(blocks),
-        "excluded": 1 - len(plays) / max(1, session.plays.filter(pl.col("block") > 0).height),
+        "plays": played, "excluded": 1 - len(calm(session.plays, usual, rules)) / played,
     }  # fmt: skip
     found = _draws(blocks, drawn)
     for name, statistic in STATISTICS.items():
@@ -90,8 +91,11 @@ def judge(
     row |= _floors(blocks, rules.blocks(cell) // 2)
     row |= _compute(answered, plan, predicted)
     row |= _legs(answered, plan, predicted["calibrated"])
-    row |= {f"{kind}_close": _close(row, f"{kind}_error_") for kind in predicted}
-    row["calibrated_close"] = row["calibrated_close"] and row["lost"] == 0
+    enough = answered.height == tests.height >= rules.least(cell)
+    row |= {
+        f"{kind}_close": _close(row, f"{kind}_error_") and (enough or kind == "unexcluded")
+        for kind in predicted
+    }
     row["noise_close"] = _close(row, "half_")
     row["why"] = why(row)
     return Judged(cell, row, found["mean"][0])
@@ -170,8 +174,8 @@ def _compute(
     measured_s = {place: float(np.mean(seconds)) for place, seconds in work(answered).items()}
     row = {f"measured_{place}_work_s": measured_s.get(place, 0.0) for place in PLACES}
     row["measured_work_s"] = total_s = sum(measured_s.values())
-    for kind, found in predicted.items():
-        told_s = found.work_s[:, _places(answered, plan)].mean(axis=(0, 1))
+    for kind in ("calibrated", "offline"):  # all plays have other requests
+        told_s = predicted[kind].work_s[:, _places(answered, plan)].mean(axis=(0, 1))
         row |= {f"{kind}_{place}_work_s": float(s) for place, s in zip(PLACES, told_s, strict=True)}
         row |= {f"{kind}_work_s": float(told_s.sum())}
         row |= {f"{kind}_error_work": float(told_s.sum()) / total_s - 1}
@@ -230,18 +234,17 @@ def why(row: Mapping[str, Any]) -> str:
 def summary(found: Sequence[Judged]) -> dict[str, Any]:
     """Return what holds over the matrix: medians of absolute errors, the share of cells that are close.
 
-    Of a kind "noise" the error is the difference between the halves of what was measured.
+    Of a kind "noise" the error is the difference between the halves of what was measured. "foretold" is
+    "calibrated" without cells where nothing is sent and nobody waits: there only noise is left.
     """
     rows = [each.row for each in found]
     names = {
         kind: {name: f"{kind}_error_{name}" for name in ("mean", "p50", "p95")}
         for kind in ("calibrated", "offline", "unexcluded")
     } | {"noise": {name: f"half_{name}" for name in CLOSE}}
-    told: dict[str, Any] = {
-        kind: {f"median_{name}": _median(row[key] for row in rows) for name, key in of.items()}
-        | {"close": float(np.mean([row[f"{kind}_close"] for row in rows]))}
-        for kind, of in names.items()
-    }
+    told: dict[str, Any] = {kind: _over(rows, kind, of) for kind, of in names.items()}
+    sent = [row for row in rows if (row["plan"], row["load"]) != ("local", "idle")]
+    told["foretold"] = _over(sent, "calibrated", names["calibrated"])
     for kind in ("calibrated", "offline"):
         told[kind]["median_work"] = _median(row[f"{kind}_error_work"] for row in rows)
         told[kind]["ranking"] = ranking(found, kind)
@@ -260,9 +263,16 @@ def summary(found: Sequence[Judged]) -> dict[str, Any]:
         "requests": sum(row["requests"] for row in rows),
         "lost": sum(row["lost"] for row in rows),
         "missing": sum(row["missing"] for row in rows),
-        "excluded": float(np.mean([row["excluded"] for row in rows])),
+        "excluded": sum(row["excluded"] * row["plays"] for row in rows)
+        / sum(row["plays"] for row in rows),
         "worst": {"cell": worst["cell"], "why": worst["why"]},
     }
+
+
+def _over(rows: Sequence[Mapping[str, Any]], kind: str, names: Mapping[str, str]) -> dict[str, float]:
+    """Return the medians of absolute errors over cells, and the share of those that are close."""
+    told = {f"median_{name}": _median(row[key] for row in rows) for name, key in names.items()}
+    return told | {"close": sum(row[f"{kind}_close"] for row in rows) / max(1, len(rows))}
 
 
 def _median(errors: Iterable[float]) -> float:

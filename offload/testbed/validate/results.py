@@ -36,6 +36,8 @@ from offload.testbed.validate.protocol import (
     schedule,
 )
 
+SAME_S = 1e-6  # between the births of two equal schedules
+
 
 class ResultsError(OffloadError):
     """A folder in which there is nothing to judge."""
@@ -95,7 +97,7 @@ def measure_cell(cell: Cell, out: Path, rules: Rules, start: Start, tell: Told) 
     requests = births.requests(scenario.setting(0.0), Streams(rules.seed, 0))
     if scenario.policy is None or len(requests) != len(plan.births_s):  # it is one of ours
         raise AssertionError(cell.name)
-    known = [pl.read_parquet(path) for path in sorted(out.glob("*/plays.parquet"))]
+    known = _plays(out, but=cell.name)
 
     def again(plays: pl.DataFrame) -> list[int]:
         return rejected(plays, medians([*known, plays]), rules)
@@ -116,22 +118,30 @@ def judge_all(
 ) -> tuple[list[Judged], dict[str, Any]]:
     """Judge what was measured in a folder, and write cells.csv and summary.json there.
 
-    Raises ResultsError where nothing was measured.
+    Of cells that cannot be judged the summary says why not. Raises ResultsError where there are no
+    others.
     """
     there = [cell for cell in cells if _read_identity(out / cell.name) is not None]
     if not there:
         msg = f"{out}: no cell of these has been measured there; measure first, without --report"
         raise ResultsError(msg)
-    sessions = {cell: _read(out / cell.name) for cell in there}
-    usual = medians([session.plays for session in sessions.values()])
-    judged = []
-    for cell, session in sessions.items():
+    usual = medians(_plays(out))
+    judged, unfit = [], []
+    for cell in there:
         tell(cell.name)
-        judged.append(_judge(cell, session, out / cell.name, usual, rules, costs))
+        session = _read(out / cell.name)
+        if fault := _unfit(session, plan_of(cell, rules), usual, rules):
+            unfit.append(f"{cell.name}: {fault}; remove {out / cell.name} and measure it again")
+        else:
+            judged.append(_judge(cell, session, out / cell.name, usual, rules, costs))
+    if not judged:
+        raise ResultsError("\n".join(unfit))
     told = summary(judged)
-    if rules != USUAL:  # a quick look claims nothing
-        told["aims"] = {}
+    if rules != USUAL or not {*MATRIX} <= {each.cell for each in judged}:
+        told["aims"] = {}  # those of the whole matrix: a quick look, or a part, claims nothing
     told |= {
+        "unfit": unfit,
+        "few": few(judged, rules),
         "costs": costs.model_dump(exclude={"details"}) if costs else None,
         "sentinel_s": usual,
         "rules": asdict(rules),
@@ -143,20 +153,46 @@ def judge_all(
     return judged, told
 
 
+def few(judged: Iterable[Judged], rules: Rules) -> list[str]:
+    """Say of which cells too few requests were left by the sentinel."""
+    return [
+        f"{each.cell.name}: {each.row['requests']} requests for the test, where {least} are needed; the"
+        f" sentinel was slow in all plays of {each.row['missing']} blocks"
+        for each in judged
+        if each.row["requests"] < (least := rules.least(each.cell))
+    ]
+
+
 def insane(judged: Iterable[Judged]) -> list[str]:
     """Say of which cells something was lost, or is not predicted within a factor of 3."""
     faults = []
     for each in judged:
-        row = each.row
+        row, name = each.row, each.cell.name
         if row["lost"]:
-            faults.append(f"{each.cell.name}: {row['lost']} of {row['requests']} were not answered")
+            faults.append(f"{name}: {row['lost']} of {row['requests']} were not answered")
         for kind in ("calibrated", "offline"):
             ratio = row[f"{kind}_mean_s"] / row["measured_mean_s"]
             if not 1 / 3 < ratio < 3:
-                faults.append(
-                    f"{each.cell.name}: {kind} prediction is {ratio:.2f} times what was measured"
-                )
+                faults.append(f"{name}: {kind} prediction is {ratio:.2f} times what was measured")
     return faults
+
+
+def _unfit(session: Session, plan: Schedule, usual: Mapping[str, float], rules: Rules) -> str:
+    """Say why a cell cannot be judged; empty if it can."""
+    timings, plays = session.timings, accepted(session.plays, usual, rules)
+    born = timings.select("block", "place", "born_s").iter_rows()
+    try:
+        gaps_s = [abs(plan.blocks[block][place] - at_s) for block, place, at_s in born]
+    except IndexError:
+        gaps_s = [float("inf")]
+    if max(gaps_s, default=0.0) > SAME_S:
+        return "its requests were born when the shipped profiles of another time said"
+    answered = timings.filter(pl.col("play").is_in(plays) & (pl.col("cause") == ""))
+    if not plays:
+        return "no block counts, the sentinel was slow in all plays"
+    if answered["test"].n_unique() < 2:
+        return "no request was answered, of those for calibration or of those for the test"
+    return ""
 
 
 def _judge(
@@ -164,29 +200,21 @@ def _judge(
     costs: MeasuredCosts | None,
 ) -> Judged:  # fmt: skip
     plan = plan_of(cell, rules)
-    plays = accepted(session.plays, usual, rules)
+    predict.write_measured(cell, plan, rules, folder)  # whoever was interrupted may have left others
     calibration = session.timings.filter(
         ~pl.col("test") & (pl.col("block") > 0) & (pl.col("cause") == "")
     )
-    counted = calibration.filter(pl.col("play").is_in(plays))
-    if counted.is_empty():
-        msg = f"{folder}: no block counts, the sentinel was slow in all; measure it again"
-        raise ResultsError(msg)
+    counted = calibration.filter(pl.col("play").is_in(accepted(session.plays, usual, rules)))
+    charged = keys(costs, calibrated=True)
     files = {
         "calibrated": predict.write_calibrated(
-            cell, plan, rules, keys(costs, calibrated=True), predict.work(counted), folder
+            cell, plan, rules, charged, predict.work(counted), folder
         ),
         "offline": predict.write_offline(cell, plan, rules, keys(costs, calibrated=False), folder),
     }
     if counted.height < calibration.height:
         files["unexcluded"] = predict.write_calibrated(
-            cell,
-            plan,
-            rules,
-            keys(costs, calibrated=True),
-            predict.work(calibration),
-            folder,
-            "unexcluded",
+            cell, plan, rules, charged, predict.work(calibration), folder, "unexcluded"
         )
     found = {kind: predict.predict(file, rules) for kind, file in files.items()}
     return judge(cell, session, plan, {"unexcluded": found["calibrated"]} | found, usual, rules)
@@ -194,10 +222,15 @@ def _judge(
 
 def _read_identity(folder: Path) -> dict[str, Any] | None:
     try:
-        told: dict[str, Any] = msgspec.json.decode((folder / "cell.json").read_bytes())
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / "cell.json").read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError):  # of which one about another type is one
         return None
-    return told
+
+
+def _plays(out: Path, but: str = "") -> list[pl.DataFrame]:
+    """Return the plays of all cells that were measured into a folder: they are one session."""
+    folders = sorted(path.parent for path in out.glob("*/cell.json"))
+    return [_read(folder).plays for folder in folders if folder.name != but]
 
 
 def _read(folder: Path) -> Session:
