@@ -148,6 +148,12 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_names_are_not_too_many(tmp_path: Path) -> None:
+    with pytest.raises(CertificateError) as caught:
+        init(tmp_path / "new", ["a"], [f"car-{number}" for number in range(200_000)])
+    assert str(caught.value) == "200001 nodes and devices: write at most 1000"
+
+
 def swap(path: Path) -> None:
     path.write_bytes(path.with_name(path.name.replace("car-0", "car-1")).read_bytes())
 
@@ -168,6 +174,7 @@ SPOILED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no-authority": ("authority.pem", Path.unlink, "No such file"),
     "readable": ("members/car-0.key", lambda path: path.chmod(0o640), r"may read .* 640\); chmod 600"),
     "writable": ("authority.pem", lambda path: path.chmod(0o666), r"may write .* 666\); chmod 644"),
+    "open-folder": ("members/car-0.pem", lambda path: path.parent.chmod(0o770), r"its folder .* 770\)"),
     "link": ("members/car-0.key", link, "symbolic links"),
     "fifo": ("members/car-0.key", fifo, "no file"),
     "folder": ("authority.pem", lambda path: (path.unlink(), path.mkdir()), "irectory|no file"),

@@ -16,9 +16,14 @@ from offload.testbed import channel
 from offload.testbed.certificates import Identity, init
 from offload.testbed.channel import Channel, ChannelError, EndedError, connect, welcome
 from offload.testbed.link import Link, Shape
-from offload.testbed.message import FRAME, MAGIC, MOST_BODY_BYTES, Echo, Hello, MessageError, head_of
+from offload.testbed.message import FRAME, MAGIC, MOST_BODY_BYTES, Answer, Hello, MessageError, head_of
 
 SESSION = 77
+
+
+def note(number: int) -> Answer:
+    """Return something to say."""
+    return Answer(number, 1, "device")
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +65,24 @@ def test_both_sides_send_and_receive_at_once_through_buffers_that_are_full(
     ends: tuple[Channel, Channel],
 ) -> None:
     # Small buffers: nearly every write is left half done and tried again while the other thread reads.
+    # (To receive, not too small: the kernel then waits for a window that is worth a packet of loopback.)
     for each in ends:
-        for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            each.sock.setsockopt(socket.SOL_SOCKET, which, 4096)
-    sizes = [
-        random.Random(1).choice((0, 1, 16_343, 16_344, 16_345, 100_000, 700_000)) for _ in range(40)
-    ]
+        for which, size in ((socket.SO_SNDBUF, 4096), (socket.SO_RCVBUF, 65_536)):
+            each.sock.setsockopt(socket.SOL_SOCKET, which, size)
+    edge, chance = channel.CHUNK_BYTES - FRAME.size - len(head_of(note(1))), random.Random(1)
+    sizes = [chance.choice((0, 1, edge - 1, edge, edge + 1, 100_000, 700_000)) for _ in range(40)]
+    assert len({*sizes}) == 7
     bodies = [random.Random(size).randbytes(size) for size in sizes]
     failed: list[str] = []
 
     def sends(end: Channel) -> None:
         for number, body in enumerate(bodies):
-            end.send(Echo(number), memoryview(body))
+            end.send(note(number), memoryview(body))
 
     def receives(end: Channel) -> None:
         for number, body in enumerate(bodies):
             said, got = end.receive()
-            if said != Echo(number) or got != body:
+            if said != note(number) or got != body:
                 failed.append(f"{end.peer}: {number}")
 
     threads = [threading.Thread(target=act, args=(each,)) for each in ends for act in (sends, receives)]
@@ -109,7 +115,7 @@ def test_to_close_tells_those_who_wait_here_and_there(ends: tuple[Channel, Chann
     assert told == [EndedError, EndedError]
     assert ends[0].sock.fileno() == -1
     with pytest.raises(EndedError, match="is closed"):
-        ends[0].send(Echo(1))
+        ends[0].send(note(1))
     ends[0].close()
 
 
@@ -121,7 +127,7 @@ def reads(raw: socket.socket, seen: bytearray) -> None:
 def sends(here: Channel, body: bytes) -> None:
     with suppress(ChannelError):
         while True:
-            here.send(Echo(1), body)
+            here.send(note(1), body)
 
 
 def test_to_close_in_the_middle_of_sending_shows_nothing_in_the_clear(folder: Path) -> None:
@@ -153,9 +159,9 @@ def test_what_fails_half_way_is_not_gone_on_with(
     monkeypatch.setattr(channel, "STALLED_S", 0.05)
     here, there = ends
     with pytest.raises(ChannelError, match="too little in the time"):
-        here.send(Echo(1), bytes(2**26))  # nobody reads
+        here.send(note(1), bytes(2**26))  # nobody reads
     with pytest.raises(EndedError):
-        here.send(Echo(2))
+        here.send(note(2))
     with pytest.raises(ChannelError, match="in the middle of a message"):
         there.receive()
 
@@ -163,7 +169,7 @@ def test_what_fails_half_way_is_not_gone_on_with(
 def test_a_pace_is_told_of_every_byte_before_it_goes(ends: tuple[Channel, Channel]) -> None:
     here, there = ends
     told: list[int] = []
-    size = here.send(Echo(1), bytes(50_000), told.append)
+    size = here.send(note(1), bytes(50_000), told.append)
     assert told == sorted(told)
     assert told[-1] == size
     assert all(
@@ -177,7 +183,7 @@ def test_sizes_that_only_are_said_take_no_memory(
 ) -> None:
     monkeypatch.setattr(channel, "STALLED_S", 0.05)
     here, there = ends
-    head = head_of(Echo(1))
+    head = head_of(note(1))
     said = FRAME.pack(MAGIC, SESSION, 1, len(head), MOST_BODY_BYTES) + head + b"begun"
     here._write(memoryview(said))
     tracemalloc.start()
@@ -204,7 +210,7 @@ class Node:
             sock.recv(1)
 
 
-def greeting(said: Hello | Echo, session: int = 0) -> bytes:
+def greeting(said: Hello | Answer, session: int = 0) -> bytes:
     head = head_of(said)
     return FRAME.pack(MAGIC, session, 1, len(head), 0) + head
 
@@ -213,7 +219,7 @@ def greeting(said: Hello | Echo, session: int = 0) -> bytes:
     ("said", "kind", "told"),
     [
         (greeting(Hello(1, "other")), MessageError, "node: greets as other"),
-        (greeting(Echo(1)), MessageError, "node: does not greet"),
+        (greeting(note(1)), MessageError, "node: does not greet"),
         (greeting(Hello(1, "node"), 5), MessageError, "of another session"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", MessageError, "does not begin like one"),
         (b"", ChannelError, "too little in the time"),
@@ -242,9 +248,9 @@ def test_where_nobody_listens_is_told(folder: Path) -> None:
 def test_a_link_that_is_given_what_nobody_takes_ends_its_channel(ends: tuple[Channel, Channel]) -> None:
     here, there = ends
     link = Link(here, Shape())
-    link.send(Echo(1), b"body")
+    link.send(note(1), b"body")
     assert there.receive()[1] == b"body"
-    link.send(Echo(2), bytes(MOST_BODY_BYTES + 1))
+    link.send(note(2), bytes(MOST_BODY_BYTES + 1))
     link.thread.join(10.0)
     assert not link.thread.is_alive()
     assert link.queued_bytes == 0

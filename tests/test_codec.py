@@ -327,6 +327,8 @@ def body(facts: tuple[int, int, int, int], shape: tuple[int, ...], rest: bytes =
         (body((2, 8, 0, 1), (1,), bytes(9)), "has no such form or layout"),
         (body((0, 10, 0, 1), (1,), struct.pack("<di", -1.0, 0) + b"\0"), "of scale -1.0"),
         (body((0, 10, 0, 1), (1,), struct.pack("<di", float("nan"), 0) + b"\0"), "of scale nan"),
+        (body((0, 10, 0, 1), (1,), struct.pack("<di", 0.5, -1) + b"\0"), "zero point -1"),
+        (body((0, 11, 0, 1), (1,), struct.pack("<di", 0.5, 128) + b"\0"), "zero point 128"),
         (body((4, 0, 0, 4), (1, 7, 4, 4), bytes(200)), "images of 7 channels"),
         (body((4, 0, 0, 4), (1, 1, 4, 4), bytes(16) + b"\2\0\0\0no"), "no png file that can be read"),
     ],

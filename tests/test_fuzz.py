@@ -34,7 +34,6 @@ from offload.testbed.message import (
     MOST_HEAD_BYTES,
     Answer,
     Ask,
-    Echo,
     Hello,
     MessageError,
     Said,
@@ -194,7 +193,7 @@ def packed(body: bytes, packing: int, size: int | None) -> bytes:
 
 STAMP = Stamp("cabinet", 1, 2, 3)
 SAID: tuple[Said, ...] = (
-    Hello(SESSION, "cabinet"), Echo(1, 100, [STAMP]), State("cabinet", 5, 0.25),
+    Hello(SESSION, "cabinet"), State("cabinet", 5, 0.25),
     Answer(1, 1, "car-0", "late", [STAMP] * 3),
     Ask(
         1, 1, "car-0", "resnet50:int8", [Stop("cabinet", 0, 7), Stop("region", 7, 9)],

@@ -153,6 +153,24 @@ def test_weights_that_do_not_fit_are_told_of(folder: Path, tmp_path: Path) -> No
         networks._write_int8(tmp_path / "x", torch.nn.Module(), zoo.network("vit-b16"))
 
 
+def test_what_cannot_be_written_leaves_what_is_there(folder: Path, tmp_path: Path) -> None:
+    inside = folder / "networks"
+    before = {each.name: each.read_bytes() for each in inside.iterdir()}
+    torch.manual_seed(3)
+    stored.write(tmp_path / "own.safetensors", torch.nn.Linear(2, 2), stored.Form(), {})
+    with pytest.raises(stored.StoredError, match="does not fit"):
+        export(folder, [("fashion-cnn", "fp32")], weights={"fashion-cnn": tmp_path / "own.safetensors"})
+    assert {each.name: each.read_bytes() for each in inside.iterdir()} == before
+
+
+def test_a_file_that_was_exported_may_be_given_as_weights(folder: Path) -> None:
+    given = folder / "networks" / FILE
+    before = given.read_bytes()
+    export(folder, [("fashion-cnn", "fp32")], weights={"fashion-cnn": given})
+    assert given.read_bytes() == before
+    assert load(folder, "fashion-cnn", "fp32")
+
+
 def flipped(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 1
@@ -207,6 +225,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda inside: (inside / FILE).unlink(), "No such file"),
     "link": (lambda inside: links(inside / FILE), "symbolic links"),
     "writable": (lambda inside: (inside / FILE).chmod(0o666), "others may write it"),
+    "open-folder": (lambda inside: inside.chmod(0o777), r"others may write to its folder"),
     "other-key": (lambda inside: foreign(inside.parent), "was not signed by the key"),
     "changed-size": (lambda inside: listing(inside, size=1), "was not signed by the key"),
     "changed-form": (lambda inside: listing(inside, form="fp32"), "was not signed by the key"),

@@ -175,10 +175,7 @@ def init(
         made = certificates.init(folder, nodes, devices, days, force=force)
         typer.echo(f"{made[0].parent}: {len(made)} files for {_few(nodes)} and {_few(devices)}")
         typer.echo(f"valid for {days} days; who may connect to whom is in allow.json")
-        typer.echo(
-            "Keep secret: signing.key, and members/NAME.key from all but NAME. Another machine needs"
-            " authority.pem, signing.pub, its own NAME.pem and NAME.key, and a node its allow.json."
-        )
+        typer.echo("Keep secret: signing.key, and members/NAME.key from all but NAME.")
         typer.echo("The authority's key was not kept: for other names make all anew (--force).")
 
 

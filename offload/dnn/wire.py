@@ -156,7 +156,8 @@ def _from_raw(reader: Reader, dtype: torch.dtype, dense: Sequence[int]) -> Tenso
     if dtype not in {torch.quint8, torch.qint8}:
         return reader.values(_PLAIN.get(dtype, dtype), dense).to(dtype)
     scale, zero = _SCALE.unpack(reader.take(_SCALE.size))
-    if not (0 < scale < math.inf and -128 <= zero <= 255):
+    whole = torch.iinfo(_PLAIN[dtype])
+    if not (0 < scale < math.inf and whole.min <= zero <= whole.max):
         msg = f"a quantised tensor of scale {scale} and zero point {zero}"
         raise CodecError(msg)
     values = reader.values(_PLAIN[dtype], dense)

@@ -24,7 +24,7 @@ from offload.testbed import files
 from offload.testbed.authority import Authority, pem
 
 INSIDE = "certificates"  # of the folder of a testbed
-MOST_DAYS = 3650
+MOST_DAYS, MOST_NAMES = 3650, 1000
 
 # It stands in a certificate as the name of a host, whose letters have no case.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
@@ -173,19 +173,20 @@ def _check(nodes: Sequence[str], devices: Sequence[str], days: int) -> None:
     names, faults = [*nodes, *devices], []
     if not nodes:
         faults.append("no node: give at least one, to which devices connect")
+    if len(names) > MOST_NAMES:
+        faults.append(f"{len(names)} nodes and devices: write at most {MOST_NAMES}")
     if not 1 <= days <= MOST_DAYS:
         faults.append(f"{days} days: write 1 to {MOST_DAYS}")
     faults += [
         f"{name!r:.120}: write a name of 1 to 63 letters, digits, - and _, the last two not at its ends"
-        for name in names
+        for name in names[:MOST_NAMES]
         if not _NAME.fullmatch(name)
     ]
-    folded = [name.lower() for name in names]
-    faults += [
-        f"{name}: the name of two, but for the case of letters; write another"
-        for number, name in enumerate(names)
-        if folded[number] in folded[:number]
-    ]
+    folded: set[str] = set()
+    for name in names[:MOST_NAMES]:
+        if name.lower() in folded:
+            faults.append(f"{name}: the name of two, but for the case of letters; write another")
+        folded.add(name.lower())
     if faults:
         raise CertificateError("\n".join(faults))
 

@@ -1,6 +1,5 @@
 """The process of a device: requests are born in it, and it does its part of each, or all of it."""
 
-import logging
 import threading
 import time
 from collections import deque
@@ -26,7 +25,8 @@ from offload.testbed.channel import Address
 from offload.testbed.decisions import Decisions
 from offload.testbed.legs import Trip
 from offload.testbed.link import until
-from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, Said, State
+from offload.testbed.log import LOG
+from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, MessageError, Said, Stamp, State
 from offload.testbed.node import Way
 from offload.testbed.parts import RAW, Key, Parts, pixels_of
 from offload.testbed.peer import Peer
@@ -34,12 +34,12 @@ from offload.testbed.pending import Pending
 from offload.testbed.shots import Shots
 from offload.testbed.timing import Span
 
-LOG = logging.getLogger("offload.testbed")
 TELL_EVERY_S = 1.0
 SHOW_EVERY_S = 0.1  # where somebody looks on
 WATCH_EVERY_S = 0.05
 MEET_S = 10.0
 HELD = 500  # requests that wait for the device with their frames; of others these are taken again
+MOST_CLASSES = 100_000  # whose logits are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class Device:
         self.over = threading.Event()  # the play is
         self.over.set()
         self.done: deque[legs.Done] = deque()
+        self.nodes = {name for each in self.facts.values() for name in each.nodes}
         self.states: dict[str, State] = {}
         self.queued_s = 0.0  # of work that waits for the device
         self.free_s = 0.0  # when it should have done what it is at
@@ -136,7 +137,7 @@ class Device:
     @property
     def now_s(self) -> float:
         """Seconds since the present play began."""
-        return (time.monotonic_ns() - self.begun_ns) * 1e-9
+        return self._in_play(time.monotonic_ns())
 
     def _play(self, given: tuple[int, Sequence[Request], float]) -> None:
         """Let requests be born and wait for their ends, but no longer than until the play is over.
@@ -205,7 +206,8 @@ class Device:
         said = self.states.get(name)
         if said is None:
             return None
-        return Report((said.sent_ns - self.begun_ns) * 1e-9, said.backlog_s, {}, {})
+        sent_s = min(self._in_play(said.sent_ns), self.now_s)  # no report is of the future
+        return Report(sent_s, said.backlog_s, {}, {})
 
     def _begin(self, trip: Trip) -> None:
         plan = trip.plan
@@ -230,8 +232,11 @@ class Device:
 
     def _keep_logits(self, trip: Trip, tensors: tuple[Tensor, ...]) -> None:
         """Keep what a classifier said, where somebody wants to see it."""
-        if self.spec.shows and tensors and tensors[0].dim() == 2:
-            trip.logits = tensors[0].dequantize()[0].float().tolist()
+        if not (self.spec.shows and tensors):
+            return
+        said = tensors[0]
+        if said.dim() == 2 and 0 < said.numel() <= MOST_CLASSES:
+            trip.logits = said.dequantize()[0].float().tolist()
 
     def _compute(self, trip: Trip) -> None:
         """Do the device's part of a request: what the main thread does."""
@@ -318,26 +323,44 @@ class Device:
     def _heard(self, said: Said, body: memoryview) -> None:
         """Take an answer, or a node's report: in the peer's thread."""
         if isinstance(said, State):
-            self.states[said.node] = said
+            if said.node in self.nodes:
+                self.states[said.node] = said
             return
         if not isinstance(said, Answer):
             return
         trip = self.pending.take((said.id, said.attempt))
         if trip is None:  # it was given up
             return
-        trip.spans = [(stamp.node, legs.span(stamp, self.begun_ns)) for stamp in said.stamps]
+        try:
+            trip.spans = self._spans(trip, said.stamps)
+            if not said.cause and self.spec.shows:
+                self._keep_logits(trip, decode(body, MOST_BODY_BYTES))
+        except (CodecError, MessageError) as error:
+            LOG.warning("request %d: %s", trip.request.id, error)
+            self._fail(trip, "malformed")
+            return
         if said.cause:
             self._fail(trip, said.cause)
             return
         trip.down_bytes += len(body)
-        if self.spec.shows:
-            try:
-                self._keep_logits(trip, decode(body, MOST_BODY_BYTES))
-            except CodecError as error:
-                LOG.warning("%s", error)
-                self._fail(trip, "malformed")
-                return
         self._end(trip, "")
+
+    def _spans(self, trip: Trip, stamps: Sequence[Stamp]) -> list[tuple[str, Span]]:
+        """Return nodes' stamps in seconds of this play. Raises MessageError for what cannot be."""
+        found, times_s = [], [trip.left_s]
+        for stamp in stamps:
+            mine_s = [self._in_play(at) for at in (stamp.received_ns, stamp.begun_ns, stamp.done_ns)]
+            found.append((stamp.node, Span(mine_s[0], mine_s[1], mine_s[2], stamp.batch)))
+            times_s += mine_s
+        times_s.append(self.now_s)
+        if times_s != sorted(times_s):
+            msg = "an answer with times that cannot be"
+            raise MessageError(msg)
+        return found
+
+    def _in_play(self, clock_ns: int) -> float:
+        """Return seconds of this play: on one machine all have one clock."""
+        return (clock_ns - self.begun_ns) * 1e-9
 
     def _lost(self) -> None:
         """Whoever waits for an answer waits in vain: the connection is gone."""

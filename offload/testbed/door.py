@@ -1,6 +1,5 @@
 """Where a node listens: each who connects is checked, greeted and served in a thread of its own."""
 
-import logging
 import secrets
 import select
 import socket
@@ -11,21 +10,21 @@ from contextlib import suppress
 
 from offload.entities import OffloadError
 from offload.testbed.certificates import Identity
-from offload.testbed.channel import Address, Channel, EndedError, welcome
+from offload.testbed.channel import Address, Channel, ChannelError, EndedError, welcome
+from offload.testbed.log import LOG
 
 MOST = 256  # connections at once
 MOST_NEW = 32  # of them not yet greeted
 CLOSING_S = 10.0  # which threads have to end in
 FULL_S = 0.1  # to wait where the system gives no more sockets
 
-logger = logging.getLogger("offload.testbed")
-
 
 class Door:
     """Listens on a port of this machine, until it is closed; `take` serves a channel until that ends.
 
     With an identity peers must show a certificate and be on the node's list; without, anyone is served.
-    Whatever goes wrong with one of them is logged in a line and ends that channel only.
+    Whatever goes wrong with one of them is logged in a line and ends that channel only. Raises
+    ChannelError where it cannot listen, CertificateError.
     """
 
     def __init__(
@@ -34,14 +33,11 @@ class Door:
         identity: Identity | None,
         take: Callable[[Channel], None],
         port: int = 0,
-        most: int = MOST,
-        most_new: int = MOST_NEW,
     ) -> None:
         self.node = node
         self.take = take
         self.tls = None if identity is None else identity.server()
         self.allowed = frozenset[str]() if identity is None else identity.allowed()
-        self.most, self.most_new = most, most_new
         self.lock = threading.Lock()
         self.closed = False
         self.threads: set[threading.Thread] = set()
@@ -53,9 +49,10 @@ class Door:
             self.sock.bind(("127.0.0.1", port))
             self.sock.listen()
             self.sock.setblocking(False)
-        except OSError:
+        except OSError as error:
             self.sock.close()
-            raise
+            msg = f"{node}: cannot listen on port {port}: {error.strerror}"
+            raise ChannelError(msg) from error
         self.address: Address = self.sock.getsockname()
         self.end, self.ended = socket.socketpair()  # written to when it is to end
         self.thread = threading.Thread(target=self._listen, name=f"door of {node}", daemon=True)
@@ -89,7 +86,7 @@ class Door:
             except (BlockingIOError, ConnectionAbortedError):
                 continue
             except OSError as error:
-                _log(logging.ERROR, self.node, f"takes nobody: {error}")
+                LOG.warning("%s: takes nobody: %s", self.node, error)
                 time.sleep(FULL_S)
                 continue
             self._begin(sock, f"{address[0]}:{address[1]}")
@@ -97,18 +94,20 @@ class Door:
     def _begin(self, sock: socket.socket, who: str) -> None:
         thread = threading.Thread(target=self._serve, args=(sock, who), name=who, daemon=True)
         with self.lock:
-            full = self.new >= self.most_new or len(self.threads) >= self.most
-            if self.closed or full:
-                if not self.closed:
-                    _log(logging.WARNING, self.node, f"{who}: too many connections")
-                sock.close()
-                return
-            self.new += 1
-            self.threads.add(thread)
+            closed = self.closed
+            full = self.new >= MOST_NEW or len(self.threads) >= MOST
+            if not (closed or full):
+                self.new += 1
+                self.threads.add(thread)
+        if closed or full:
+            if not closed:
+                LOG.warning("%s: %s: too many connections", self.node, who)
+            sock.close()
+            return
         try:
             thread.start()
         except RuntimeError as error:  # the system has no more threads
-            _log(logging.ERROR, self.node, f"{who}: {error}")
+            LOG.warning("%s: %s: %s", self.node, who, error)
             sock.close()
             with self.lock:
                 self.new -= 1
@@ -120,12 +119,12 @@ class Door:
             channel = self._welcome(sock)
             self.take(channel)
         except EndedError as error:
-            _log(logging.INFO, self.node, f"{who}: {error}")
+            LOG.info("%s: %s: %s", self.node, who, error)
         except OffloadError as error:
-            _log(logging.WARNING, self.node, f"{who}: {error}")
-        except Exception as error:  # one peer must not end the service for the others
-            _log(logging.ERROR, self.node, f"{who}: {type(error).__name__}: {error}")
-            logger.debug("where that happened", exc_info=True)
+            LOG.warning("%s: %s: %s", self.node, who, error)
+        except Exception as error:  # noqa: BLE001 - one must not end the service for the others
+            LOG.warning("%s: %s: %s: %s", self.node, who, type(error).__name__, error)
+            LOG.debug("where that happened", exc_info=True)
         finally:
             if channel is not None:
                 channel.close()
@@ -146,9 +145,3 @@ class Door:
         if closed:
             channel.close()
         return channel
-
-
-def _log(level: int, node: str, told: str) -> None:
-    """Log a line; what peers wrote may be in it."""
-    shown = "".join(each if each.isprintable() else "?" for each in told[:500])
-    logger.log(level, "%s: %s", node, shown)

@@ -18,9 +18,11 @@ def opened(
 ) -> Iterator[BufferedReader]:
     """Open a file of this user's, or root's, that others cannot write to, nor read if it is secret.
 
-    No link and no pipe is followed. Raises `wrong`, with what to do `instead` where there is none.
+    Nor may others write to the folder that it lies in; the file itself is no link and no pipe. Raises
+    `wrong`, with what to do `instead` where there is none.
     """
     try:
+        around = path.parent.stat()
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         msg = f"{path}: {error.strerror}; {instead}"
@@ -33,6 +35,11 @@ def opened(
         if told.st_mode & (0o077 if secret else 0o022):
             verb, mode = ("read", "600") if secret else ("write", "644")
             msg = f"{path}: others may {verb} it (mode {told.st_mode & 0o777:o}); chmod {mode} it"
+            raise wrong(msg)
+        if around.st_uid not in {os.geteuid(), 0} or around.st_mode & 0o022:
+            msg = (
+                f"{path}: others may write to its folder (mode {around.st_mode & 0o777:o}); chmod 755 it"
+            )
             raise wrong(msg)
         with os.fdopen(number, "rb", closefd=False) as file:
             yield file

@@ -9,7 +9,7 @@ from msgspec.structs import astuple, replace
 
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.cost import works
-from offload.testbed.message import Stamp, Stop
+from offload.testbed.message import Stop
 from offload.testbed.shots import Shot
 from offload.testbed.timing import Span, Timing
 
@@ -72,13 +72,6 @@ def stops(plan: Plan) -> list[Stop]:
     if plan.cloud is not None and plan.end > plan.edge_cut:
         found.append(Stop(plan.cloud, plan.edge_cut, plan.end))
     return found
-
-
-def span(stamp: Stamp, begun_ns: int) -> Span:
-    """Return a node's stamp in seconds of a play: on one machine all have one clock."""
-    times_ns = stamp.received_ns, stamp.begun_ns, stamp.done_ns
-    received_s, begun_s, done_s = ((each - begun_ns) * 1e-9 for each in times_ns)
-    return Span(received_s, begun_s, done_s, stamp.batch)
 
 
 def patience_s(facts: Facts, plan: Plan, queued_bytes: float, backlog_s: float) -> float:

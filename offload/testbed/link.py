@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from offload.entities import OffloadError
-from offload.testbed.channel import Channel
+from offload.testbed.channel import Channel, EndedError
+from offload.testbed.log import LOG
 from offload.testbed.message import Said
 
 _PR_SET_TIMERSLACK = 29
+MOST_MESSAGES, MOST_BYTES = 20_000, 2**28  # that wait until a link is full
 
 Late = tuple[float, Callable[[], None]]  # after when it is not sent any more, and who is told
 
@@ -48,6 +50,11 @@ class Link:
         self.thread = threading.Thread(target=self._work, name=f"to {channel.peer}", daemon=True)
         self.thread.start()
 
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nobody should send more."""
+        return self.queued_bytes > MOST_BYTES or self.waiting.qsize() > MOST_MESSAGES
+
     def send(self, said: Said, body: bytes | memoryview = b"", late: Late | None = None) -> None:
         """Send a message behind those before it; it is lost if the channel is, or the link closed."""
         with self.lock:
@@ -72,7 +79,9 @@ class Link:
                 continue
             try:
                 self._send(came_s, said, body)
-            except OffloadError:  # the channel is lost, or this is a message that no one would take
+            except OffloadError as error:  # it is lost, or a message that no one would take
+                if not isinstance(error, EndedError):  # whoever receives is told of that
+                    LOG.warning("%s", error)
                 self._end()
                 return
             with self.lock:

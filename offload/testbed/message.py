@@ -1,7 +1,7 @@
 """What devices and nodes say to each other: bounded, and checked before anything is built from it."""
 
 import struct
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,7 +15,7 @@ MOST_HEAD_BYTES = 16_384
 MOST_BODY_BYTES = 2**26
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Text = Annotated[str, Meta(max_length=200)]
+Cause = Literal["", "late", "malformed", "node-down", "shed"]  # why there is no answer
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Cut = Annotated[int, Meta(ge=0, lt=100_000)]
 
@@ -77,7 +77,7 @@ class Answer(Struct, frozen=True, tag=True):
     id: Number
     attempt: Annotated[int, Meta(ge=1, le=1000)]
     device: Name
-    cause: Text = ""
+    cause: Cause = ""
     stamps: Annotated[list[Stamp], Meta(max_length=16)] = []
 
 
@@ -89,15 +89,7 @@ class State(Struct, frozen=True, tag=True):
     backlog_s: Annotated[float, Meta(ge=0.0, lt=1e9)]
 
 
-class Echo(Struct, frozen=True, tag=True):
-    """Bytes that are to come back, to see how long that takes; `back` of them do."""
-
-    number: Number
-    back: Annotated[int, Meta(ge=0, le=MOST_BODY_BYTES)] = 0
-    stamps: Annotated[list[Stamp], Meta(max_length=16)] = []
-
-
-Said = Hello | Ask | Answer | State | Echo
+Said = Hello | Ask | Answer | State
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Said] = msgspec.msgpack.Decoder(Said)

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -58,8 +59,8 @@ def export(
 
     `weights` are safetensors files by model, of this form or of fp32; without one, what is shipped is
     taken, else weights are drawn, by a seed of the network's own, and int8's ranges are those of noise.
-    What lies there already is kept if it is the same. Raises NetworkFileError, UnknownNetworkError,
-    StoredError, CertificateError, OSError.
+    What lies there already is kept if it is the same, and replaced once the new file is whole. Raises
+    NetworkFileError, UnknownNetworkError, StoredError, CertificateError, OSError.
     """
     key = signing_key(folder)
     place = folder / INSIDE
@@ -72,19 +73,17 @@ def export(
         source, path = _source(given, seed), place / f"{model}.{form}.safetensors"
         entry = there.get((model, form))
         if entry is None or entry.source != source or not _is_whole(path, entry):
-            path.unlink(missing_ok=True)
-            _write(path, network, form, seed, given)
-            path.chmod(0o644)
+            with _aside(path) as aside:
+                _write(aside, network, form, seed, given)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             entry = Entry(model, form, path.name, digest, path.stat().st_size, source)
         entries.append(entry)
     listed = msgspec.json.encode(entries)
     signed = Signed(msgspec.Raw(listed), key.sign(_CONTEXT + listed).hex())
-    aside = place / f".{MANIFEST}.{os.getpid()}"
-    aside.write_bytes(msgspec.json.encode(signed) + b"\n")
-    aside.chmod(0o644)
-    return aside.replace(place / MANIFEST)
+    with _aside(place / MANIFEST) as aside:
+        aside.write_bytes(msgspec.json.encode(signed) + b"\n")
+    return place / MANIFEST
 
 
 def load(folder: Path, model: str, form: str) -> nn.Module:
@@ -122,6 +121,18 @@ def manifest(folder: Path) -> list[Entry]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         msg = f"{path}: no manifest: {error}"
         raise NetworkFileError(msg) from error
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """Yield a name for a new file, which takes the place of what was there once it is whole."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield aside
+        aside.chmod(0o644)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _found(folder: Path) -> list[Entry]:

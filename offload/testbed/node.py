@@ -1,28 +1,27 @@
 """The process of an edge server or a cloud: takes requests, computes its part of them, sends them on."""
 
-import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from offload.entities import Node, OffloadError
+from offload.entities import Node
 from offload.testbed import process
 from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address, Channel
 from offload.testbed.door import Door
 from offload.testbed.link import Link, Shape
-from offload.testbed.message import Answer, Ask, Echo, MessageError, Said, Stamp, State
+from offload.testbed.log import LOG
+from offload.testbed.message import Answer, Ask, Cause, MessageError, Said, Stamp, State
 from offload.testbed.parts import RAW, Key, Parts
 from offload.testbed.peer import Peer
 from offload.testbed.waiting import Job, Waiting
 
-LOG = logging.getLogger("offload.testbed")
-MOST_PARTS = 500
-MOST_QUEUED_BYTES = 2**28  # of answers that a peer has not taken yet
+MOST_PARTS, MOST_ASKED = 500, 100  # kept beside those foreseen: of all, and for one neighbour
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class Server:
         self.identity = Identity(spec.folder, self.name)
         self.variants = {key.variant for key in spec.parts}
         self.known = set(spec.parts)  # with those that were asked for
+        self.asked: Counter[str] = Counter()  # how many of them by whom
         self.waiting = Waiting(spec.node)
         self.parts: Parts = process.parts(spec.folder)
         self.links: dict[str, Link] = {}  # to those who have connected
@@ -117,10 +117,10 @@ class Server:
         """Take what a neighbour says to which this node has connected: it may ask, too."""
         peer = self.peers.get(name)
         link = None if peer is None else peer.link
-        if link is not None and isinstance(said, Ask | Echo):
+        if link is not None and isinstance(said, Ask):
             self._asked(said, body, link)
         else:
-            self._heard(said, body)
+            self._heard(name, said, body)
 
     def _way(self, name: str) -> Way:
         return self.spec.ways.get(name, Way(Shape()))
@@ -129,39 +129,38 @@ class Server:
         return process.jitter(self._way(name).jitter_s, self.spec.seed, self._way(name).stream)
 
     def _take(self, channel: Channel) -> None:
-        """Hear who has connected, until that ends."""
-        link = Link(channel, self._way(channel.peer).shape, self._jitter(channel.peer))
+        """Hear who has connected, until that ends; a connection of the same name before it ends now."""
+        peer = channel.peer
+        link = Link(channel, self._way(peer).shape, self._jitter(peer))
         with self.lock:
-            self.links[channel.peer] = link
+            before, self.links[peer] = self.links.get(peer), link
+        if before is not None:
+            before.channel.close()
         channel.most_bytes = self.spec.most_bytes
-        fellow = channel.peer in self.spec.fellows
+        fellow = peer in self.spec.fellows
         try:
             while True:
                 said, body = channel.receive()
-                if fellow and not isinstance(said, Ask | Echo):
-                    self._heard(said, body)
+                if fellow and not isinstance(said, Ask):
+                    self._heard(peer, said, body)
                 else:
                     self._asked(said, body, link)
         finally:
             link.close()
             with self.lock:
-                if self.links.get(channel.peer) is link:
-                    del self.links[channel.peer]
+                if self.links.get(peer) is link:
+                    del self.links[peer]
                 self.origins = {k: v for k, v in self.origins.items() if v[0] is not link}
             if fellow:
-                self._lost(channel.peer)
+                self._lost(peer)
 
     def _asked(self, said: Said, body: memoryview, link: Link) -> None:
         now, peer = time.monotonic_ns(), link.channel.peer
-        if link.queued_bytes > MOST_QUEUED_BYTES:
-            msg = f"{peer}: asks for more than it takes"
-            raise MessageError(msg)
-        if isinstance(said, Echo):
-            stamp = Stamp(self.name, now, now, now, 0)
-            link.send(Echo(said.number, 0, [*said.stamps, stamp]), bytes(said.back))
-            return
         if not isinstance(said, Ask):
             msg = f"{peer}: says what only nodes say"
+            raise MessageError(msg)
+        if link.full:
+            msg = f"{peer}: asks for more than it takes"
             raise MessageError(msg)
         if said.pad > len(body):
             msg = f"{peer}: a message with more padding than bytes"
@@ -171,7 +170,7 @@ class Server:
             raise MessageError(msg)
         if said.stops[0].node == self.name:
             stop = said.stops[0]
-            if not self._knows(Key(said.variant, stop.first, stop.last)):
+            if not self._knows(Key(said.variant, stop.first, stop.last), peer):
                 LOG.warning("%s: refused: asks for a part that is not run here", peer)
                 self._refuse(said, link, "malformed", now)
             elif not self.waiting.put(Job(said, body, link, now)):
@@ -179,13 +178,22 @@ class Server:
         else:
             self._pass_on(said, body, link, Stamp(self.name, now, now, now, 0))
 
-    def _knows(self, key: Key) -> bool:
-        """Tell whether a part may be asked for; each that was stays in memory, so they are bounded."""
-        if key not in self.known and key.variant in self.variants and len(self.known) < MOST_PARTS:
+    def _knows(self, key: Key, peer: str) -> bool:
+        """Tell whether a part may be asked for: one that nobody foresaw is made then, and kept."""
+        with self.lock:
+            if key in self.known:
+                return True
+            if key.variant not in self.variants:
+                return False
+            if not key.first < key.last < self.parts.cuts(key.variant):
+                return False
+            if self.asked.total() >= MOST_PARTS or self.asked[peer] >= MOST_ASKED:
+                return False
+            self.asked[peer] += 1
             self.known.add(key)
-        return key in self.known
+            return True
 
-    def _refuse(self, ask: Ask, link: Link, cause: str, received_ns: int) -> None:
+    def _refuse(self, ask: Ask, link: Link, cause: Cause, received_ns: int) -> None:
         now = time.monotonic_ns()
         stamps = [*ask.stamps, Stamp(self.name, received_ns, now, now, 0)]
         link.send(Answer(ask.id, ask.attempt, ask.device, cause, stamps[:16]))
@@ -203,39 +211,49 @@ class Server:
             ask.priority, ask.pad, [*ask.stamps, stamp][:16],
         )  # fmt: skip
         with self.lock:
-            before = self.origins.pop(key, None)
-            if before is not None:
-                back = before[0]
-            if there != came_from:
-                self.origins[key] = back, there, on.stamps
-        if not self._send_to(there, on, body):
+            before = self.origins.get(key)
+            taken = before is not None and before[1] != came_from
+            if not taken:
+                self.origins.pop(key, None)
+                if before is not None:
+                    back = before[0]
+                if there != came_from:
+                    self.origins[key] = back, there, on.stamps
+        if taken:  # the answer to another's request would go to whoever asks in its name
+            self._refuse(ask, back, "malformed", stamp.received_ns)
+        elif cause := self._send_to(there, on, body):
             with self.lock:
                 mine = self.origins.pop(key, None) is not None or there == came_from
             if mine:  # else those who waited have been told
-                self._refuse(on, back, "node-down", stamp.done_ns)
+                self._refuse(on, back, cause, stamp.done_ns)
 
-    def _send_to(self, there: str, said: Said, body: bytes | memoryview) -> bool:
-        """Send something to a neighbour, whoever of the two has connected.
-
-        Tell whether it is there, and takes what it is sent.
-        """
+    def _send_to(self, there: str, said: Said, body: bytes | memoryview = b"") -> Cause:
+        """Send something to a neighbour, whoever of the two has connected; or tell why it cannot be."""
         with self.lock:
             link = self.peers[there].link if there in self.peers else self.links.get(there)
-        if link is None or link.queued_bytes > MOST_QUEUED_BYTES:
-            return False
+        if link is None:
+            return "node-down"
+        if link.full:
+            return "shed"
         link.send(said, body)
-        return True
+        return ""
 
-    def _heard(self, said: Said, body: memoryview) -> None:
-        """Hand the answer of a node behind this one back to who asked, and reports to all."""
+    def _heard(self, peer: str, said: Said, body: memoryview) -> None:
+        """Hand on what a node says: an answer that is its to give to who asked, reports to all.
+
+        A report is that of the neighbour itself, or of a node to which it is the way.
+        """
         if isinstance(said, Answer):
+            key = said.device, said.id, said.attempt
             with self.lock:
-                origin = self.origins.pop((said.device, said.id, said.attempt), None)
-            if origin is not None:
-                now = time.monotonic_ns()
-                stamps = [*said.stamps, Stamp(self.name, now, now, now, 0)]
-                origin[0].send(Answer(said.id, said.attempt, said.device, said.cause, stamps[:16]), body)
-        elif isinstance(said, State) and said.node in self.spec.next_hop:
+                origin = self.origins.get(key)
+                if origin is None or origin[1] != peer:
+                    return
+                del self.origins[key]
+            now = time.monotonic_ns()
+            stamps = [*said.stamps, Stamp(self.name, now, now, now, 0)]
+            origin[0].send(Answer(said.id, said.attempt, said.device, said.cause, stamps[:16]), body)
+        elif isinstance(said, State) and peer in {said.node, self.spec.next_hop.get(said.node)}:
             known_ns = self.newest.get(said.node, 0)
             self.newest[said.node] = max(known_ns, said.sent_ns)
             if said.sent_ns > known_ns:  # else it has come another way before
@@ -261,14 +279,14 @@ class Server:
                 end = len(job.body) - job.ask.pad
                 inputs.append(self.parts.decode(Key(*job.key), job.body[:end]))
                 good.append(job)
-            except OffloadError as error:
+            except Exception as error:  # noqa: BLE001 - whatever torch makes of it, the node serves on
                 LOG.warning("%s: refused: %s", job.back.channel.peer, error)
                 self._refuse(job.ask, job.back, "malformed", job.received_ns)
         if not good:
             return
         try:
             outputs = [RAW.encode(each) for each in self.parts.run(Key(*good[0].key), inputs)]
-        except (OffloadError, RuntimeError) as error:  # RuntimeError: torch's
+        except Exception as error:  # noqa: BLE001 - as above
             LOG.warning("%s: refused: %s", good[0].back.channel.peer, error)
             for job in good:
                 self._refuse(job.ask, job.back, "malformed", job.received_ns)
@@ -299,6 +317,7 @@ class Server:
         with self.lock:
             links = list(self.links.values())
         for link in links:
-            link.send(state)
+            if not link.full:
+                link.send(state)
         for name in self.spec.sites & self.peers.keys():
-            self.peers[name].send(state)
+            self._send_to(name, state)

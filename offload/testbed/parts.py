@@ -12,7 +12,6 @@ from offload.dnn.codec import Codec, decode, named
 from offload.dnn.graph import Graph, part
 from offload.dnn.pictures import NORMAL
 from offload.dnn.pixels import Pixels
-from offload.dnn.wire import CodecError
 from offload.entities import OffloadError
 
 WARM_UP = 5
@@ -42,9 +41,9 @@ class _Part:
     example: tuple[Tensor, ...]
 
     @property
-    def takes(self) -> list[tuple[tuple[int, ...], torch.dtype]]:
-        """The shapes and types of what it takes for one input."""
-        return [(tuple(each.shape), each.dtype) for each in self.example]
+    def takes(self) -> list[tuple[object, ...]]:
+        """What it takes for one input, each by shape and type."""
+        return [_kind(each) for each in self.example]
 
 
 class Parts:
@@ -91,9 +90,9 @@ class Parts:
         found = self._part(key, 1)
         limit = sum(each.numel() * each.element_size() for each in found.example)
         given = decode(body, limit + SLACK_BYTES)
-        if [(tuple(each.shape), each.dtype) for each in given] != found.takes:
-            got = ", ".join(f"{tuple(each.shape)} {each.dtype}" for each in given)
-            msg = f"{key.variant} at cut {key.first} takes other tensors than {got:.200}"
+        kinds = [_kind(each) for each in given]
+        if kinds != found.takes:
+            msg = f"{key.variant} at cut {key.first} takes other tensors than {kinds!s:.200}"
             raise PartError(msg)
         return given
 
@@ -131,6 +130,12 @@ def pixels_of(shape: Sequence[int]) -> Pixels | None:
     return Pixels(*NORMAL[shape[0]]) if len(shape) == 3 and shape[0] in NORMAL else None
 
 
+def _kind(tensor: Tensor) -> tuple[object, ...]:
+    """Tell shape and type; with scale and zero point, which a batch takes from the first of it."""
+    steps = (tensor.q_scale(), tensor.q_zero_point()) if tensor.is_quantized else ()
+    return (tuple(tensor.shape), tensor.dtype, *steps)
+
+
 def _leaves(made: object) -> tuple[Tensor, ...]:
     return tuple(each for each in tree_leaves(made) if isinstance(each, Tensor))
 
@@ -140,6 +145,3 @@ def _apart(made: Tensor, batch: int) -> tuple[Tensor, ...]:
         msg = f"an output of shape {tuple(made.shape)} cannot be divided among {batch}"
         raise PartError(msg)
     return torch.split(made, made.shape[0] // batch)
-
-
-__all__ = ["RAW", "CodecError", "Key", "PartError", "Parts", "camera"]

@@ -1,6 +1,5 @@
 """A node that one stays connected to: whenever the connection is lost, it is made again."""
 
-import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -8,10 +7,10 @@ from collections.abc import Callable, Iterator
 from offload.entities import OffloadError
 from offload.testbed.channel import Address, Channel, EndedError, connect
 from offload.testbed.link import Late, Link, Shape
+from offload.testbed.log import LOG
 from offload.testbed.message import Said
 
-LOG = logging.getLogger("offload.testbed")
-AGAIN_S = 0.1  # between two tries to connect
+AGAIN_S = 0.1  # between two connections, or tries to make one
 
 
 class Peer:
@@ -67,20 +66,25 @@ class Peer:
             link.channel.close()
 
     def _work(self) -> None:
+        told = ""
         while not self.stopped.is_set():
             try:
                 channel = connect(self.address, self.tls, self.name)
             except OffloadError as error:
-                LOG.debug("%s", error)
                 self.why = str(error)
-                self.stopped.wait(AGAIN_S)
-                continue
-            self._listen(channel)
+                if self.why != told:  # once, for as long as it stays so
+                    LOG.warning("%s", error)
+                told = self.why
+            else:
+                told = ""
+                self._listen(channel)
+            self.stopped.wait(AGAIN_S)  # also where it came about, and ended at once
 
     def _listen(self, channel: Channel) -> None:
-        self.link = link = Link(channel, self.shape, self.jitter_s)
-        self.met.set()
+        link = None
         try:
+            self.link = link = Link(channel, self.shape, self.jitter_s)
+            self.met.set()
             while True:
                 self.heard(*channel.receive())
         except EndedError as error:
@@ -88,11 +92,12 @@ class Peer:
         except OffloadError as error:
             if not self.stopped.is_set():
                 LOG.warning("%s", error)
-        except Exception:  # one message must not end all that is said from then on
-            LOG.exception("%s", self.name)
+        except Exception as error:  # noqa: BLE001 - one message must not keep others from coming
+            LOG.warning("%s: %s: %s", self.name, type(error).__name__, error)
         finally:
             self.link = None
             self.met.clear()
-            link.close()
+            if link is not None:
+                link.close()
             channel.close()
             self.lost()

@@ -21,9 +21,9 @@ from offload.entities import OffloadError
 from offload.streams import Streams
 from offload.testbed import networks
 from offload.testbed.link import sleep_exactly
+from offload.testbed.log import LOG, Lines
 from offload.testbed.parts import Parts
 
-LOG = logging.getLogger("offload.testbed")
 SPINS = 150
 
 
@@ -37,6 +37,7 @@ def begin(core: int | None, log: Path | None) -> None:
     sleep_exactly()
     handler: logging.Handler = logging.StreamHandler() if log is None else logging.FileHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.addFilter(Lines())
     LOG.addHandler(handler)
     LOG.propagate = False
 
@@ -111,7 +112,7 @@ def _answer(
             told: tuple[str, Any] = order, orders[order](given)
         except OffloadError as error:
             told = "failed", str(error)
-        except Exception as error:  # who ordered waits for an answer
+        except Exception as error:  # noqa: BLE001 - whatever it is, who ordered waits
             LOG.exception("%s", order)
             told = "failed", f"{order}: {type(error).__name__}: {error}"
         with suppress(OSError):

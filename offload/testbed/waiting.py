@@ -9,7 +9,7 @@ from offload.entities import Node
 from offload.testbed.link import Link
 from offload.testbed.message import Ask
 
-MOST_BYTES = 2**30  # that may wait
+MOST_JOBS, MOST_BYTES = 10_000, 2**30  # that may wait
 
 
 class Job:
@@ -58,7 +58,7 @@ class Waiting:
     def put(self, job: Job) -> bool:
         """Let a job wait; tell whether it may."""
         with self.changed:
-            if self.bytes > MOST_BYTES:
+            if len(self.jobs) >= MOST_JOBS or self.bytes > MOST_BYTES:
                 return False
             if self.limit is not None and len(self.jobs) >= self.limit and (self.jobs or self.serving):
                 return False

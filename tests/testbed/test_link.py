@@ -10,10 +10,14 @@ import pytest
 from offload.testbed import link
 from offload.testbed.channel import CHUNK_BYTES, Channel, ChannelError
 from offload.testbed.link import Link, Shape
-from offload.testbed.message import MOST_BODY_BYTES, MOST_HEAD_BYTES, Answer, Echo
+from offload.testbed.message import MOST_BODY_BYTES, MOST_HEAD_BYTES, Answer
 
 RATE = 8e6  # a byte a microsecond
 WAIT_S = 10.0
+
+
+def note(number):
+    return Answer(number, 1, "car-0")
 
 
 class Clock:
@@ -41,7 +45,7 @@ class Wire(Channel):
 
     def send(self, said, body=b"", pace=None):
         size = super().send(said, body, pace)
-        self.messages.append((said.number, self.clock.now, size))
+        self.messages.append((said.id, self.clock.now, size))
         return size
 
     def _write(self, rest):
@@ -68,7 +72,7 @@ def play(stage, shape, messages, jitter_s: Iterator[float] | None = None):
     sending = Link(stage.wire, shape, jitter_s)
     for number, (at_s, size) in enumerate(messages):
         stage.clock.now = at_s
-        sending.send(Echo(number), bytes(size))
+        sending.send(note(number), bytes(size))
     sending.close()
     stage.clock.now = 0.0
     stage.gate.set()
@@ -133,12 +137,12 @@ def test_a_lost_channel_ends_the_thread_and_what_waits_is_lost(stage):
     stage.wire.lost = True
     sending = Link(stage.wire, Shape(RATE))
     for number in range(3):
-        sending.send(Echo(number), bytes(1000))
+        sending.send(note(number), bytes(1000))
     stage.gate.set()
     sending.thread.join(WAIT_S)
     assert not sending.thread.is_alive()
     assert stage.wire.closed
-    sending.send(Echo(3), bytes(1000))
+    sending.send(note(3), bytes(1000))
     assert sending.queued_bytes == 0
     assert sending.waiting.qsize() == 2  # nothing was added to what was there
 
@@ -146,7 +150,7 @@ def test_a_lost_channel_ends_the_thread_and_what_waits_is_lost(stage):
 def test_a_message_that_is_none_ends_the_link_instead_of_its_thread_alone(stage):
     sending = Link(stage.wire, Shape())
     stage.gate.set()
-    sending.send(Answer(1, 1, "car-0", cause="x" * MOST_HEAD_BYTES))
+    sending.send(Answer(1, 1, "x" * MOST_HEAD_BYTES))
     sending.thread.join(WAIT_S)
     assert not sending.thread.is_alive()
     assert stage.wire.closed
@@ -154,9 +158,9 @@ def test_a_message_that_is_none_ends_the_link_instead_of_its_thread_alone(stage)
 
 def test_a_closed_link_sends_what_waits_and_takes_no_more(stage):
     sending = Link(stage.wire, Shape(RATE))
-    sending.send(Echo(0), bytes(10))
+    sending.send(note(0), bytes(10))
     sending.close()
-    sending.send(Echo(1), bytes(10))
+    sending.send(note(1), bytes(10))
     assert sending.queued_bytes == 10
     stage.gate.set()
     sending.thread.join(WAIT_S)
@@ -167,7 +171,7 @@ def test_a_closed_link_sends_what_waits_and_takes_no_more(stage):
 def test_queued_bytes_are_those_not_sent_yet_whoever_sends(stage):
     sending = Link(stage.wire, Shape())
     threads = [
-        threading.Thread(target=lambda: [sending.send(Echo(0), bytes(7)) for _ in range(2000)])
+        threading.Thread(target=lambda: [sending.send(note(0), bytes(7)) for _ in range(2000)])
         for _ in range(4)
     ]
     for thread in threads:
@@ -186,7 +190,7 @@ def test_what_is_being_sent_is_queued_until_it_is(stage):
     sending = Link(stage.wire, Shape(RATE))
     seen = []
     stage.wire._write = lambda rest: seen.append(sending.queued_bytes)
-    sending.send(Echo(0), bytes(CHUNK_BYTES))
+    sending.send(note(0), bytes(CHUNK_BYTES))
     sending.close()
     stage.gate.set()
     sending.thread.join(WAIT_S)
@@ -197,10 +201,33 @@ def test_what_is_being_sent_is_queued_until_it_is(stage):
 def test_what_is_late_when_its_turn_comes_is_not_sent(stage):
     sending, told = Link(stage.wire, Shape(RATE)), []
     for number, late_s in enumerate([1.0, 0.05, 0.15, 0.05]):
-        sending.send(Echo(number), bytes(100_000), (late_s, lambda n=number: told.append(n)))
+        sending.send(note(number), bytes(100_000), (late_s, lambda n=number: told.append(n)))
     sending.close()
     stage.gate.set()
     sending.thread.join(WAIT_S)
     assert [number for number, _, _ in stage.wire.messages] == [0, 2]  # the second begins at 0.1
     assert told == [1, 3]
     assert sending.queued_bytes == 0
+
+
+def test_a_link_is_full_by_bytes_or_by_messages(stage, monkeypatch):
+    monkeypatch.setattr(link, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(link, "MOST_BYTES", 1000)
+    for size, most in ((0, 3), (400, 2)):
+        sending = Link(stage.wire, Shape())
+        for number in range(most):
+            sending.send(note(number), bytes(size))
+        assert not sending.full
+        sending.send(note(most), bytes(size))
+        assert sending.full
+        sending.close()
+    stage.gate.set()
+
+
+def test_why_a_link_has_ended_is_told(stage, caplog):
+    stage.wire.lost = True
+    sending = Link(stage.wire, Shape())
+    stage.gate.set()
+    sending.send(note(1))
+    sending.thread.join(WAIT_S)
+    assert [each.getMessage() for each in caplog.records] == ["edge: the connection is lost"]
