@@ -132,7 +132,8 @@ def test_the_mean_is_that_of_branchynet(data: Any) -> None:
             sent_bytes = (
                 net.cuts[plan.device_cut].payload_bytes if plan.device_cut else facts.input_bytes
             )
-            seconds += 8 * sent_bytes / cell.up_bps + 8 * facts.result_bytes[net] / cell.down_bps
+            seconds += cell.toll.seconds(sent_bytes, 8 / cell.up_bps)
+            seconds += cell.toll.seconds(facts.result_bytes[net], 8 / cell.down_bps)
             seconds += 2 * cell.delay_s
         mean_s += len(still) / known.images * seconds
         still = [image for image in still if known.confidence[exit_][image] < 255 * plan.confidence]
