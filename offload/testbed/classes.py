@@ -13,6 +13,7 @@ from offload.entities import Plan
 MAX_BYTES = 10_000_000
 MOST_LETTERS = 200
 COLUMNS = 100
+MOST_CLASSES = 100_000  # whose logits are kept
 
 
 def labels(path: Path | None, model: str, count: int) -> tuple[str, ...]:
@@ -26,6 +27,13 @@ def labels(path: Path | None, model: str, count: int) -> tuple[str, ...]:
     if model == small.NAME and count == len(pictures.CLASSES):
         return pictures.CLASSES
     return tuple(f"#{number}" for number in range(count))
+
+
+def logits(tensors: Sequence[Tensor]) -> list[float]:
+    """Return what a classifier said of a frame; empty of what is no classifier's answer."""
+    if not tensors or tensors[0].dim() != 2 or not 0 < tensors[0].numel() <= MOST_CLASSES:
+        return []
+    return tensors[0].dequantize()[0].float().tolist()
 
 
 def top(logits: Tensor, labels: Sequence[str], n: int = 5) -> list[tuple[str, float]]:

@@ -11,8 +11,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
-from torch import Tensor
-
 from offload.dnn.codec import Codec, decode, named
 from offload.dnn.wire import CodecError
 from offload.entities import Facts, Observation, OffloadError, Plan, Report, Request, Uplink
@@ -22,11 +20,12 @@ from offload.streams import Streams
 from offload.testbed import legs, process
 from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address
+from offload.testbed.classes import logits
 from offload.testbed.decisions import Decisions
 from offload.testbed.legs import Trip
 from offload.testbed.link import until
 from offload.testbed.log import LOG
-from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, MessageError, Said, Stamp, State
+from offload.testbed.message import MOST_BODY_BYTES, Answer, Ask, MessageError, Said, State
 from offload.testbed.node import Way
 from offload.testbed.parts import RAW, Key, Parts, pixels_of
 from offload.testbed.peer import Peer
@@ -39,7 +38,6 @@ SHOW_EVERY_S = 0.1  # where somebody looks on
 WATCH_EVERY_S = 0.05
 MEET_S = 10.0
 HELD = 500  # requests that wait for the device with their frames; of others these are taken again
-MOST_CLASSES = 100_000  # whose logits are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +228,6 @@ class Device:
     def _codec(self, plan: Plan) -> Codec:
         return RAW if plan.codec is None else named(plan.codec, pixels_of(plan.variant.input_shape))
 
-    def _keep_logits(self, trip: Trip, tensors: tuple[Tensor, ...]) -> None:
-        """Keep what a classifier said, where somebody wants to see it."""
-        if not (self.spec.shows and tensors):
-            return
-        said = tensors[0]
-        if said.dim() == 2 and 0 < said.numel() <= MOST_CLASSES:
-            trip.logits = said.dequantize()[0].float().tolist()
-
     def _compute(self, trip: Trip) -> None:
         """Do the device's part of a request: what the main thread does."""
         begun_s = self.now_s
@@ -268,7 +258,8 @@ class Device:
         trip.device = Span(trip.came_s, begun_s, done_s)
         trip.device_work_s += done_s - begun_s
         if stays:
-            self._keep_logits(trip, tensors)
+            if self.spec.shows:
+                trip.logits = logits(tensors)
             self._end(trip, "")
         else:
             self._send(trip, body)
@@ -332,9 +323,9 @@ class Device:
         if trip is None:  # it was given up
             return
         try:
-            trip.spans = self._spans(trip, said.stamps)
+            trip.spans = legs.spans(said.stamps, self.begun_ns, trip.left_s, self.now_s)
             if not said.cause and self.spec.shows:
-                self._keep_logits(trip, decode(body, MOST_BODY_BYTES))
+                trip.logits = logits(decode(body, MOST_BODY_BYTES))
         except (CodecError, MessageError) as error:
             LOG.warning("request %d: %s", trip.request.id, error)
             self._fail(trip, "malformed")
@@ -344,19 +335,6 @@ class Device:
             return
         trip.down_bytes += len(body)
         self._end(trip, "")
-
-    def _spans(self, trip: Trip, stamps: Sequence[Stamp]) -> list[tuple[str, Span]]:
-        """Return nodes' stamps in seconds of this play. Raises MessageError for what cannot be."""
-        found, times_s = [], [trip.left_s]
-        for stamp in stamps:
-            mine_s = [self._in_play(at) for at in (stamp.received_ns, stamp.begun_ns, stamp.done_ns)]
-            found.append((stamp.node, Span(mine_s[0], mine_s[1], mine_s[2], stamp.batch)))
-            times_s += mine_s
-        times_s.append(self.now_s)
-        if times_s != sorted(times_s):
-            msg = "an answer with times that cannot be"
-            raise MessageError(msg)
-        return found
 
     def _in_play(self, clock_ns: int) -> float:
         """Return seconds of this play: on one machine all have one clock."""

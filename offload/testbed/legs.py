@@ -1,6 +1,6 @@
 """From what was measured of a request to its row: stops, legs, and how long one waits for an answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -9,7 +9,7 @@ from msgspec.structs import astuple, replace
 
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.cost import works
-from offload.testbed.message import Stop
+from offload.testbed.message import MessageError, Stamp, Stop
 from offload.testbed.shots import Shot
 from offload.testbed.timing import Span, Timing
 
@@ -71,6 +71,24 @@ def stops(plan: Plan) -> list[Stop]:
         found.append(Stop(plan.edge, plan.device_cut, plan.edge_cut))
     if plan.cloud is not None and plan.end > plan.edge_cut:
         found.append(Stop(plan.cloud, plan.edge_cut, plan.end))
+    return found
+
+
+def spans(stamps: Sequence[Stamp], begun_ns: int, left_s: float, now_s: float) -> list[tuple[str, Span]]:
+    """Return nodes' stamps in seconds of a play that began then: on one machine all have one clock.
+
+    Raises MessageError for times that do not rise from `left_s`, when it was sent, to now.
+    """
+    found, times_s = [], [left_s]
+    for stamp in stamps:
+        times_ns = stamp.received_ns, stamp.begun_ns, stamp.done_ns
+        received_s, begun_s, done_s = ((each - begun_ns) * 1e-9 for each in times_ns)
+        found.append((stamp.node, Span(received_s, begun_s, done_s, stamp.batch)))
+        times_s += [received_s, begun_s, done_s]
+    times_s.append(now_s)
+    if times_s != sorted(times_s):
+        msg = "an answer with times that cannot be"
+        raise MessageError(msg)
     return found
 
 
