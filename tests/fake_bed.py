@@ -15,7 +15,7 @@ class FakeBed:
     """Plays requests of a cell, each place as quick as a profile says, times what a test plants.
 
     `slower(play)` multiplies work in a play, `hidden_s` is lost before anything is sent, `spins(play)`
-    are the sentinel's seconds before it, and `loses(request)` tells what is not answered.
+    are the sentinel's seconds of the device before it, and `loses(request)` tells what is not answered.
     """
 
     def __init__(
@@ -51,7 +51,13 @@ class FakeBed:
 
     def spin(self) -> dict[str, float]:
         self.spun += 1
-        return {"device-0": self.spins(self.spun - 1), "edge": 1e-4, "cloud": 1e-4}
+        found = {"device-0": self.spins(self.spun - 1), "edge": 1e-4, "cloud": 1e-4}
+        # Who computes nothing in this plan is slow half of the time, which is nobody's affair.
+        idle_s = 1e-4 * (1 + self.spun % 2)
+        return {
+            name: seconds if name.partition("-")[0] in self.work_s else idle_s
+            for name, seconds in found.items()
+        }
 
     def play(self, requests: Sequence[Request]) -> list[tuple[Outcome, Timing]]:
         free = dict.fromkeys(("device", "uplink", "edge", "wire", "cloud", "down"), 0.0)

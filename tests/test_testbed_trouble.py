@@ -24,6 +24,7 @@ from offload.testbed import bed as beds
 from offload.testbed.bed import Testbed, TestbedError
 from offload.testbed.births import requests
 from offload.testbed.decisions import Decisions
+from offload.testbed.namespaces import NamespacesError
 
 SCENARIO = Path(__file__).with_name("testbed.toml")
 HUB = [
@@ -186,6 +187,23 @@ def test_a_device_that_hangs_is_killed_and_earlier_plays_leave_nothing_behind(mo
     assert {row.cause for row, _ in after} == {""}
 
 
+def test_links_that_the_kernel_shapes():
+    given = scenario('links.cell.delay="0 s"', 'links.wan.delay="0 s"', 'links.cell.up="10 Mbit/s"',
+                     'devices.cam.tasks.parts.input="60 kB"')  # fmt: skip
+    choice = table.choose({"name": "cloud"})
+    try:
+        with Testbed(given, choice, kernel=True) as bed:
+            rows = [outcome for outcome, _ in bed.play(born(given)[:10])]
+            os.kill(bed.process_id("edge"), signal.SIGKILL)
+            again = [outcome for outcome, _ in bed.play(born(given))]
+    except NamespacesError as error:
+        pytest.skip(str(error))
+    assert {(row.cause, row.plan.cloud) for row in rows} == {("", "far")}
+    # Buckets let the first packet of a message through at once.
+    assert all(row.uplink_s > 8 * (row.up_bytes - 1600) / 10e6 for row in rows)
+    assert again[-1].plan.cloud == "far"  # the edge, which is on the way, is back where it was
+
+
 def test_what_would_leave_too_late_is_not_sent():
     settings = ['links.cell.up="100 kbit/s"', 'devices.cam.tasks.parts.deadline="400 ms"',
                 "devices.cam.tasks.parts.late=drop", "devices.cam.tasks.parts.fallback="]  # fmt: skip
@@ -196,12 +214,13 @@ def test_what_would_leave_too_late_is_not_sent():
     unsent = [row for row in late if row.up_bytes == 0.0]
     assert len(unsent) > len(rows) / 2  # of 20 in a second the link takes six
     assert {row.cause for row in rows} == {"", "late"}
-    assert all(row.ended_s - row.request.born_s < 1.0 for row in rows)
+    assert all(row.ended_s - row.request.born_s < 1.5 for row in rows)  # of all sent, the last: 2.4
 
 
 def test_nodes_behind_others_are_heard_of_and_tried_again_when_they_are_not():
     given = scenario(*HUB, "devices.cam.tasks.parts.fallback=", "devices.cam.tasks.parts.retries=2",
-                     'devices.cam.tasks.parts.retry_after="300 ms"')  # fmt: skip
+                     'devices.cam.tasks.parts.retry_after="300 ms"',
+                     'links.there.delay="30 ms"')  # fmt: skip
     those = born(given)
     choice = table.choose({"name": "test_testbed_trouble:Detour"})
     with Testbed(given, choice) as bed:
@@ -217,13 +236,13 @@ def test_nodes_behind_others_are_heard_of_and_tried_again_when_they_are_not():
     for way in plans:
         mine = [o for o, _ in rows if (o.plan.edge, o.plan.cloud) == way]
         longer_s = statistics.median(o.wan_s - simulated_s[o.request.id] for o in mine)
-        assert -1e-4 < longer_s < 0.0015  # to the side once more would be 2 ms
+        assert -1e-4 < longer_s < 0.05  # to the side once more would be 60 ms
     down = [row for row in again if row.cause == "node-down"]
     assert [row.request for row in again] == those
     assert len(down) > 10
     for row in down:
         assert row.attempts == 3
-        assert 0.6 <= row.ended_s - row.request.born_s < 0.6 + 0.4
+        assert row.ended_s - row.request.born_s >= 0.6
         assert row.decide_s >= 0.6
 
 

@@ -175,6 +175,12 @@ def test_a_cell_with_too_few_blocks_is_not_close_and_is_told_of(tmp_path: Path) 
     assert fault.endswith("plays of 4 blocks")
 
 
+def test_a_quick_look_excludes_nothing(tmp_path: Path) -> None:
+    _, told = check(tmp_path, (OTHER, {}), (LOCAL, slow_from(3)), rules=QUICK)
+    assert told["excluded"] == 0.0
+    assert told["missing"] == 0
+
+
 def test_two_blocks_less_leave_enough(tmp_path: Path) -> None:
     found, told = check(tmp_path, (OTHER, {}), (LOCAL, slow_from(22)))
     assert (found[1].row["missing"], found[1].row["requests"]) == (2, 200)
@@ -440,7 +446,7 @@ def test_what_is_lost_or_of_another_size_is_told_and_ends_with_1(
 ) -> None:
     local, split, _ = SHORT
     planted: dict[str, dict[str, Any]] = {
-        local.name: {"slower": lambda _: 4.0},  # calibration sees it, the shipped profile does not
+        local.name: {"slower": lambda _: 40.0},  # calibration sees it, the shipped profile does not
         split.name: {"loses": lambda request: request.id % 3 == 0},
     }
 
@@ -452,8 +458,8 @@ def test_what_is_lost_or_of_another_size_is_told_and_ends_with_1(
     done = _offload("--short", "--out", str(tmp_path))
     assert done.exit_code == 1
     faults = done.stderr.splitlines()[-2:]
-    # A quarter, and what the shipped costs add to it.
-    assert faults[0].startswith(f"{local.name}: offline prediction is 0.2")
+    # A fortieth, and what the shipped costs add to it.
+    assert faults[0].startswith(f"{local.name}: offline prediction is 0.0")
     assert faults[1].startswith(f"{split.name}: ")
     assert faults[1].endswith("were not answered")
 

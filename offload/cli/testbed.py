@@ -32,6 +32,10 @@ Pin = Annotated[
         "--core", help="NAME=CORE pins a process: device, edge, cloud, or by name; repeatable."
     ),
 ]
+Kernel = Annotated[
+    bool,
+    typer.Option("--kernel", help="Links are shaped by the kernel (namespaces and tc; as root)."),
+]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--weights", help="MODEL=FILE.safetensors, trained weights; repeatable."),
@@ -52,6 +56,7 @@ def run(
     weights: Weights = None,
     certificates: Folder = None,
     cores: Pin = None,
+    kernel: Kernel = False,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Folder for rows, timings and the log.")] = None,
     settings: Set = None,
@@ -79,7 +84,7 @@ def run(
             found = measure(
                 scenario, chosen, scenario.file.seed if seed is None else seed, out, certificates,
                 frames=frames, take=_shown(labels, err=json_) if show else None,
-                cores=_cores(cores or ()), weights=_weights(weights or ()),
+                cores=_cores(cores or ()), weights=_weights(weights or ()), kernel=kernel,
                 say=lambda text: typer.echo(text, err=True),
                 showing=(lambda _: nullcontext(lambda _: None)) if show else partial(progress, "ended"),
             )  # fmt: skip

@@ -23,11 +23,12 @@ from offload.entities import OffloadError, Outcome, Plan, Request
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
 from offload.scenario.setup import Setting
-from offload.testbed import device, node, specs
+from offload.testbed import device, legs, node, specs
 from offload.testbed.channel import Address
 from offload.testbed.coverage import why_not
 from offload.testbed.device import DeviceSpec
 from offload.testbed.legs import Done, Seen, unpacked
+from offload.testbed.namespaces import namespaces
 from offload.testbed.node import NodeSpec
 from offload.testbed.timing import Timing
 
@@ -63,8 +64,9 @@ class Testbed:
 
     A node that dies is started again at once, or after a while if it died as it started; a device before
     the next play. `cores` pin processes: by their names, or "device", "edge" and "cloud". `folder` holds
-    certificates and networks; without one they are made for the occasion. To be used in a `with`. Raises
-    TestbedError where a scenario holds what no testbed does.
+    certificates and networks; without one they are made for the occasion. With `kernel` each process has
+    a network namespace, and Linux shapes what is between them; that needs root. To be used in a `with`.
+    Raises TestbedError where a scenario holds what no testbed does, NamespacesError.
     """
 
     __test__ = False
@@ -81,11 +83,14 @@ class Testbed:
         cores: Mapping[str, int] | None = None,
         log: Path | None = None,
         weights: Mapping[str, Path] | None = None,
+        kernel: bool = False,
     ) -> None:
         self.scenario, self.choice = scenario, choice
         self.setting: Setting = scenario.setting(choice.overhead_s)
         self.seed = scenario.file.seed if seed is None else seed
         self.frames, self.shows, self.log = frames, shows, log
+        self.kernel = kernel
+        self.hosts: Mapping[tuple[str, str], str] = {}  # of a place, as another reaches it
         self.cores, self.weights = dict(cores or {}), dict(weights or {})
         if faults := list(why_not(scenario, self.setting, choice)):
             raise TestbedError("\n".join(f"{scenario.path}: {fault}" for fault in faults))
@@ -197,7 +202,7 @@ class Testbed:
             for name in mine.keys() - causes.keys():  # else it would go on, and tell of it in another
                 self.members[name].process.kill()
         now_s = (time.monotonic_ns() - begun_ns) * 1e-9
-        keep(_lost(each, causes[each.device], now_s) for each in order if each.id not in found)
+        keep(legs.lost(each, causes[each.device], now_s) for each in order if each.id not in found)
         return [found[each.id] for each in order]
 
     def _hear(
@@ -260,6 +265,11 @@ class Testbed:
                 name, self.scenario, self.choice, self.folder, self.seed, core, site, cell, way,
                 tuple(specs.parts_at(self.plans, None)), self.frames, self.shows, self.log,
             )  # fmt: skip
+        if self.kernel:
+            spaces = self.stack.enter_context(namespaces(list(specs.pairs(self.specs))))
+            self.hosts = spaces.addresses
+            for name in {place for pair in spaces.addresses for place in pair}:  # who has links
+                self.specs[name] = specs.left_to_kernel(self.specs[name], spaces.of(name))
 
     def _nodes_in_order(self) -> list[str]:
         """Those behind others first, so that who sends on knows where to."""
@@ -315,7 +325,11 @@ class Testbed:
             those = [other for other in order[: order.index(name)] if other in spec.fellows]
         else:
             those = [] if spec.site is None else [spec.site]
-        self._ask(member, "meet", {other: self.ports[other] for other in those})
+        self._ask(member, "meet", {other: self._address(other, name) for other in those})
+
+    def _address(self, name: str, seen_from: str) -> Address:
+        host, port = self.ports[name]
+        return self.hosts.get((name, seen_from), host), port
 
     def _keep_alive(self) -> None:
         """Start a node again that has died."""
@@ -377,18 +391,3 @@ def _deaf() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _lost(request: Request, cause: str, now_s: float) -> Done:
-    """The row of a request of which nothing was heard."""
-    ended_s = max(now_s, request.born_s)
-    nothing = dict.fromkeys(
-        ("device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downlink_s", "up_bytes", "down_bytes",
-         "energy_j", "edge_j", "cloud_j"), 0.0,
-    )  # fmt: skip
-    row = Outcome(
-        request=request, first_plan=None, plan=None, attempts=1, ended_s=ended_s, cause=cause,
-        correct=None, decide_s=ended_s - request.born_s, batch=0,
-        **nothing,  # type: ignore[arg-type]  # numbers
-    )  # fmt: skip
-    return row, Timing(request.id, request.born_s, ended_s, None, None, None, ended_s), ("", [])

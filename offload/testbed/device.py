@@ -57,13 +57,14 @@ class DeviceSpec:
     frames: str = ""
     shows: bool = False
     log: Path | None = None
+    space: Path | None = None
 
 
 def main(spec: DeviceSpec, control: Connection) -> None:
     """Be a device until the other end of the control pipe says or goes: what a process runs."""
 
     def live() -> None:
-        process.begin(spec.core, spec.log)
+        process.begin(spec.core, spec.log, spec.space)
         Device(spec, control).run()
 
     process.tell_failure(control, live)

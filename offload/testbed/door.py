@@ -13,6 +13,7 @@ from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address, Channel, ChannelError, EndedError, welcome
 from offload.testbed.log import LOG
 
+LOOPBACK, ANYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - in a namespace of the testbed's own
 MOST = 256  # connections at once
 MOST_NEW = 32  # of them not yet greeted
 CLOSING_S = 10.0  # which threads have to end in
@@ -20,7 +21,7 @@ FULL_S = 0.1  # to wait where the system gives no more sockets
 
 
 class Door:
-    """Listens on a port of this machine, until it is closed; `take` serves a channel until that ends.
+    """Listens on a port of this machine until it is closed; `take` serves a channel until that ends.
 
     With an identity peers must show a certificate and be on the node's list; without, anyone is served.
     Whatever goes wrong with one of them is logged in a line and ends that channel only. Raises
@@ -33,6 +34,7 @@ class Door:
         identity: Identity | None,
         take: Callable[[Channel], None],
         port: int = 0,
+        host: str = LOOPBACK,
     ) -> None:
         self.node = node
         self.take = take
@@ -46,7 +48,7 @@ class Door:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.sock.bind(("127.0.0.1", port))
+            self.sock.bind((host, port))
             self.sock.listen()
             self.sock.setblocking(False)
         except OSError as error:

@@ -187,3 +187,18 @@ def _work_j(facts: Facts, name: str | None, span: Span | None) -> float:
     if name is None or span is None:
         return 0.0
     return facts.nodes[name].hardware.marginal_w * span.work_s / span.batch
+
+
+def lost(request: Request, cause: str, now_s: float) -> Done:
+    """Return the row of a request of which nothing was heard."""
+    ended_s = max(now_s, request.born_s)
+    nothing = dict.fromkeys(
+        ("device_s", "uplink_s", "edge_s", "wan_s", "cloud_s", "downlink_s", "up_bytes", "down_bytes",
+         "energy_j", "edge_j", "cloud_j"), 0.0,
+    )  # fmt: skip
+    row = Outcome(
+        request=request, first_plan=None, plan=None, attempts=1, ended_s=ended_s, cause=cause,
+        correct=None, decide_s=ended_s - request.born_s, batch=0,
+        **nothing,  # type: ignore[arg-type]  # numbers
+    )  # fmt: skip
+    return row, Timing(request.id, request.born_s, ended_s, None, None, None, ended_s), ("", [])

@@ -43,16 +43,17 @@ class Spaces:
     mark: str
     addresses: dict[tuple[str, str], str]  # of the first place, as the second reaches it
 
-    def prefix(self, place: str) -> list[str]:
-        """Return what to put before a command that is to run at a place."""
-        return ["ip", "netns", "exec", f"{self.mark}{place}"]
+    def of(self, place: str) -> Path:
+        """Return the namespace of a place, to `enter`."""
+        return FOLDER / f"{self.mark}{place}"
 
-    def enter(self, place: str) -> None:
-        """Move this thread, and those that it will start, to a place. Raises NamespacesError."""
-        with (FOLDER / f"{self.mark}{place}").open("rb") as file:
-            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _NEW_NET):
-                msg = f"{place}: setns: {os.strerror(ctypes.get_errno())}"
-                raise NamespacesError(msg)
+
+def enter(space: Path) -> None:
+    """Move this thread, and those that it will start, to a namespace. Raises NamespacesError."""
+    with space.open("rb") as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _NEW_NET):
+            msg = f"{space.name}: setns: {os.strerror(ctypes.get_errno())}"
+            raise NamespacesError(msg)
 
 
 @contextmanager
@@ -60,7 +61,8 @@ def namespaces(pairs: Sequence[Pair]) -> Iterator[Spaces]:
     """Yield namespaces with these links between them; they are removed whatever happens.
 
     What a process that was killed left behind is removed, too. The kernel counts the headers of packets:
-    at 1500 bytes a packet a link carries 4.6 % fewer bytes than its rate says. Raises NamespacesError.
+    at 1500 bytes a packet a link carries 4.6 % fewer bytes than its rate says; without a delay, an idle
+    one lets the first packet through at once. Raises NamespacesError.
     """
     if os.geteuid() != 0:
         msg = "only root may make network namespaces; shape in user space, which needs no privileges"

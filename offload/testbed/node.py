@@ -13,7 +13,7 @@ from offload.entities import Node
 from offload.testbed import process
 from offload.testbed.certificates import Identity
 from offload.testbed.channel import Address, Channel
-from offload.testbed.door import Door
+from offload.testbed.door import ANYWHERE, LOOPBACK, Door
 from offload.testbed.link import Link, Shape
 from offload.testbed.log import LOG
 from offload.testbed.message import Answer, Ask, Cause, MessageError, Said, Stamp, State
@@ -38,7 +38,7 @@ class NodeSpec:
     """What a node's process must know.
 
     `ways` lead to neighbours, of which `fellows` are nodes, and `sites` those of them that devices use;
-    `next_hop` tells which of them is on the way to a node.
+    `next_hop` tells which of them is on the way to a node; `space` is its network namespace.
     """
 
     node: Node
@@ -53,13 +53,14 @@ class NodeSpec:
     parts: tuple[Key, ...]
     log: Path | None = None
     sites: frozenset[str] = frozenset()
+    space: Path | None = None
 
 
 def main(spec: NodeSpec, control: Connection) -> None:
     """Be a node until the other end of the control pipe says or goes: what a process runs."""
 
     def live() -> None:
-        process.begin(spec.core, spec.log)
+        process.begin(spec.core, spec.log, spec.space)
         Server(spec, control).run()
 
     process.tell_failure(control, live)
@@ -90,7 +91,8 @@ class Server:
     def run(self) -> None:
         """Prepare, open the door, and compute until told to stop."""
         self.parts.prepare(self.spec.parts, range(1, self.spec.node.batch_max + 1))
-        door = Door(self.name, self.identity, self._take, self.spec.port)
+        host = LOOPBACK if self.spec.space is None else ANYWHERE  # there only neighbours are anywhere
+        door = Door(self.name, self.identity, self._take, self.spec.port, host)
         self.control.send(("ready", door.address))
         process.thread(self._obey, "control")
         process.thread(self._report, "reports")

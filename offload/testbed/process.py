@@ -22,14 +22,17 @@ from offload.streams import Streams
 from offload.testbed import networks
 from offload.testbed.link import sleep_exactly
 from offload.testbed.log import LOG, Lines
+from offload.testbed.namespaces import enter
 from offload.testbed.parts import Parts
 
 SPINS = 150
 
 
-def begin(core: int | None, log: Path | None) -> None:
-    """Set a process up: one thread for torch, a core, a log; Ctrl-C is its parent's affair."""
+def begin(core: int | None, log: Path | None, space: Path | None) -> None:
+    """Set a process up: one thread for torch, a core, a log, a network; Ctrl-C is for its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if space is not None:
+        enter(space)
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
     machine.prepare(1)

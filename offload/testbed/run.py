@@ -50,19 +50,20 @@ class Measured:
 def run(
     scenario: Scenario, choice: Choice, seed: int, out: Path | None, folder: Path | None = None, *,
     frames: str = "", take: Take | None = None, cores: Mapping[str, int] | None = None,
-    weights: Mapping[str, Path] | None = None, say: Callable[[str], None] = lambda _: None,
+    weights: Mapping[str, Path] | None = None, kernel: bool = False,
+    say: Callable[[str], None] = lambda _: None,
     showing: Showing = lambda _: nullcontext(lambda _: None),
 ) -> Measured:  # fmt: skip
     """Run a scenario for real and simulate it, with the same births.
 
     Rows go to `out/requests.parquet`, when each was worked on where to `out/timings.parquet`, what was
     refused to `out/log.txt`; those that are there are kept if the run is interrupted. Raises
-    TestbedError, and PolicyError.
+    TestbedError, NamespacesError where the `kernel` cannot shape links, and PolicyError.
     """
     setting = scenario.setting(choice.overhead_s)
     bed = Testbed(
         scenario, choice, folder, seed=seed, frames=frames, shows=take is not None, cores=cores,
-        log=None if out is None else out / "log.txt", weights=weights,
+        log=None if out is None else out / "log.txt", weights=weights, kernel=kernel,
     )  # fmt: skip
     for facts in setting.facts:
         for variant in facts.variants:

@@ -1,15 +1,18 @@
 """From a scenario's setting to what each process of a testbed must know of it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from offload.entities import Cell, Plan, Wire
 from offload.planning.columns import columns
 from offload.scenario.setup import Setting
 from offload.testbed import legs
+from offload.testbed.device import DeviceSpec
 from offload.testbed.link import Shape
 from offload.testbed.message import MOST_BODY_BYTES
+from offload.testbed.namespaces import Pair
 from offload.testbed.node import NodeSpec, Way
 from offload.testbed.parts import Key
 
@@ -65,6 +68,27 @@ def way_up(setting: Setting, cell: str | None) -> tuple[Way, str | None]:
         return Way(Shape()), None
     it = setting.cells[cell]
     return Way(Shape(it.up_bps, _medium_s(it))), it.node
+
+
+def pairs(specs: Mapping[str, NodeSpec | DeviceSpec]) -> Iterable[Pair]:
+    """Return the links between processes, as the kernel is to shape them."""
+    nodes = {name: spec for name, spec in specs.items() if isinstance(spec, NodeSpec)}
+    for name, spec in specs.items():
+        if isinstance(spec, DeviceSpec):
+            if spec.site is not None:
+                yield Pair(name, spec.site, spec.way.shape, nodes[spec.site].ways[name].shape)
+            continue
+        for other in sorted(spec.fellows):
+            if name < other:
+                way, back = spec.ways[other], nodes[other].ways[name]
+                yield Pair(name, other, way.shape, back.shape, way.jitter_s)
+
+
+def left_to_kernel(spec: NodeSpec | DeviceSpec, space: Path) -> NodeSpec | DeviceSpec:
+    """Return what a process must know that lives in a namespace, where the kernel shapes its links."""
+    if isinstance(spec, DeviceSpec):
+        return replace(spec, way=Way(Shape()), space=space)
+    return replace(spec, ways=dict.fromkeys(spec.ways, Way(Shape())), space=space)
 
 
 def _medium_s(link: Cell | Wire) -> float:

@@ -135,16 +135,20 @@ def test_all_is_removed_when_the_block_raises_and_what_the_dead_left_behind(kern
 
 LISTEN = """
 import socket, sys
-listener = socket.create_server((sys.argv[1], 0))
+from pathlib import Path
+from offload.testbed.namespaces import enter
+enter(Path(sys.argv[1]))
+listener = socket.create_server((sys.argv[2], 0))
 print(listener.getsockname()[1], flush=True)
 sock, _ = listener.accept()
 print(len(sock.makefile("rb").read()), flush=True)
 """
 SEND = """
 import os, socket, sys
-from offload.testbed.namespaces import Spaces
+from pathlib import Path
+from offload.testbed.namespaces import enter
 before = os.readlink("/proc/thread-self/ns/net")
-Spaces(sys.argv[1], {}).enter("car-0")
+enter(Path(sys.argv[1]))
 assert os.readlink("/proc/thread-self/ns/net") != before
 with socket.create_connection((sys.argv[2], int(sys.argv[3])), 10) as sock:
     sock.sendall(bytes(5000))
@@ -157,17 +161,19 @@ def test_bytes_go_over_a_link_that_the_kernel_shapes():
         with namespaces([pair]) as spaces:
             address = spaces.addresses["edge", "car-0"]
             with subprocess.Popen(
-                [*spaces.prefix("edge"), sys.executable, "-c", LISTEN, address],
+                [sys.executable, "-c", LISTEN, spaces.of("edge"), address],
                 stdout=subprocess.PIPE,
                 text=True,
             ) as listener:
                 port = listener.stdout.readline().strip()
                 subprocess.run(
-                    [sys.executable, "-c", SEND, spaces.mark, address, port], check=True, timeout=30
+                    [sys.executable, "-c", SEND, spaces.of("car-0"), address, port],
+                    check=True,
+                    timeout=30,
                 )
                 assert listener.stdout.readline().strip() == "5000"
             shown = subprocess.run(
-                [*spaces.prefix("car-0"), "tc", "-s", "qdisc", "show", "dev", "link0"],
+                ["tc", "-n", spaces.of("car-0").name, "qdisc", "show", "dev", "link0"],
                 check=True, capture_output=True, text=True,
             ).stdout  # fmt: skip
             assert "tbf" in shown

@@ -37,6 +37,7 @@ from offload.testbed.validate.protocol import (
 )
 
 SAME_S = 1e-6  # between the births of two equal schedules
+SANE = 10.0  # a machine that others use may well be some times slower; a wrong unit is further off
 
 
 class ResultsError(OffloadError):
@@ -102,9 +103,14 @@ def measure_cell(cell: Cell, out: Path, rules: Rules, start: Start, tell: Told) 
     def again(plays: pl.DataFrame) -> list[int]:
         return rejected(plays, medians([*known, plays]), rules)
 
+    places = cell.parts(shipped(cell))
+
+    def works(process: str) -> bool:
+        return process.partition("-")[0] in places
+
     tell("starting its processes")
     with start(scenario, scenario.policy) as bed:
-        found = measure(bed, requests, plan, again, tell)
+        found = measure(bed, requests, plan, works, again, tell)
     (folder / "cell.json").unlink(missing_ok=True)
     for name, frame in (("timings", found.timings), ("plays", found.plays)):
         with writing(folder / f"{name}.parquet") as aside:
@@ -164,7 +170,7 @@ def few(judged: Iterable[Judged], rules: Rules) -> list[str]:
 
 
 def insane(judged: Iterable[Judged]) -> list[str]:
-    """Say of which cells something was lost, or is not predicted within a factor of 3."""
+    """Say of which cells something was lost, or is not even predicted within a factor of SANE."""
     faults = []
     for each in judged:
         row, name = each.row, each.cell.name
@@ -172,7 +178,7 @@ def insane(judged: Iterable[Judged]) -> list[str]:
             faults.append(f"{name}: {row['lost']} of {row['requests']} were not answered")
         for kind in ("calibrated", "offline"):
             ratio = row[f"{kind}_mean_s"] / row["measured_mean_s"]
-            if not 1 / 3 < ratio < 3:
+            if not 1 / SANE < ratio < SANE:
                 faults.append(f"{name}: {kind} prediction is {ratio:.2f} times what was measured")
     return faults
 
