@@ -21,6 +21,7 @@ from offload.scenario.load import load
 from offload.simulation.run import run as simulate
 from offload.streams import Streams
 from offload.testbed import bed as beds
+from offload.testbed import legs
 from offload.testbed.bed import Testbed, TestbedError
 from offload.testbed.births import requests
 from offload.testbed.decisions import Decisions
@@ -249,7 +250,7 @@ def test_nodes_behind_others_are_heard_of_and_tried_again_when_they_are_not():
 def test_a_policy_that_fails_as_it_learns_is_named():
     made = Decisions("cam-0", table.choose({"name": "test_testbed_trouble:Upset"}), Streams(1, 0))
     request = Request(4, "cam-0", "cam", "parts", 0.0, 1.0, 2000.0)
-    outcome, _, _ = beds._lost(request, "late", 1.0)
+    outcome, _, _ = legs.lost(request, "late", 1.0)
     for _ in range(5):
         assert made.broken is None
         made.learn(outcome)
