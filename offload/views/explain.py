@@ -157,7 +157,8 @@ def _percent(share: Interval | None, digits: str = ".1f") -> str:
 
 def keep(found: Report, out: Path) -> list[Path]:
     """Draw what is to blame as a bar a policy, one colour a leg; return the paths."""
-    from offload.views.figures import LEG_COLOURS, canvas, legend, save
+    from offload.views.figures import canvas, legend, save
+    from offload.views.palette import LEG_COLOURS
 
     policies = [each for each in found.policies if each.missed is not None]
     height = min(4.2, 1.6 + 0.45 * len(policies))

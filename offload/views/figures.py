@@ -1,6 +1,5 @@
 """Figures for a paper: latency distributions, where the time goes, usefulness against energy."""
 
-from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -12,33 +11,16 @@ import polars as pl
 
 from offload.analysis.compare import Comparison
 from offload.analysis.rows import LEGS
+from offload.views.palette import LEG_COLOURS, colour
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart by colour-blind readers too. A policy keeps its place in it.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F", "#000000",
-           "#8C6D1F", "#5E3C99")  # fmt: skip
-LEG_COLOURS = ("#BBBBBB", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#CC79A7")
 MARKERS = "os^DvPXhd<>*"
 STEP = 1e-3  # between two latencies that a curve tells apart, as a share of them
 Floats = npt.NDArray[np.float64]
-USUAL = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "clairvoyant")
-
-
-def colour(label: str, labels: Sequence[str]) -> str:
-    """Return a policy's colour: the same in every figure, and for usual names in every scenario.
-
-    The others have those that are left.
-    """
-    if label in USUAL:
-        return COLOURS[USUAL.index(label)]
-    taken = [COLOURS[USUAL.index(each)] for each in labels if each in USUAL]
-    free = [each for each in (*COLOURS[len(USUAL) :], *COLOURS[: len(USUAL)]) if each not in taken]
-    others = [each for each in labels if each not in USUAL]
-    return free[others.index(label) % len(free)]
 
 
 def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, out: Path) -> list[Path]:

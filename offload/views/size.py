@@ -13,7 +13,8 @@ from rich.table import Table
 from offload.analysis.files import write_json
 from offload.analysis.sizing.result import Configuration, Sized
 from offload.analysis.sizing.target import Target
-from offload.views.figures import MARKERS, canvas, colour, legend, save
+from offload.views.figures import MARKERS, canvas, legend, save
+from offload.views.palette import colour
 from offload.views.sweep import SHOWN
 from offload.views.table import headed
 

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from offload.analysis.sweeping.sweep import Sweep
 from offload.analysis.sweeping.vary import Vary
-from offload.views.figures import MARKERS, canvas, colour, legend, line, panels
+from offload.views.figures import MARKERS, canvas, legend, line, panels
+from offload.views.palette import colour
 from offload.views.sweep import SHOWN, correlation
 
 CROWDED = 6  # labels that fit side by side

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from offload.views.figures import COLOURS, Floats, panels
+from offload.views.figures import Floats, panels
+from offload.views.palette import COLOURS
 
 OFF = "#7F7F7F"
 MOST = 60.0  # per cent; errors beyond lie on the edge

@@ -17,7 +17,7 @@ from offload.analysis import repeat, rows, statistics
 from offload.analysis.compare import Progress, silent
 from offload.analysis.explaining import effects as explain_effects
 from offload.analysis.explaining.effects import Effects
-from offload.analysis.explaining.folder import ExplainError, Kept, find
+from offload.analysis.folder import FolderError, Kept, find
 from offload.analysis.explaining.legs import Cause, Kind
 from offload.analysis.explaining.mistakes import MISTAKES
 from offload.analysis.explaining.study import Late, Study, study
@@ -102,14 +102,14 @@ def explain(
 
     Of each policy the first `replications` count: all of them, or REPLAYS with a `replay`. A sweep is
     not simulated again, and of it only those replications count that all its points have. Raises
-    ExplainError, ScenarioError, PolicyError.
+    FolderError, ScenarioError, PolicyError.
     """
     found = find(where)
     there = list(dict.fromkeys(each.label for each in found))
     unknown = [label for label in labels if label not in there]
     if unknown:
         msg = f"--policy {', '.join(unknown)}: not among the results; there is {', '.join(there)}"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     found = [each for each in found if not labels or each.label in labels]
     points = max(len({each.point for each in found if each.label == label}) for label in there)
     replay = replay and points == 1
@@ -170,7 +170,7 @@ def _study(kept: Kept, from_s: float | None, worst: int, replay: bool, paths: tu
         return study(kept, from_s, worst, replay=replay)
     except (OSError, pl.exceptions.PolarsError) as error:
         msg = f"{kept.file}: its rows cannot be read ({error!s:.200}); delete it and simulate again"
-        raise ExplainError(msg) from error
+        raise FolderError(msg) from error
 
 
 def together(label: str, studies: Sequence[Study], worst: int, *, replay: bool) -> Explanation:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from offload.analysis import repeat
-from offload.analysis.explaining.folder import ExplainError, Kept
+from offload.analysis.folder import FolderError, Kept
 from offload.analysis.explaining.legs import (
     NAMES,
     ORDER,
@@ -102,13 +102,13 @@ def study(kept: Kept, warm_up_s: float | None, worst: int, *, replay: bool) -> S
     """Study one file of rows; with a `replay`, simulate it again and look on.
 
     The warm-up given is that of a scenario with "auto"; without one, all requests count. Raises
-    ScenarioError or ExplainError.
+    ScenarioError or FolderError.
     """
     recipe = repeat.read(kept.file)
     every = pl.scan_parquet(kept.file)
     if dict(every.collect_schema()) != dict(SCHEMA):
         msg = f"{kept.file}: its columns are not those of rows; it was not written by offload"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     told_s = recipe.scenario.file.warm_up
     from_s = (warm_up_s or 0.0) if told_s == "auto" else float(told_s)
     counted = every.filter(_counts(from_s))
@@ -162,14 +162,14 @@ def _paths(frame: pl.LazyFrame, roots: Sequence[Row]) -> dict[int, list[Row]]:
 def _replayed(
     kept: Kept, recipe: Recipe, paths: Mapping[int, Sequence[Row]], judged: set[int]
 ) -> Witness:
-    """Simulate again, and return who looked on. Raises ExplainError if other rows come of it."""
+    """Simulate again, and return who looked on. Raises FolderError if other rows come of it."""
     every = {part["request"]: number for number, rows in paths.items() for part in rows}
     wanted = frozenset(part for part, number in every.items() if number in judged)
     streams = Streams(recipe.seed, recipe.replication)
     witness = Witness(recipe.choice, streams, wanted, frozenset(every))
     if not recipe.repeat(watch=witness)[1]:
         msg = f"{kept.file}: this version or machine makes other rows of it; give --no-replay"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     return witness
 
 

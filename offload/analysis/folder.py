@@ -18,8 +18,8 @@ NEEDED = (
 )  # fmt: skip
 
 
-class ExplainError(OffloadError):
-    """Results that cannot be explained: which file or folder, and what to do instead."""
+class FolderError(OffloadError):
+    """Results that cannot be read, or explained: which file or folder, and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +53,26 @@ class Kept:
 def find(where: Path) -> list[Kept]:
     """Return the files of rows in a folder of results, in the order of their paths, or the one given.
 
-    Those of a second opinion are left out. Raises ExplainError with every fault.
+    Those of a second opinion are left out. Raises FolderError with every fault.
     """
     found, faults = [], []
     for file in _files(where):
         try:
             found.append(_kept(file))
-        except ExplainError as error:
+        except FolderError as error:
             faults.append(str(error))
     if faults:
-        raise ExplainError("\n".join(faults))
+        raise FolderError("\n".join(faults))
     names = sorted({each.told["scenario"] for each in found})
     if len(names) > 1:
         msg = f"{where}: holds results of {', '.join(names):.200}; give the folder of one of them"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     by_folder: dict[Path, list[Kept]] = defaultdict(list)
     for each in found:
         by_folder[each.folder].append(each)
     faults = [msg for folder, there in by_folder.items() if (msg := _leftovers(folder, there))]
     if faults:
-        raise ExplainError("\n".join(faults))
+        raise FolderError("\n".join(faults))
     return found
 
 
@@ -87,13 +87,13 @@ def _files(where: Path) -> list[Path]:
         )
     else:
         msg = f"{where}: no such folder; give one that run, compare or sweep has written"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     if not files:
         msg = f"{where}: no requests.parquet lies in it; give a folder that run, compare or sweep wrote"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     if len(files) > MOST_FILES:
-        msg = f"{where}: {len(files)} files of rows; at most {MOST_FILES} can be explained at once"
-        raise ExplainError(msg)
+        msg = f"{where}: {len(files)} files of rows; at most {MOST_FILES} can be read at once"
+        raise FolderError(msg)
     return files
 
 
@@ -121,22 +121,22 @@ def _kept(file: Path) -> Kept:
         told = pl.read_parquet_metadata(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         msg = f"{file}: no whole file of rows ({error}); delete it and simulate again"
-        raise ExplainError(msg) from error
+        raise FolderError(msg) from error
     missing = [key for key in NEEDED if key not in told]
     if missing:
         msg = f"{file}: its metadata lacks {', '.join(missing)}; it was not written by offload"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     if told["format"] != str(FORMAT):
         msg = f"{file}: rows of format {told['format']:.20}; this version reads {FORMAT}; use the one"
         msg += f" that wrote them ({told.get('offload', 'unknown'):.20})"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     try:
         tables = json.loads(told["resolved"]), json.loads(told["policy_table"])
         numbers = int(told["seed"]), int(told["replication"])
     except (ValueError, RecursionError) as error:
         msg = f"{file}: its metadata cannot be read ({error!s:.60}); it was not written by offload"
-        raise ExplainError(msg) from error
+        raise FolderError(msg) from error
     if not all(isinstance(table, dict) for table in tables) or min(numbers) < 0:
         msg = f"{file}: its metadata hold no scenario and policy; it was not written by offload"
-        raise ExplainError(msg)
+        raise FolderError(msg)
     return Kept(file, told)
