@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from offload.analysis.compare import Comparison
+from offload.analysis.files import writing
 from offload.analysis.rows import LEGS
 from offload.views.palette import LEG_COLOURS, colour
 
@@ -38,12 +39,19 @@ def write_figures(found: Comparison, rows: dict[str, pl.LazyFrame], known: str, 
 
 
 def save(figure: Figure, stem: Path, known: str) -> list[Path]:
-    """Write a figure as PNG and PDF, with how its figures are known below, and return the paths."""
+    """Write a figure as PNG and PDF, with how its figures are known below, and return the paths.
+
+    Each is whole or absent. Raises OSError.
+    """
     figure.text(0.01, 0.005, known, fontsize=6.5, color="#555555", va="bottom")
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf")]
     for path in paths:
-        # Dates in the file would make two equal results differ.
-        figure.savefig(path, dpi=160, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        kind = path.suffix[1:]
+        with writing(path) as aside:
+            # Dates in the file would make two equal results differ.
+            told = {"CreationDate": None} if kind == "pdf" else None
+            figure.savefig(aside, format=kind, dpi=160, metadata=told)
+            aside.replace(path)
     plt.close(figure)
     return paths
 

@@ -17,11 +17,18 @@ ROOM = 140  # characters that fit below a figure
 
 def keep(found: Comparison, out: Path) -> list[Path]:
     """Write figures and summary.json beside the rows; return the figures' paths."""
+    written = draw(found, out, out)
+    write_json(out / "summary.json", found.as_json())
+    return written
+
+
+def draw(found: Comparison, rows: Path, out: Path) -> list[Path]:
+    """Write figures of a comparison whose rows lie in a folder; return their paths."""
     from offload.views.figures import write_figures
 
-    rows = {
+    counted = {
         policy.label: pl.concat(
-            pl.scan_parquet(rows_path(out, policy.label, r)) for r in range(found.replications)
+            pl.scan_parquet(rows_path(rows, policy.label, r)) for r in range(found.replications)
         ).filter(pl.col("born_s") >= found.warm_up_s, pl.col("parent").is_null())
         for policy in found.policies
     }
@@ -29,9 +36,7 @@ def keep(found: Comparison, out: Path) -> list[Path]:
     if told is not None and told.differing:
         more = f"; second opinion: {told.surviving} of {told.differing} pairs hold"
         known += more if len(known + more) <= ROOM else ""
-    written = write_figures(found, rows, known, out)
-    write_json(out / "summary.json", found.as_json())
-    return written
+    return write_figures(found, counted, known, out)
 
 
 def show(found: Comparison) -> None:

@@ -1,45 +1,76 @@
-"""Results as tables on a terminal."""
+"""Results as tables: in words, and on a terminal."""
 
 import math
+from dataclasses import dataclass
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from offload.analysis.compare import Comparison
+from offload.analysis.compare import Comparison, PolicyResult
 from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
 LEAST_WIDTH = 20
 
 
-def comparison_tables(found: Comparison) -> list[Table]:
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table in words: its title, its columns, and for each policy, in their order, a cell of each."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def sheets(found: Comparison) -> list[Sheet]:
     """Return what users get, how long it takes and, where anything has a price, what it costs.
 
-    A row a policy, means ± half their intervals.
+    Means ± half their intervals.
     """
-    title = f"{found.scenario}: {found.replications} replications, seed {found.seed}"
-    shares = headed(title, ("useful", "on time", "accuracy", "mJ/request", "lost"))
-    times = headed(
-        "latency in ms, unfinished requests counted as infinite", ("mean", "p50", "p95", "p99")
-    )
-    money = headed("money, in the scenario's currency", ("per 1000 requests",))
-    for policy in found.policies:
-        name = Text(policy.label)
-        if policy.saturated:
-            name.append(" saturated", style="bold red")
-        m = policy.measures
-        lost = f"{policy.unfinished / max(1, policy.requests):.1%}"
-        shares.add_row(
-            name, _share(m["useful"]), _share(m["on_time"]), _share(m["accuracy"]),
-            _thousandths(m["energy_j"]), lost,
-        )  # fmt: skip
-        times.add_row(
-            name, *(_thousandths(m[f"latency_{key}_s"]) for key in ("mean", "p50", "p95", "p99"))
-        )
-        money.add_row(name, mean_and_half(m["money"], 1e3, ".3g"))
-    priced = any(policy.measures["money"] is not None for policy in found.policies)
-    return [shares, times, money] if priced else [shares, times]
+    policies = found.policies
+    made = [
+        Sheet(
+            f"{found.scenario}: {found.replications} replications, seed {found.seed}",
+            ("useful", "on time", "accuracy", "mJ/request", "lost"),
+            tuple(map(_shares, policies)),
+        ),
+        Sheet(
+            "latency in ms, unfinished requests counted as infinite",
+            ("mean", "p50", "p95", "p99"),
+            tuple(map(_times, policies)),
+        ),
+    ]
+    if any(policy.measures["money"] is not None for policy in policies):
+        costs = tuple((mean_and_half(policy.measures["money"], 1e3, ".3g"),) for policy in policies)
+        made.append(Sheet("money, in the scenario's currency", ("per 1000 requests",), costs))
+    return made
+
+
+def _shares(policy: PolicyResult) -> tuple[str, ...]:
+    m = policy.measures
+    lost = f"{policy.unfinished / max(1, policy.requests):.1%}"
+    shares = (mean_and_half(m[key], 1.0, ".3f") for key in ("useful", "on_time", "accuracy"))
+    return (*shares, mean_and_half(m["energy_j"], 1e3, ".1f"), lost)
+
+
+def _times(policy: PolicyResult) -> tuple[str, ...]:
+    keys = (f"latency_{key}_s" for key in ("mean", "p50", "p95", "p99"))
+    return tuple(mean_and_half(policy.measures[key], 1e3, ".1f") for key in keys)
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """Return the same for a terminal, a row a policy."""
+    made = []
+    for sheet in sheets(found):
+        table = headed(sheet.title, sheet.columns)
+        for policy, cells in zip(found.policies, sheet.rows, strict=True):
+            name = Text(policy.label)
+            if policy.saturated:
+                name.append(" saturated", style="bold red")
+            table.add_row(name, *cells)
+        made.append(table)
+    return made
 
 
 def footnotes(found: Comparison) -> str:
@@ -126,14 +157,6 @@ def second_opinion_text(found: Comparison) -> str:
         for pair in told.lost
     ]
     return "\n".join(lines)
-
-
-def _share(found: Interval | None) -> str:
-    return mean_and_half(found, 1.0, ".3f")
-
-
-def _thousandths(found: Interval | None) -> str:
-    return mean_and_half(found, 1e3, ".1f")
 
 
 def mean_and_half(found: Interval | None, times: float, digits: str) -> str:
