@@ -12,6 +12,7 @@ from offload.cli import (
     export,
     networks,
     policies,
+    report,
     runs,
     size,
     split,
@@ -35,8 +36,8 @@ def _offload() -> None:
 
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
-    compress.compress, codecs.codecs, export.export, runs.check,
-    runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
+    compress.compress, codecs.codecs, export.export, runs.check, runs.run, runs.compare,
+    report.report, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
     traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
