@@ -133,24 +133,24 @@ def test_one_policy_in_one_replication(tmp_path: Path) -> None:
     assert "nan" not in text.lower().replace("finance", "")
 
 
-HOSTILE = "</script><b>x</b>&"
-
-
-def test_names_from_files_are_escaped(tmp_path: Path) -> None:
+def test_names_from_files_are_escaped(tmp_path: Path, story: Story) -> None:
     """Whoever writes a scenario decides on names; none of them becomes markup."""
-    text = SMALL.read_text().replace("[nodes.cabinet]", '[nodes."<b>cabinet</b>"]')
-    text = text.replace('to = "cabinet"', 'to = "<b>cabinet<b>"').replace("</b>", "<b>")
-    text = text.replace('from = "cabinet"', 'from = "<b>cabinet<b>"').replace("devices.car", 'devices."<i>"')
-    text = text.replace("tasks.objects", 'tasks."<script>"').replace('name = "random"', 'name = "random", label = "<u>"')
-    text = text.replace("format = 1", f"format = 1\ndescription = {json.dumps(HOSTILE)}")
+    text = SMALL.read_text()
+    for plain, hostile in (
+        ("nodes.cabinet", 'nodes."<b>"'), ('"cabinet"', '"<b>"'), ("devices.car", 'devices."<i>"'),
+        ("tasks.objects", 'tasks."<script>"'), ("cell = {", '"<svg>" = {'),
+        ('{ name = "random" }', '{ name = "random", label = "<u>" }'),
+        ("format = 1", 'format = 1\ndescription = "</script><b>x</b>&"'),
+    ):  # fmt: skip
+        assert plain in text
+        text = text.replace(plain, hostile)
     file = tmp_path / "hostile.toml"
     file.write_text(text)
     scenario = load(file, ['duration="3 s"', 'warm_up="0 s"'])
     compare(scenario, scenario.compared, 2, out=tmp_path / "out")
     made_of = rendered(read(tmp_path / "out"))
-    plain = rendered_scripts = outline(made_of).scripts
-    assert plain == rendered_scripts
-    for tag in ("<b>", "<i>", "<u>", HOSTILE):
+    assert outline(made_of).scripts == outline(rendered(story)).scripts
+    for tag in ("<b>", "<i>", "<u>", "<svg>"):
         assert tag not in made_of
     assert "&lt;u&gt;" in made_of
 
