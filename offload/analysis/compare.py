@@ -100,6 +100,16 @@ class Comparison:
         """Whether some policy divides a network where two opinions on its layers differ."""
         return any(policy.doubtful for policy in self.policies)
 
+    def best(self, measure: str) -> str | None:
+        """Return the label of the contender with the largest mean of a measure; None if none has one.
+
+        Contenders know no more than reports, if there are any such.
+        """
+        known = [each for each in self.policies if each.measures[measure] is not None]
+        contenders = [each for each in known if each.knowledge == "reported"] or known
+        means = {each.label: told.mean for each in contenders if (told := each.measures[measure])}
+        return max(means, key=lambda label: means[label], default=None)
+
     def as_json(self) -> dict[str, Any]:
         """Return what `compare --json` prints."""
         told = asdict(self)

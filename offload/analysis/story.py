@@ -1,7 +1,7 @@
 """A folder of results read again: its scenario, its policies, what they came to, and their rows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import polars as pl
 from offload.analysis import repeat
 from offload.analysis.compare import Comparison, Known, conclude
 from offload.analysis.folder import FolderError, Kept, find
-from offload.analysis.measures import summarise
+from offload.analysis.measures import Summary, summarise
 from offload.analysis.rows import SCHEMA
+from offload.analysis.survival import headline
 from offload.analysis.work.replication import rows_path
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -23,18 +24,25 @@ from offload.streams import Streams
 class Story:
     """What `run` or `compare` left in a folder: policies in the order in which they were compared.
 
-    `found` rests on the replications that all of them have.
+    `found` rests on the replications that all of them have, from 0 on; `left_out` names the others, as
+    "label/number".
     """
 
     folder: Path
     scenario: Scenario
     choices: tuple[Choice, ...]
     found: Comparison
+    left_out: tuple[str, ...] = ()
 
     @property
     def labels(self) -> list[str]:
         """The labels of the policies."""
         return [each.label for each in self.choices]
+
+    @property
+    def best(self) -> str:
+        """The label of the best contender by the headline measure; the first where it has no value."""
+        return self.found.best(headline(self.found.pairs)) or self.labels[0]
 
     def counted(self, label: str) -> pl.LazyFrame:
         """Return the rows that measures count, of all replications: roots born after the warm-up."""
@@ -44,50 +52,82 @@ class Story:
         )
 
     def rows(self, label: str, replication: int = 0) -> pl.DataFrame:
-        """Return all rows of one replication, in the order of births."""
-        return pl.read_parquet(rows_path(self.folder, label, replication))
+        """Return all rows of one replication, in the order of births. Raises FolderError."""
+        self._check(label, replication)
+        file = rows_path(self.folder, label, replication)
+        try:
+            return pl.read_parquet(file)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _unreadable(file, error) from error
 
     def setting(self, replication: int = 0) -> Setting:
         """Return what the world of one replication is made of."""
         return self.scenario.setting(0.0, Streams(self.found.seed, replication))
 
+    def _check(self, label: str, replication: int) -> None:
+        if label not in self.labels:
+            msg = f"{self.folder}: no policy {label:.100}; there is {', '.join(self.labels):.200}"
+            raise FolderError(msg)
+        if not 0 <= replication < self.found.replications:
+            last = self.found.replications - 1
+            msg = f"{self.folder}: no replication {replication} of all policies; give 0 to {last}"
+            raise FolderError(msg)
+
 
 def read(where: Path) -> Story:
-    """Read a folder of results. Raises FolderError, ScenarioError."""
+    """Read a folder of results, or one file of rows, of replication 0. Raises FolderError, ScenarioError."""
     kept = find(where)
+    folder = _only_folder(where, kept)
+    by_label: dict[str, dict[int, Kept]] = {}
+    for each in kept:
+        by_label.setdefault(each.label, {})[each.replication] = each
+    count = _in_common(where, by_label)
+    labels = _in_order(folder, list(by_label))
+    recipes = [repeat.read(by_label[label][0].file) for label in labels]
+    scenario, seed = recipes[0].scenario, recipes[0].seed
+    runs = {
+        label: [_measured(by_label[label][number].file, scenario) for number in range(count)]
+        for label in labels
+    }
+    choices = tuple(recipe.choice for recipe in recipes)
+    if [choice.label for choice in choices] != labels:
+        msg = f"{where}: its files name their policies in two ways; compare again in another folder"
+        raise FolderError(msg)
+    found = conclude(Known.of(scenario), choices, runs, seed, folder)
+    left_out = [
+        f"{label}/{number}" for label in labels for number in sorted(by_label[label]) if number >= count
+    ]
+    return Story(folder, scenario, choices, found, tuple(left_out))
+
+
+def _only_folder(where: Path, kept: Iterable[Kept]) -> Path:
+    """Return the folder in which all lies, of one seed, where `compare` put it. Raises FolderError."""
     folders = sorted({each.folder for each in kept})
     if len(folders) > 1:
         msg = f"{where}: holds {len(folders)} points of a sweep; give the folder of one, like {folders[0]}"
         raise FolderError(msg)
-    folder = folders[0]
-    by_label: dict[str, dict[int, Kept]] = {}
-    for each in kept:
-        by_label.setdefault(each.label, {})[each.replication] = each
-    seeds = {each.told["seed"] for each in kept}
+    seeds = sorted({each.told["seed"] for each in kept}, key=int)
     if len(seeds) > 1:
-        msg = f"{where}: holds rows of seeds {', '.join(sorted(seeds))}; delete those of all but one"
+        msg = f"{where}: holds rows of seeds {', '.join(seeds):.100}; delete those of all but one"
         raise FolderError(msg)
-    count = _whole(where, by_label)
-    labels = _in_order(folder, list(by_label))
-    recipes = [repeat.read(by_label[label][0].file) for label in labels]
-    scenario, seed = recipes[0].scenario, recipes[0].seed
-    file = scenario.file
-    warm_up_s = 0.0 if file.warm_up == "auto" else float(file.warm_up)
-    runs = {}
-    for label in labels:
-        frames = [_scanned(by_label[label][number]) for number in range(count)]
-        runs[label] = [
-            summarise(frame, warm_up_s, file.duration, judged=scenario.judged) for frame in frames
-        ]
-    choices = tuple(recipe.choice for recipe in recipes)
-    return Story(folder, scenario, choices, conclude(Known.of(scenario), choices, runs, seed, folder))
+    (folder,) = folders
+    for each in kept:
+        path = rows_path(folder, each.label, each.replication)
+        if each.file.absolute() != path:
+            there = path.relative_to(folder)
+            msg = f"{each.file}: is {each.label}, replication {each.replication}; move it to {there}"
+            raise FolderError(f"{msg} in a folder of its own, or delete it")
+    return folder
 
 
-def _whole(where: Path, by_label: dict[str, dict[int, Kept]]) -> int:
+def _in_common(where: Path, by_label: dict[str, dict[int, Kept]]) -> int:
     """Return how many replications all policies have, from the first on. Raises FolderError."""
     count = 0
     while all(count in there for there in by_label.values()):
         count += 1
+    if not count and where.is_file():
+        msg = f"{where}: is not of replication 0; give that one, or the folder of all"
+        raise FolderError(msg)
     if not count:
         lacking = [label for label, there in by_label.items() if 0 not in there]
         msg = f"{where}: no replication 0 of {', '.join(lacking):.200}; compare again, which adds what lacks"
@@ -98,24 +138,29 @@ def _whole(where: Path, by_label: dict[str, dict[int, Kept]]) -> int:
 def _in_order(folder: Path, labels: Sequence[str]) -> list[str]:
     """Return labels as they were compared, if the folder still tells; else by their names."""
     try:
-        told = json.loads((folder / "summary.json").read_text())["policies"]
+        told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["policies"]
         order = [str(each["label"]) for each in told]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         order = []
-    known = [label for label in order if label in labels]
+    known = [label for label in dict.fromkeys(order) if label in labels]
     return [*known, *sorted(label for label in labels if label not in known)]
 
 
-def _scanned(kept: Kept) -> pl.LazyFrame:
-    """Return the rows of a file. Raises FolderError where they are no rows, or cannot be read."""
+def _measured(file: Path, scenario: Scenario) -> Summary:
+    """Measure a file of rows. Raises FolderError where they are no rows, or cannot be read."""
+    said = scenario.file
+    warm_up_s = 0.0 if said.warm_up == "auto" else float(said.warm_up)
     try:
-        frame = pl.scan_parquet(kept.file)
-        columns = dict(frame.collect_schema())
-        frame.select(pl.col("latency_s").sum()).collect()
+        rows = pl.scan_parquet(file)
+        columns = dict(rows.collect_schema())
+        if columns == dict(SCHEMA):
+            return summarise(rows, warm_up_s, said.duration, judged=scenario.judged)
     except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{kept.file}: its rows cannot be read ({error!s:.80}); delete it and simulate again"
-        raise FolderError(msg) from error
-    if columns != dict(SCHEMA):
-        msg = f"{kept.file}: its columns are not those of rows; it was not written by offload"
-        raise FolderError(msg)
-    return frame
+        raise _unreadable(file, error) from error
+    msg = f"{file}: its columns are not those of rows; it was not written by offload, so delete it"
+    raise FolderError(msg)
+
+
+def _unreadable(file: Path, error: Exception) -> FolderError:
+    reason = str(error).partition("\n")[0]
+    return FolderError(f"{file}: its rows cannot be read ({reason:.80}); delete it and simulate again")
