@@ -13,9 +13,12 @@ from offload.analysis.files import to_json
 from offload.analysis.folder import FolderError, Kept
 from offload.analysis.rows import SCHEMA
 from offload.analysis.story import read
+from offload.analysis.until import Until
+from offload.analysis.until import read as read_targets
 from offload.policies.table import choose
 from offload.scenario.load import load
 from tests.hand_made import ROOT
+from tests.test_compare import scenario as rescaled
 
 SMALL = ROOT / "tests" / "small.toml"
 SHORT = ['duration="4 s"']
@@ -242,3 +245,29 @@ def test_what_an_earlier_comparison_left(folder):
 
 def test_a_file_at_the_root_has_a_folder_too():
     assert Kept(Path("/requests.parquet"), {}).folder == Path("/")
+
+
+def test_what_only_the_summary_tells_is_taken_from_there(tmp_path):
+    """A second opinion, and the level at which intervals were taken that replications were added for."""
+    chosen = [choose({"name": name}) for name in ("quickest", "edge")]
+    found = compare(rescaled(), chosen, 3, out=tmp_path)
+    assert found.second_opinion is not None
+    summary = tmp_path / "summary.json"
+    summary.write_text(json.dumps(to_json(found.as_json())))
+    assert read(tmp_path).found == found
+    told = json.loads(summary.read_text())
+    for changed in ({"replications": 2}, {"seed": 99}, {"second_opinion": {"measure": 1}}):
+        summary.write_text(json.dumps(told | changed))
+        assert read(tmp_path).found == replace(found, second_opinion=None)
+
+
+def test_intervals_are_taken_at_the_level_that_adding_replications_asks_for(tmp_path):
+    scenario = load(SMALL, SHORT)
+    chosen = [choose({"name": name}) for name in ("edge", "random")]
+    found = compare(scenario, chosen, 20, out=tmp_path, until=Until(read_targets(["useful ±50%"])))
+    (tmp_path / "summary.json").write_text(json.dumps(to_json(found.as_json())))
+    assert (found.level, found.taken_at) == (0.95, 0.97)
+    assert read(tmp_path).found == found
+    (tmp_path / "summary.json").unlink()
+    (one, other) = (each.policies[0].measures["useful"] for each in (found, read(tmp_path).found))
+    assert one.low < other.low < other.high < one.high

@@ -374,13 +374,14 @@ def test_no_requests_make_an_empty_trace(stories):
 
 def test_hostile_names_stay_in_their_strings(tmp_path):
     """A scenario's names are somebody else's text."""
-    text = SMALL.read_text().replace("cabinet", '"</script>\\"\\u2028"')
-    (tmp_path / "hostile.toml").write_text(text.replace('to = ""', 'to = "').replace('""', '"'))
+    name = """<b onload="x">&é"""
+    text = SMALL.read_text().replace("[nodes.cabinet]", f"[nodes.'{name}']")
+    (tmp_path / "hostile.toml").write_text(text.replace('"cabinet"', f"'{name}'"))
     scenario = load(tmp_path / "hostile.toml", ['duration="2 s"'])
     compare(scenario, [choose({"name": "edge"})], 1, out=tmp_path / "out", second_opinion=False)
     found = written(read(tmp_path / "out"), tmp_path / "timeline.json")
     check(found)
-    assert 'edge: </script>"\u2028' in names_of(found)[0].values()
+    assert f"edge: {name}" in names_of(found)[0].values()
 
 
 # The command

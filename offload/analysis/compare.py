@@ -80,7 +80,8 @@ class Comparison:
     """Policies side by side, and their paired differences.
 
     `known` and `rescaled` say how the latencies are known, and how well; `unmet` which intervals are
-    not as narrow as was asked for.
+    not as narrow as was asked for. Intervals hold at `level`, for which they were taken at that of `until`
+    where replications were added: `taken_at`.
     """
 
     scenario: str
@@ -94,6 +95,7 @@ class Comparison:
     rescaled: tuple[str, ...]
     second_opinion: Survival | None = None
     unmet: tuple[str, ...] = ()
+    taken_at: float = LEVEL
 
     @property
     def doubtful(self) -> bool:
@@ -247,7 +249,7 @@ def conclude(
     policies = tuple(_result(choice, runs[choice.label], first_bin, level) for choice in choices)
     return Comparison(
         of.scenario, seed, count, LEVEL, warm_up_s, policies,
-        tuple(statistics.pairs(values, level)), of.known, of.rescaled,
+        tuple(statistics.pairs(values, level)), of.known, of.rescaled, taken_at=level,
     )  # fmt: skip
 
 

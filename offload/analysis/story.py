@@ -1,18 +1,21 @@
 """A folder of results read again: its scenario, its policies, what they came to, and their rows."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import polars as pl
 
 from offload.analysis import repeat
-from offload.analysis.compare import Comparison, Known, conclude
+from offload.analysis.compare import LEVEL, Comparison, Known, conclude
 from offload.analysis.folder import FolderError, Kept, find
 from offload.analysis.measures import Summary, summarise
 from offload.analysis.rows import SCHEMA
-from offload.analysis.survival import headline
+from offload.analysis.survival import Survival, headline
+from offload.analysis.until import LEVEL as UNTIL_LEVEL
 from offload.analysis.work.replication import rows_path
 from offload.policies.table import Choice
 from offload.scenario.load import Scenario
@@ -75,28 +78,34 @@ class Story:
 
 
 def read(where: Path) -> Story:
-    """Read a folder of results, or one file of rows, of replication 0. Raises FolderError, ScenarioError."""
+    """Read a folder of results, or one file of rows, of replication 0.
+
+    What only the summary of the comparison tells (the order of policies, the level of intervals, a
+    second opinion) is taken from there, if it is of these rows. Raises FolderError, ScenarioError.
+    """
     kept = find(where)
     folder = _only_folder(where, kept)
     by_label: dict[str, dict[int, Kept]] = {}
     for each in kept:
         by_label.setdefault(each.label, {})[each.replication] = each
-    count = _in_common(where, by_label)
-    labels = _in_order(folder, list(by_label))
+    count, summary = _in_common(where, by_label), _summary(folder)
+    labels = _in_order(summary, list(by_label))
     recipes = [repeat.read(by_label[label][0].file) for label in labels]
     scenario, seed = recipes[0].scenario, recipes[0].seed
-    runs = {
-        label: [_measured(by_label[label][number].file, scenario) for number in range(count)]
-        for label in labels
-    }
     choices = tuple(recipe.choice for recipe in recipes)
     if [choice.label for choice in choices] != labels:
         msg = f"{where}: its files name their policies in two ways; compare again in another folder"
         raise FolderError(msg)
-    found = conclude(Known.of(scenario), choices, runs, seed, folder)
+    runs = {
+        label: [_measured(by_label[label][number].file, scenario) for number in range(count)]
+        for label in labels
+    }
+    level, second_opinion = _only_told(summary, labels, count, seed)
+    found = conclude(Known.of(scenario), choices, runs, seed, folder, level)
     left_out = [
         f"{label}/{number}" for label in labels for number in sorted(by_label[label]) if number >= count
     ]
+    found = replace(found, second_opinion=second_opinion)
     return Story(folder, scenario, choices, found, tuple(left_out))
 
 
@@ -135,15 +144,34 @@ def _in_common(where: Path, by_label: dict[str, dict[int, Kept]]) -> int:
     return count
 
 
-def _in_order(folder: Path, labels: Sequence[str]) -> list[str]:
-    """Return labels as they were compared, if the folder still tells; else by their names."""
+def _summary(folder: Path) -> dict[str, Any]:
+    """Return what a comparison said of itself, if the folder still tells."""
     try:
-        told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["policies"]
-        order = [str(each["label"]) for each in told]
+        told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        order = [str(each["label"]) for each in told["policies"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        order = []
-    known = [label for label in dict.fromkeys(order) if label in labels]
+        return {"order": []}
+    return {**told, "order": order}
+
+
+def _in_order(summary: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
+    """Return labels as they were compared, and others by their names."""
+    known = [label for label in dict.fromkeys(summary["order"]) if label in labels]
     return [*known, *sorted(label for label in labels if label not in known)]
+
+
+def _only_told(
+    summary: Mapping[str, Any], labels: Sequence[str], count: int, seed: int
+) -> tuple[float, Survival | None]:
+    """Return the level of intervals and the second opinion, if the summary is of these rows."""
+    told = summary.get("order"), summary.get("replications"), summary.get("seed")
+    level, second = summary.get("taken_at"), summary.get("second_opinion")
+    if told != (labels, count, seed) or level not in (LEVEL, UNTIL_LEVEL):
+        return LEVEL, None
+    try:
+        return level, msgspec.convert(second, Survival | None)
+    except msgspec.ValidationError:
+        return level, None
 
 
 def _measured(file: Path, scenario: Scenario) -> Summary:
