@@ -18,6 +18,7 @@ from offload.cli import (
     split,
     sweep,
     testbed,
+    timeline,
     traffic,
 )
 
@@ -37,7 +38,7 @@ def _offload() -> None:
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check, runs.run, runs.compare,
-    report.report, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
+    report.report, timeline.timeline, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
     traffic.traffic,
 ):  # fmt: skip
     app.command()(_command)
