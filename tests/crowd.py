@@ -11,7 +11,6 @@ from offload.scenario.load import Scenario, load
 from tests.hand_made import ROOT
 
 VEHICLES = 200
-CELL = "links.cell.range"
 
 
 def trace(path: Path, seconds: int = 60) -> Path:
@@ -57,12 +56,15 @@ def rows(count: int, devices: int, seconds: float, seed: int) -> pl.DataFrame:
         "group": ["car"] * count, "task": ["objects"] * count, "variant": ["net:fp32"] * count,
         "device_cut": cuts % 2, "edge_cut": [2] * count,
     }  # fmt: skip
-    zero = dict.fromkeys(LEGS, 0.0)
-    given = {**zero, **legs, **known}
-    columns = [pl.Series(key, given[key], kind) if not np.isscalar(given.get(key, 0.0)) else
-               pl.repeat(given.get(key), count, dtype=kind, eager=True).alias(key)
-               for key, kind in SCHEMA.items()]  # fmt: skip
-    return pl.DataFrame(columns)
+    given = {**dict.fromkeys(SCHEMA, None), **dict.fromkeys(LEGS, 0.0), **legs, **known}
+    return pl.DataFrame(
+        [
+            pl.repeat(values, count, dtype=SCHEMA[key], eager=True).alias(key)
+            if values is None or isinstance(values, float)
+            else pl.Series(key, values, SCHEMA[key])
+            for key, values in given.items()
+        ]
+    ).select(SCHEMA.names())
 
 
 def story(of: Scenario, rows_of: dict[str, pl.DataFrame], warm_up_s: float = 0.0) -> SimpleNamespace:

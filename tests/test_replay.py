@@ -15,9 +15,10 @@ from offload.analysis import story as stories
 from offload.analysis.compare import compare
 from offload.analysis.spans import spans
 from offload.scenario.load import load
-from offload.views.report import replay, scene
+from offload.views.report import scene
 from offload.views.report.packed import pack, signed
-from offload.views.report.replay import STEP_S, Window, data, section
+from offload.views.report.pulses import NAMES, STEP_S, data, ways
+from offload.views.report.replay import section
 from tests import crowd
 from tests.hand_made import ROOT
 
@@ -103,7 +104,7 @@ def test_numbers_below_zero_are_refused() -> None:
 @pytest.mark.parametrize("label", ["local", "edge", "random"])
 def test_legs_are_those_of_the_rows(story: stories.Story, label: str) -> None:
     setting, rows = story.setting(), story.rows(label)
-    told = data(story, label, setting, Window(0.0, 10.0, (label,)))
+    told = data(story, label, setting, 0.0, 10.0)
     found = columns(told)
     assert found["request"].tolist() == rows["request"].to_list()
     assert [setting.devices[n].name for n in found["device"]] == rows["device"].to_list()
@@ -119,7 +120,7 @@ def test_legs_are_those_of_the_rows(story: stories.Story, label: str) -> None:
 @pytest.mark.parametrize("label", ["edge", "random"])
 def test_who_is_under_way_where_is_what_spans_say(story: stories.Story, label: str) -> None:
     legs = spans(story.rows(label), story.setting())
-    told = data(story, label, story.setting(), Window(0.0, 10.0, (label,)))
+    told = data(story, label, story.setting(), 0.0, 10.0)
     found = columns(told)
     trips = [told["trips"][n] for n in found["trip"]]
     codes = np.array([code for trip in trips for code, _ in trip])
@@ -136,7 +137,7 @@ def test_who_is_under_way_where_is_what_spans_say(story: stories.Story, label: s
             continue
         here = (begin * STEP_S <= now) & (now < until * STEP_S)
         there = legs.filter((pl.col("begin_s") <= now) & (now < pl.col("end_s")))
-        assert sorted(replay._LEGS[code] for code in codes[here]) == sorted(there["leg"])
+        assert sorted(NAMES[code] for code in codes[here]) == sorted(there["leg"])
         seen += len(there)
     assert seen > 10
 
@@ -147,13 +148,13 @@ def test_ways_lead_from_the_device_over_cell_and_wires_and_back(story: stories.S
         ("device", ""), ("uplink", "cell"), ("edge", "cabinet"), ("wan", "backhaul"), ("cloud", "region"),
         ("wan", "backhaul"), ("downlink", "cell"),
     ]  # fmt: skip
-    ways = [way for _, way in replay._ways(setting, trip)]
+    found = [way for _, way in ways(setting, trip)]
     assert list(setting.nodes) == ["cabinet", "region"]
-    assert ways == [[-1], [-1, 0], [0], [0, 1], [1], [1, 0], [0, -1]]
+    assert found == [[-1], [-1, 0], [0], [0, 1], [1], [1, 0], [0, -1]]
     # Rows that do not tell the way back of the wires come home over them all the same.
-    assert replay._ways(setting, [*trip[:5], trip[-1]])[-1][1] == [1, 0, -1]
-    assert replay._ways(setting, [("uplink", "elsewhere")])[0][1] == [-1]
-    assert replay._ways(setting, trip[:2] + trip[3:4])[-1][1] == [0]
+    assert ways(setting, [*trip[:5], trip[-1]])[-1][1] == [1, 0, -1]
+    assert ways(setting, [("uplink", "elsewhere")])[0][1] == [-1]
+    assert ways(setting, trip[:2] + trip[3:4])[-1][1] == [0]
 
 
 def test_who_stands_together_is_drawn_apart(story: stories.Story) -> None:

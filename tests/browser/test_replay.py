@@ -8,7 +8,8 @@ from offload.analysis import story as stories
 from offload.analysis.compare import compare
 from offload.analysis.spans import spans
 from offload.scenario.load import load
-from offload.views.report.replay import STEP_S, section
+from offload.views.report.pulses import NAMES, STEP_S
+from offload.views.report.replay import section
 from tests import crowd
 from tests.hand_made import ROOT
 
@@ -95,8 +96,7 @@ def test_what_is_under_way_is_what_spans_say(replay, story, number) -> None:
         counts = state(replay, "counts")
         assert counts["total"] == len(there) > 0
         by_leg = dict(there["leg"].value_counts().iter_rows())
-        names = ("decide", "device", "uplink", "edge", "wan", "cloud", "downlink")
-        assert counts["legs"] == [by_leg.get(name, 0) for name in names]
+        assert counts["legs"] == [by_leg.get(name, 0) for name in NAMES]
         at_work = there.filter(pl.col("end_s") - pl.col("work_s") <= now + STEP_S)
         for node, found in zip(nodes, counts["nodes"], strict=True):
             served = pl.col("leg").is_in(["edge", "cloud"]) & (pl.col("place") == node)

@@ -29,6 +29,7 @@ function makeScene(section, canvas, told, devices) {
   const there = new Int32Array(nodes.length), works = new Int32Array(nodes.length);
   const marks = new Map(PLACES.flatMap((place) => [[place, []], [`${place} waits`, []]]));
   const good = [], bad = [];
+  const atNodes = told.legs.map(({ name }) => name === "edge" || name === "cloud");
   const spot = { x: 0, y: 0, leg: -1, waits: false, node: -1 };
   let colours = {}, scale = 1, wide = 0, tall = 0, ratio = 1;
 
@@ -167,7 +168,7 @@ function makeScene(section, canvas, told, devices) {
     if (pieces === 0) {
       if (way[0] < 0) return;
       const away = 15 + 4 * (r % 4), angle = GOLDEN * (r % 1000);
-      spot.node = way[0];
+      spot.node = atNodes[spot.leg] ? way[0] : -1;
       spot.x = nodes[way[0]].x + away * Math.cos(angle);
       spot.y = nodes[way[0]].y + away * Math.sin(angle);
       return;
