@@ -16,7 +16,6 @@ from offload.analysis import rows
 from offload.analysis.compare import Comparison, PolicyResult, compare, silent
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.story import Story, read
-from offload.analysis.summary import recall
 from offload.analysis.survival import PairAgain, Survival
 from offload.cli import app
 from offload.scenario.load import load
@@ -299,23 +298,20 @@ def test_a_warm_up_that_is_too_short(tmp_path: Path) -> None:
     assert "may be too short" not in "\n".join(doubts(replace(found, scenario=auto), ()))
 
 
-def test_what_only_the_summary_tells(kept: Path, story: Story, tmp_path: Path) -> None:
-    differing = pair("local", "edge", 0.1, 0.01)
-    lost = PairAgain(differing, pair("local", "edge", 0.01, 0.02), survives=False)
+def test_a_second_opinion_is_told(story: Story) -> None:
+    lost = PairAgain(pair("a", "b", 0.1, 0.01), pair("a", "b", 0.01, 0.02), survives=False)
     opinion = Survival("useful", 1, 0, (lost,), 0)
-    found = replace(story.found, second_opinion=opinion, unmet=("useful of edge: ±3%",))
-    doubtful = [replace(each, doubtful=0.5, share_gap_s=0.01) for each in found.policies]
-    present.keep(found, tmp_path)
-    recalled = recall(replace(story.found, policies=tuple(doubtful)), tmp_path)
-    assert recalled.second_opinion == opinion
-    text = "\n".join(doubts(replace(story, found=recalled), ()))
+    some = (policy("a", 0.6, doubtful=0.5, share_gap_s=0.01), policy("b", 0.5))
+    text = told(story, policies=some, pairs=(), second_opinion=opinion)
     assert "not all of the ranking survives" in text
-    assert "useful of edge: ±3%" in text
-    # A summary of other replications, or none at all, tells nothing.
-    other = replace(story.found, replications=7)
-    assert recall(other, tmp_path) == other
-    (tmp_path / "summary.json").write_text("{")
-    assert recall(story.found, tmp_path) == story.found
+    assert "a minus b: +0.100 becomes +0.010" in text
+    assert "not simulated" in told(story, policies=some, pairs=())
+    assert "opinion" not in told(story, policies=(policy("a", 0.6),), pairs=())
+
+
+def test_replications_that_not_all_policies_have_are_told(story: Story) -> None:
+    found = doubts(replace(story, left_out=("edge/2", "edge/3")), ())
+    assert "Not all policies have these replications, which are left out: edge/2 and edge/3." in found
 
 
 # How figures are known
@@ -473,9 +469,9 @@ def test_charts_and_replay_are_shown_where_there_are_any(story: Story, monkeypat
     assert "A &lt;title&gt;" in text
     assert "&lt;1&gt;" in text
     assert '<p id="moves">moves</p>' in text
-    assert 'href="#replay-section"' in text
+    assert 'href="#replay"' in text
     monkeypatch.setattr(page, "charts", lambda _: [])
     monkeypatch.setattr(page.replay, "section", lambda _: None)
     text = rendered(story)
-    assert 'href="#replay-section"' not in text
+    assert 'href="#replay"' not in text
     assert 'href="#charts"' not in text

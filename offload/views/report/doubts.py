@@ -30,7 +30,7 @@ def doubts(story: Story, known: Sequence[Known]) -> list[str]:
     return [
         *_one_replication(found),
         *_wide(found),
-        *(f"Asked for with --until, and not reached: {each}." for each in found.unmet),
+        *_left_out(story),
         *_warm_up(story),
         *_unfinished(found),
         *_saturated(found),
@@ -46,6 +46,11 @@ def _one_replication(found: Comparison) -> Iterator[str]:
             "There is one replication only: no figure has an interval, and no difference can be told"
             " from chance. Compare with --replications 10."
         )
+
+
+def _left_out(story: Story) -> Iterator[str]:
+    if story.left_out:
+        yield f"Not all policies have these replications, which are left out: {_some(story.left_out)}."
 
 
 def _wide(found: Comparison) -> Iterator[str]:

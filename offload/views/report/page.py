@@ -1,6 +1,6 @@
 """The report put together: one page that needs nothing else, the timeline, and figures for papers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -9,7 +9,6 @@ from markupsafe import Markup
 from offload.analysis.compare import Advance
 from offload.analysis.files import writing
 from offload.analysis.story import Story
-from offload.analysis.summary import recall
 from offload.views import present, timeline
 from offload.views.palette import colour
 from offload.views.report import made, replay, words
@@ -40,7 +39,6 @@ def write(story: Story, out: Path, advance: Advance) -> list[Path]:
 
     Return their paths, the page's first; `advance` is called PARTS times. Raises OSError.
     """
-    story = replace(story, found=recall(story.found, story.folder))
     text = render(story, advance)
     out.mkdir(parents=True, exist_ok=True)
     page = out / PAGE
