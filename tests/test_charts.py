@@ -54,13 +54,18 @@ def drawn(ten: Story) -> dict[str, Chart]:
 def boxes(svg: str) -> list[tuple[str, float, float, float, float]]:
     """Return each text with its left, top, right and bottom end, as wide as fonts make it at least."""
     found = []
-    for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
-        text = "".join([each.text or "", *(child.tail or "" for child in each)])
-        size = float(each.attrib.get("font-size", 12))
-        wide, x, y = 0.8 * text_width(text, size), float(each.attrib["x"]), float(each.attrib["y"])
-        anchor = each.attrib.get("text-anchor", "start")
-        left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
-        found.append((text, left, y - 0.7 * size, left + wide, y))
+
+    def look(tree: ElementTree.Element, size: float, anchor: str) -> None:
+        for each in tree:
+            mine = float(each.attrib.get("font-size", size)), each.attrib.get("text-anchor", anchor)
+            look(each, *mine)
+            if each.tag.endswith("}text"):
+                text = "".join([each.text or "", *(child.tail or "" for child in each)])
+                wide, x, y = 0.8 * text_width(text, mine[0]), *(float(each.attrib[k]) for k in "xy")
+                left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[mine[1]]
+                found.append((text, left, y - 0.7 * mine[0], left + wide, y))
+
+    look(ElementTree.fromstring(svg), 12.0, "start")
     return found
 
 
@@ -201,7 +206,7 @@ def test_the_map_of_splits_tells_what_the_planner_finds(ten: Story, drawn: dict[
     facts = ten.setting().facts[0]
     prices = unloaded(facts, "cell")
     # At the cell's own rate, with nobody there.
-    assert chart.rows[0][0] == "0%"
+    assert chart.rows[0][0] == "0 %"
     told = chart.rows[0][list(chart.columns).index("60 Mbit/s")]
     assert told.endswith(show_seconds(prices.latency_s.min()))
     assert chart.svg.count("<rect") > 130

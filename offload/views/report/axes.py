@@ -44,15 +44,16 @@ def y_axis(
 
 
 def legend(
-    picture: Picture, left: float, top: float, room: float, entries: Sequence[tuple[Swatch, str]]
-) -> float:
+    picture: Picture, left: float, top: float, room: float, entries: Sequence[tuple[Swatch, str]],
+    widest: float = WIDEST,
+) -> float:  # fmt: skip
     """Draw swatches with their names in as many lines as they need; return where these end."""
     x, y = left, top + 10
     for draw, name in entries:
-        wide = min(text_width(name, SMALL), WIDEST) + 34
+        wide = min(text_width(name, SMALL), widest) + 34
         if x > left and x + wide > left + room:
             x, y = left, y + LINE
         draw(x + 7, y - 4)
-        picture.text(x + 18, y, name, room=WIDEST + 1, size=SMALL)
+        picture.text(x + 18, y, name, room=widest + 1, size=SMALL)
         x += wide
     return y + 8 if entries else top

@@ -21,6 +21,7 @@ from offload.views.report.looks import (
     headline,
     key,
     looks,
+    percent,
     share,
 )
 from offload.views.report.scales import Scale, prefixed, rounded
@@ -161,7 +162,7 @@ def differences(story: Story) -> Chart | None:
     title = f"Paired differences: {WHAT[measure]}"
     says = (
         f"{apart} of {len(pairs)} pairs of policies differ in the share {WHAT[measure]}"
-        f" (simultaneous {found.level:.0%} intervals)"
+        f" (simultaneous {percent(found.level)} intervals)"
     )
     says += f"; shown are those with {label}, the best." if len(shown) < len(pairs) else "."
     columns = ["better", "worse", "difference in points", "low", "high", "differ"]

@@ -69,6 +69,11 @@ def share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def percent(value: float) -> str:
+    """Write a share of one as whole percents."""
+    return f"{100 * value:.0f} %"
+
+
 def amount(value: float) -> str:
     """Write a number with three significant digits, without an exponent where that is readable.
 

@@ -2,7 +2,8 @@
 
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 
 INK = "currentColor"
@@ -110,13 +111,16 @@ class Picture:
 
     def put(self, tag: str, says: str = "", text: str = "", **attributes: float | str | None) -> None:
         """Put a mark, which may say something to whoever points at it; without what is None."""
-        told = "".join(
-            f' {key.replace("_", "-")}="{safe(value) if isinstance(value, str) else number(value)}"'
-            for key, value in attributes.items()
-            if value is not None
-        )
         inside = (f"<title>{safe(says)}</title>" if says else "") + safe(text)
+        told = _told(attributes)
         self.marks.append(f"<{tag}{told}>{inside}</{tag}>" if inside else f"<{tag}{told}/>")
+
+    @contextmanager
+    def group(self, **attributes: float | str | None) -> Iterator[None]:
+        """Say of all that is put meanwhile what is the same."""
+        self.marks.append(f"<g{_told(attributes)}>")
+        yield
+        self.marks.append("</g>")
 
     def path(self, d: str, stroke: str, says: str = "", **attributes: float | str | None) -> None:
         """Put a line."""
@@ -164,6 +168,14 @@ class Picture:
             *self.marks,
             "</svg>",
         ])  # fmt: skip
+
+
+def _told(attributes: Mapping[str, float | str | None]) -> str:
+    return "".join(
+        f' {key.replace("_", "-")}="{safe(value) if isinstance(value, str) else number(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
 
 
 def _pattern(name: str, colours: Sequence[str]) -> str:
