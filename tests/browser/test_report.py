@@ -1,4 +1,4 @@
-"""The report in a real browser: from a file, by keyboard, in both themes, on narrow windows and paper."""
+"""The report in a real browser: from a file, by keyboard, in both themes, in print."""
 
 from pathlib import Path
 
@@ -23,7 +23,9 @@ def written(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     short = ['duration="2 s"', 'warm_up="500 ms"']
     scenario = load(ROOT / "scenarios" / "urban-intersection.toml", short)
-    compare(scenario, [scenario.compared[0], *scenario.compared[4:6], scenario.compared[8]], 2, out=folder)
+    compare(
+        scenario, [scenario.compared[0], *scenario.compared[4:6], scenario.compared[8]], 2, out=folder
+    )
     with silent("", report.PARTS) as advance:
         return report.write(read(folder), folder / "report", advance)[0]
 
@@ -75,7 +77,8 @@ def test_paper_is_light_and_has_no_controls_and_all_that_is_folded(opened) -> No
 
 def test_the_keyboard_reaches_everything(opened) -> None:
     wanted = opened.evaluate(
-        """() => [...document.querySelectorAll("a[href], button, summary, input, select, [tabindex='0']")]
+        """() => [...document
+          .querySelectorAll("a[href], button, summary, input, select, [tabindex='0']")]
           .filter((each) => each.checkVisibility() && !each.disabled)
           .map((each, index) => { each.dataset.stop = index; }).length"""
     )
@@ -99,11 +102,15 @@ def test_tables_are_sorted_by_keyboard(opened) -> None:
     useful = table.get_by_role("button", name="useful")
     useful.focus()
     opened.keyboard.press("Enter")
-    cells = [float(text.split()[0]) for text in table.locator("tbody tr td:nth-child(2)").all_inner_texts()]
+    cells = [
+        float(text.split()[0]) for text in table.locator("tbody tr td:nth-child(2)").all_inner_texts()
+    ]
     assert cells == sorted(cells, reverse=True)
     assert table.locator("th[aria-sort='descending']").count() == 1
     opened.keyboard.press("Enter")
-    again = [float(text.split()[0]) for text in table.locator("tbody tr td:nth-child(2)").all_inner_texts()]
+    again = [
+        float(text.split()[0]) for text in table.locator("tbody tr td:nth-child(2)").all_inner_texts()
+    ]
     assert again == cells[::-1]
 
 
@@ -118,9 +125,9 @@ def test_black_is_ink_on_dark_paper(opened) -> None:
     """The colour of clairvoyant is black; on dark paper it has to be light."""
     opened.get_by_role("button", name="Dark theme").click()
     row = opened.locator("table.sortable tbody tr", has_text="clairvoyant").first
-    assert row.locator(".swatch").evaluate("(each) => getComputedStyle(each).borderTopColor") == row.evaluate(
-        "(each) => getComputedStyle(each).color"
-    )
+    assert row.locator(".swatch").evaluate(
+        "(each) => getComputedStyle(each).borderTopColor"
+    ) == row.evaluate("(each) => getComputedStyle(each).color")
 
 
 def test_text_of_diagrams_stays_in_its_boxes(page) -> None:

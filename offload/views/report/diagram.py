@@ -16,7 +16,11 @@ GAPS = (48, 28)  # behind devices, behind cells
 HEADS = ("devices", "cells", "edge", "cloud")
 HEAD, PAD, TITLE, LINE, BETWEEN = 28, 9, 17, 15, 16
 TITLE_CHAR, CHAR, LABEL_CHAR = 7.6, 6.4, 5.9  # the width of a character, on the wide side
-LABEL, LABEL_LINE, TRACK = 132, 13, 8  # room for what is said of wires; between two that run side by side
+LABEL, LABEL_LINE, TRACK = (
+    132,
+    13,
+    8,
+)  # room for what is said of wires; between two that run side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,9 @@ def diagram(scenario: Scenario) -> Chart:
         if line.kind == "wire"
     ]
     columns = ("what", "which", "figures")
-    return Chart("scenario-drawn", "Who asks, and who may answer", f"{says}.", svg(place(found)), columns, rows)
+    return Chart(
+        "scenario-drawn", "Who asks, and who may answer", f"{says}.", svg(place(found)), columns, rows
+    )
 
 
 def _many(name: str) -> str:
@@ -77,7 +83,7 @@ def _many(name: str) -> str:
 
 
 def place(found: Parts) -> Drawing:
-    """Find a place for everything such that nothing overlaps: columns of boxes, wires between the last."""
+    """Find places such that nothing overlaps: columns of boxes, and wires between the last of them."""
     drawing = Drawing(found)
     wires = [line for line in found.lines if line.kind == "wire"]
     xs = _columns(found, wires)
@@ -107,6 +113,8 @@ def place(found: Parts) -> Drawing:
     if wires or any(_to_cloud(drawing, line) for line in found.lines):
         drawing.width = max(drawing.width, xs[CLOUD] + 2)
     _route(drawing, wires, ports, label, xs)
+    for said in drawing.labels.values():  # what is said of the lowest wire may reach below all boxes
+        drawing.height = max(drawing.height, said.y + said.height + 6)
     return drawing
 
 
@@ -192,10 +200,15 @@ def svg(drawing: Drawing) -> str:
     heads = {box.column: drawing.boxes[box.name].x for box in drawing.parts.boxes}
     width, height = drawing.width, drawing.height
     made = [
-        f'<svg class="diagram" viewBox="0 0 {width:.0f} {height:.0f}" style="max-width: {width:.0f}px"'
-        ' role="img" aria-label="The scenario as a diagram; its table below says the same">'
+        (
+            f'<svg class="diagram" viewBox="0 0 {width:.0f} {height:.0f}"'
+            f' style="max-width: {width:.0f}px" role="img"'
+            ' aria-label="The scenario as a diagram; its table below says the same">'
+        )
     ]
-    made += [f'<text class="head" x="{x:g}" y="14">{HEADS[at]}</text>' for at, x in sorted(heads.items())]
+    made += [
+        f'<text class="head" x="{x:g}" y="14">{HEADS[at]}</text>' for at, x in sorted(heads.items())
+    ]
     made += [f'<path class="{line.kind}" d="{_path(drawing, line)}"/>' for line in drawing.parts.lines]
     made += [_label(line, area) for line, area in drawing.labels.items()]
     made += [_box(boxes[name], area) for name, area in drawing.boxes.items()]
@@ -205,12 +218,12 @@ def svg(drawing: Drawing) -> str:
 def _path(drawing: Drawing, line: Line) -> str:
     a, b = (drawing.boxes[end] for end in line.ends)
     if line in drawing.tracks:
-        x, clouds = drawing.tracks[line], [box.name for box in drawing.parts.boxes if box.column == CLOUD]
-        sides = [area.x if end in clouds else area.right for end, area in zip(line.ends, (a, b), strict=True)]
+        x = drawing.tracks[line]
         begin, end = (drawing.ports[line, each] for each in line.ends)
-        return f"M{sides[0]:g} {begin:g}H{x:g}V{end:g}H{sides[1]:g}"
-    half = (b.x - a.right) / 2
-    return f"M{a.right:g} {a.middle:g}c{half:g} 0 {half:g} {b.middle - a.middle:g} {2 * half:g} {b.middle - a.middle:g}"
+        left, right = (area.right if area.right < x else area.x for area in (a, b))
+        return f"M{left:g} {begin:g}H{x:g}V{end:g}H{right:g}"
+    half, down = (b.x - a.right) / 2, b.middle - a.middle
+    return f"M{a.right:g} {a.middle:g}c{half:g} 0 {half:g} {down:g} {2 * half:g} {down:g}"
 
 
 def _box(box: Box, area: Area) -> str:

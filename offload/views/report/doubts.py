@@ -1,4 +1,4 @@
-"""What should make a reader doubt a comparison: its chance, its length, and how its figures are known."""
+"""What should make a reader doubt a comparison: chance, its length, how its figures are known."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,9 +69,9 @@ def _wide(found: Comparison) -> Iterator[str]:
             continue
         times = max(times for _, _, times in wide)
         enough = math.ceil(found.replications * times**2)
-        asked = f"{room:.0%}"
+        asked, halves = f"{room:.0%}", [_half(policy, measure, half) for policy, half, _ in wide]
         yield (
-            f"Intervals of {measure} are wide: {_some([_half(p, measure, half) for p, half, _ in wide])}."
+            f"Intervals of {measure} are wide: {_some(halves)}."
             f" About {enough} replications would bring all of them to ±{asked}"
             f" (compare --until '{measure} ±{asked}')."
         )
@@ -152,8 +152,8 @@ def _rescaled(known: Sequence[Known]) -> Iterator[str]:
             far.setdefault((each.hardware, *each.errors), []).append(each.of)
     for (hardware, mean, worst), of in far.items():
         yield (
-            f"Latencies on {hardware} of {_some(of)} are rescaled, and may be far off: published networks"
-            f" were missed by {mean:.0%} in the mean, by {worst:.0%} at worst."
+            f"Latencies on {hardware} of {_some(of)} are rescaled, and may be far off: published"
+            f" networks were missed by {mean:.0%} in the mean, by {worst:.0%} at worst."
         )
     unknown: dict[str, list[str]] = {}
     for each in rescaled:

@@ -23,17 +23,17 @@ def made(story: Story) -> list[tuple[str, str]]:
     told = pl.read_parquet_metadata(rows_path(story.folder, story.labels[0], 0))
     versions = [f"{name} {told.get(key, 'unknown'):.40}" for key, name in PACKAGES.items()]
     how = "found by MSER-5" if file.warm_up == "auto" else "given"
+    times = f"{show_seconds(file.duration)} each, the first {show_seconds(found.warm_up_s)} not counted"
     return [
         ("scenario", f"{file.name}, from {story.scenario.path}"),
         ("digest of the scenario and the files it names", story.scenario.digest),
         ("seed", str(found.seed)),
         ("replications", str(found.replications)),
-        ("simulated", f"{show_seconds(file.duration)} of births each, of which the first"
-         f" {show_seconds(found.warm_up_s)} do not count ({how})"),
+        ("births simulated", f"{times} ({how})"),
         ("policies", "; ".join(map(_policy, story.choices))),
         ("versions", ", ".join(versions)),
         ("digest of the code", f"{told.get('code', 'unknown'):.40}"),
-    ]  # fmt: skip
+    ]
 
 
 def _policy(choice: Choice) -> str:
@@ -43,19 +43,18 @@ def _policy(choice: Choice) -> str:
 
 
 def commands(story: Story) -> list[tuple[str, str]]:
-    """Return what to type, and what that repeats; the first does all, where the file still says it."""
+    """Return what to type, and what that repeats; the first does all, if the file still says it."""
     one = _short(rows_path(story.folder, story.labels[0], 0))
     again = (
         shlex.join(["offload", "run", one]),
-        f"repeats one replication of {story.labels[0]} from what its rows say of themselves, to the same"
-        " rows; the others likewise",
+        f"repeats one replication of {story.labels[0]}, to the same rows, from what these tell",
     )
     whole = _whole(story)
     return [again] if whole is None else [(whole, "simulates all of it again"), again]
 
 
 def _whole(story: Story) -> str | None:
-    """Return the command that compares all again; None if the scenario's file says something else now."""
+    """Return the command that compares all again; None if the scenario's file says something else."""
     scenario, found = story.scenario, story.found
     try:
         file = load(scenario.path)

@@ -63,7 +63,9 @@ def render(story: Story, advance: Advance) -> str:
     known = provenance(scenario)
     measured = all(v.answers for facts in scenario.setting(0.0).facts for v in facts.variants)
     policies = [
-        Named(each.label, _swatch(each.label, story.labels), each.knowledge != "reported", each.saturated)
+        Named(
+            each.label, _swatch(each.label, story.labels), each.knowledge != "reported", each.saturated
+        )
         for each in found.policies
     ]
     return _template().render(

@@ -18,7 +18,15 @@ from offload.units import Quantity, show_seconds
 
 DEVICES, CELLS, EDGE, CLOUD = range(4)
 MOST_APART = 3  # sites that are alike are drawn one by one up to here
-ORDERS = {"fifo": "first come, first served", "priority": "by priority", "edf": "earliest deadline first"}
+ORDERS = {
+    "fifo": "first come, first served",
+    "priority": "by priority",
+    "edf": "earliest deadline first",
+}
+EVERY = {
+    "periodic": "every {}", "poisson": "every {} on average, at random",
+    "on-off": "every {}, on and off", "mmpp": "in episodes", "trace": "as recorded",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +161,7 @@ def _group(name: str, table: DeviceGroup, count: int) -> Box:
 
 
 def _task(name: str, task: Task) -> Iterator[str]:
-    every = {
-        "periodic": "every {}", "poisson": "every {} on average, at random", "on-off": "every {}, on and off",
-        "mmpp": "in episodes", "trace": "as recorded",
-    }[task.arrivals].format(show_seconds(task.every or 0.0))  # fmt: skip
+    every = EVERY[task.arrivals].format(show_seconds(task.every or 0.0))
     streams = f", {task.streams} streams" if task.streams > 1 else ""
     yield f"{name}: {every}{streams}, deadline {show_seconds(task.deadline)}"
     for stage, asked in task.networks:
@@ -171,7 +176,7 @@ def _task(name: str, task: Task) -> Iterator[str]:
 def _cell(cell: Cell, scenario: Scenario) -> Box:
     link = scenario.file.links[cell.name]
     best = "at best " if link.radio else "on average " if _varies(link) else ""
-    lines = [link.radio] if link.radio else []
+    lines: list[str] = [link.radio] if link.radio else []
     lines += [f"{best}{rate(cell.up_bps)} up, {rate(cell.down_bps)} down"]
     far = "" if cell.range_m == float("inf") else f", range {cell.range_m:g} m"
     lines += [f"delay {show_seconds(cell.delay_s)}{far}"]

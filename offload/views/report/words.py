@@ -132,7 +132,8 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
         best = more[0]
         told.append(
             f"{names} {knows} more than devices can and so {'is' if len(more) == 1 else 'are'} no"
-            f" contender{'s' * (len(more) > 1)}; {best.label} comes to {_share(of(best, measure), found)}."
+            f" contender{'s' * (len(more) > 1)}:"
+            f" {best.label} comes to {_share(of(best, measure), found)}."
         )
     told += _not_equal(found, measure, order)
     if measure == "useful" and not measured_answers:
@@ -144,8 +145,10 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
         told.append("Nobody can say here which answers are right: only time counts.")
     told += [
         "It ranks by that share alone; what it takes in energy and money, the tables tell.",
-        "Intervals tell of chance in this simulated world, which differs between replications; how far"
-        " its figures are from a real one's, the provenance below tells as far as anyone knows.",
+        (
+            "Intervals tell of chance in this simulated world, which differs between replications; how"
+            " far its figures are from a real one's, the provenance below tells as far as it is known."
+        ),
         "It holds for this load, these places and these networks; for others, compare again or sweep.",
     ]
     return told
