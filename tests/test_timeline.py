@@ -40,7 +40,9 @@ def stories(tmp_path_factory) -> dict[str, Story]:
     batch = 'nodes.cabinet.batch={max = 4, wait = "5 ms"}'
     return {
         "plain": made(out / "plain", "small", *busy, policies=("local", "random", "edge")),
-        "batch": made(out / "batch", "small", *busy, batch, 'links.cell.up="200 Mbit/s"', policies=("edge",)),
+        "batch": made(
+            out / "batch", "small", *busy, batch, 'links.cell.up="200 Mbit/s"', policies=("edge",)
+        ),
         "frames": made(out / "frames", "ar-headset", 'duration="4 s"', policies=("random",)),
         "cars": made(out / "cars", "highway-platoon", 'duration="4 s"', policies=("quickest",)),
     }
@@ -125,7 +127,9 @@ def check_arrows(events: list[dict]) -> None:
     slices, arrows = defaultdict(list), defaultdict(list)
     for event in events:
         if event["ph"] == "X":
-            slices[event["tid"]].append((event["ts"], event["ts"] + event["dur"], event["args"]["request"]))
+            slices[event["tid"]].append(
+                (event["ts"], event["ts"] + event["dur"], event["args"]["request"])
+            )
         elif event["ph"] in "stf":
             arrows[event["cat"], event["name"], event["id"]].append(event)
     for (_, _, request), chain in arrows.items():
@@ -241,7 +245,9 @@ def test_waiting_is_told_from_work(timelines):
     for leg in ("edge", "cloud"):
         joules = rows[f"{leg}_j"].sum()
         marginal_w = joules / (work_us[leg] / 1e6)
-        assert marginal_w == pytest.approx(load(SMALL).setting(0.0).nodes["cabinet"].hardware.marginal_w, rel=1e-3)
+        assert marginal_w == pytest.approx(
+            load(SMALL).setting(0.0).nodes["cabinet"].hardware.marginal_w, rel=1e-3
+        )
 
 
 def test_members_of_a_batch_share_its_server(timelines):

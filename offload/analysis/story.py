@@ -113,7 +113,9 @@ def _only_folder(where: Path, kept: Iterable[Kept]) -> Path:
     """Return the folder in which all lies, of one seed, where `compare` put it. Raises FolderError."""
     folders = sorted({each.folder for each in kept})
     if len(folders) > 1:
-        msg = f"{where}: holds {len(folders)} points of a sweep; give the folder of one, like {folders[0]}"
+        msg = (
+            f"{where}: holds {len(folders)} points of a sweep; give the folder of one, like {folders[0]}"
+        )
         raise FolderError(msg)
     seeds = sorted({each.told["seed"] for each in kept}, key=int)
     if len(seeds) > 1:

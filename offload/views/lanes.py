@@ -91,7 +91,9 @@ def _pieces(spans: pl.DataFrame, batches: pl.DataFrame) -> pl.DataFrame:
     turn = pl.int_range(pl.len()).over(together)
     first = pl.col("end_s").first().over([*together, "company"])
     work_s = pl.col("work_s").first().over([*together, "company"])
-    behind = pl.len().over([*together, "company"]) - 1 - pl.int_range(pl.len()).over([*together, "company"])
+    behind = (
+        pl.len().over([*together, "company"]) - 1 - pl.int_range(pl.len()).over([*together, "company"])
+    )
     spans = (
         spans.with_columns(end_us=_us(pl.col("end_s")), share=_us(pl.col("work_s")))
         .with_columns(company=pl.when(alone).then(0).otherwise(turn // pl.col("batch").clip(1)))
@@ -104,7 +106,11 @@ def _pieces(spans: pl.DataFrame, batches: pl.DataFrame) -> pl.DataFrame:
         .with_columns(until_us=pl.max_horizontal("from_us", "until_us"))
     )  # fmt: skip
     keys = ("request", "device", "leg", "place")
-    cuts = ((WAITS, "begin_us", "from_us"), (WORKS, "from_us", "until_us"), (WAITS, "until_us", "end_us"))
+    cuts = (
+        (WAITS, "begin_us", "from_us"),
+        (WORKS, "from_us", "until_us"),
+        (WAITS, "until_us", "end_us"),
+    )
     parts = [
         spans.select(*keys, kind=pl.lit(kind), from_us=begin, until_us=end) for kind, begin, end in cuts
     ]

@@ -192,7 +192,9 @@ def _counters(found: Sequence[Slice], kind: str, ends_us: int) -> Iterator[Event
     }
     last: dict[str, float] = {}
     for number, at_us in enumerate(edges_us.tolist()):
-        now = {name: round(float(each[number]), 6) if number < BINS else 0.0 for name, each in means.items()}
+        now = {
+            name: round(float(each[number]), 6) if number < BINS else 0.0 for name, each in means.items()
+        }
         if now != last:
             yield {"ph": "C", "name": "requests", "ts": at_us, "args": now}
             last = now
