@@ -1,4 +1,4 @@
-"""Legs as intervals: nothing lost, in the world's own order, each at its place, work told from waiting."""
+"""Legs as intervals: nothing lost, when the world had them, at their places; work and waiting."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -208,7 +208,7 @@ def truth(monkeypatch):
 
 
 def test_legs_are_when_the_world_had_them(made, truth):
-    """Without a queue or chance on wires all is known: of a second edge site, and of edge and then cloud."""
+    """Without a queue or chance on wires all is known, of a second edge site and of edge then cloud."""
     rows, setting = made(count=1, every="200 ms", drain="60")
     assert rows.select("edge", "cloud").n_unique() >= 5
     noted = defaultdict(list)

@@ -68,7 +68,7 @@ def spans(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
             begin_s=begin_s, end_s=begin_s + took_s, work_s=work_s,
         )  # fmt: skip
         (on_devices if leg == "device" else parts).append(found)
-        begin_s = begin_s + took_s  # noqa: PLR6104 - an expression is not changed
+        begin_s = begin_s + took_s
     parts.append(_queued(pl.concat(on_devices)))
     return pl.concat(parts).select(SCHEMA.names()).cast(SCHEMA).sort("begin_s", "end_s", "request")
 

@@ -12,7 +12,7 @@ WORKS, WAITS = "work", "waiting"
 
 
 class Track(NamedTuple):
-    """A lane of a process: of which process, what it is for, and the how manieth of these (from 0)."""
+    """A lane of a process: of which process, what it is for, and its number among these, from 0."""
 
     process: tuple[str, str]  # what kind, which one
     name: str
@@ -20,7 +20,7 @@ class Track(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What a viewer shows: `server 1`; of what there is but one at first, `car-3`, then `car-3 (2)`."""
+        """What a viewer shows: `server 1`, or `car-3`, and should it have more lanes, `car-3 (2)`."""
         if self.name in _NUMBERED:
             return f"{self.name} {self.number + 1}"
         return self.name + (f" ({self.number + 1})" if self.number else "")
