@@ -238,8 +238,12 @@ def test_places_and_the_way_over_wires(made):
     for row in there.iter_rows(named=True):
         told = found.filter(request=row["request"]).select("leg", "place", "begin_s", "end_s").rows()
         assert [(leg, place) for leg, place, *_ in told] == [
-            ("uplink", "cell"), ("wan", "lane"), ("edge", "depot"), ("wan", "lane"), ("downlink", "cell"),
-        ]  # fmt: skip
+            ("uplink", "cell"),
+            ("wan", "lane"),
+            ("edge", "depot"),
+            ("wan", "lane"),
+            ("downlink", "cell"),
+        ]
         took_s = [end_s - begin_s for _, _, begin_s, end_s in told]
         assert took_s == pytest.approx([0.012, 0.008, 0.05, 0.0031, 0.0022], abs=1e-9)
 

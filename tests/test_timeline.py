@@ -1,7 +1,6 @@
-"""Timelines: valid by the trace-event format, slices that are the rows' legs, lanes, arrows, counters."""
+"""Timelines: valid by the trace-event format, slices that are the rows' legs, lanes, counters."""
 
 import json
-import os
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -34,10 +33,10 @@ def made(out: Path, name: str, *settings: str, policies: tuple[str, ...]) -> Sto
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory) -> dict[str, Story]:
-    """Results: of an edge and a cloud, of batches, of frames and their stages, of cars that come and go."""
+    """Results: of an edge and a cloud, of batches, of frames with stages, of cars that come and go."""
     out = tmp_path_factory.mktemp("stories")
     busy = ['duration="5 s"', "devices.car.count=12"]
-    batch = 'nodes.cabinet.batch={max = 4, wait = "5 ms"}'
+    batch = 'nodes.cabinet.batch={max = 4, wait = "40 ms"}'
     return {
         "plain": made(out / "plain", "small", *busy, policies=("local", "random", "edge")),
         "batch": made(
@@ -356,20 +355,20 @@ def test_of_many_requests_a_stated_part_is_held(stories, tmp_path):
 
 def test_its_size_is_bounded(stories, tmp_path):
     story, path = stories["plain"], tmp_path / "small.json"
-    write(story, path, most_bytes=100_000)
+    write(story, path, "edge", most_bytes=100_000)
     assert path.stat().st_size <= 100_000
     found = json.loads(path.read_text())
     check(found)
     assert found["otherData"]["left_out"] > 0
     assert found["otherData"]["requests"] > 20
-    assert os.listdir(tmp_path) == ["small.json"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_leaves_the_old_file(stories, tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         write(stories["plain"], tmp_path / "folder")
-    assert os.listdir(tmp_path) == ["folder"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
 def test_no_requests_make_an_empty_trace(stories):
@@ -415,7 +414,7 @@ def test_what_the_command_refuses(stories, tmp_path):
     folder = stories["plain"].folder
     for args, said in (
         ((tmp_path / "gone",), "no such folder; give one that run, compare or sweep has written"),
-        ((folder, "--policy", "locla"), f"{folder}: no policy locla; there is local, random, edge"),
+        ((folder, "--policy", "locla"), f"{folder}: no policy locla; there is edge, local, random"),
         ((folder, "--replication", 3), f"{folder}: no replication 3 of all policies; give 0 to 0"),
         ((folder, "--out", tmp_path), f"{tmp_path}: "),
     ):
