@@ -1,4 +1,4 @@
-"""Legs as intervals: nothing lost, in the world's own order, each at its place, work told from waiting."""
+"""Legs as intervals: nothing lost, when the world had them, at their places; work and waiting."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -108,7 +108,7 @@ def made(tmp_path_factory):
     """Return a function that simulates a policy with words in the scenario: rows, and their setting."""
     path = tmp_path_factory.mktemp("legs") / "legs.toml"
 
-    def rows_of(policy="random", seed=3, **words):
+    def rows_of(policy="tests.any_plan:AnyPlan", seed=3, **words):
         path.write_text(TABLES.format(**USUAL | words))
         scenario = load(path)
         found = simulate(scenario, choose({"name": policy}), seed)
@@ -171,14 +171,20 @@ WORDS = st.fixed_dictionaries({
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(words=WORDS, policy=st.sampled_from(["random", "quickest", "edge", "cloud"]), seed=st.integers(0, 99))
+@given(
+    words=WORDS,
+    policy=st.sampled_from(["tests.any_plan:AnyPlan", "quickest", "edge", "cloud"]),
+    seed=st.integers(0, 99),
+)
 def test_legs_follow_each_other_and_sum_to_those_of_the_rows(made, words, policy, seed):
     rows, setting = made(policy, seed, **words)
     assert rows.height > 5
     check(rows, setting)
 
 
-@pytest.mark.parametrize("name", ["blackout", "ar-headset", "robotaxi", "highway-platoon", "split-camera"])
+@pytest.mark.parametrize(
+    "name", ["blackout", "ar-headset", "robotaxi", "highway-platoon", "split-camera"]
+)
 def test_legs_of_shipped_scenarios(name):
     """Handovers, batches, stages, exits, outages."""
     scenario = load(ROOT / "scenarios" / f"{name}.toml", ['duration="8 s"', 'warm_up="0 s"'])
@@ -202,31 +208,25 @@ def truth(monkeypatch):
 
 
 def test_legs_are_when_the_world_had_them(made, truth):
-    """Without a queue or chance on the wires all is known: a second edge site, edge and then cloud."""
-    rows, setting = made(count=1, every="1900 ms", drain="60", seed=8)
-    rows_more, _ = made(count=1, every="700 ms", drain="60", seed=9)
-    for table in (rows, rows_more):
-        kinds = table.select("edge", "cloud").unique()
-        assert kinds.height > 2
-    truth_of = defaultdict(list)
-    truth.clear()
-    rows, setting = made(count=1, every="700 ms", drain="60", seed=9)
+    """Without a queue or chance on wires all is known, of a second edge site and of edge then cloud."""
+    rows, setting = made(count=1, every="200 ms", drain="60")
+    assert rows.select("edge", "cloud").n_unique() >= 5
+    noted = defaultdict(list)
     for request, leg, begin_s, end_s in truth:
-        its = truth_of[request]
+        its = noted[request]
         if its and its[-1][0] == leg:
             its[-1] = (leg, its[-1][1], end_s)
         elif end_s > begin_s:
             its.append((leg, begin_s, end_s))
-    assert truth_of
-    compared = 0
-    for request, its in truth_of.items():
-        told = spans(rows, setting).filter(pl.col("request") == request)
-        mine = [*told.select("leg", "begin_s", "end_s").iter_rows()]
-        for one, other in zip(its, mine, strict=False):  # what needs no event is not noted: the last leg
+    told = defaultdict(list)
+    for request, *leg in spans(rows, setting).select("request", "leg", "begin_s", "end_s").iter_rows():
+        told[request].append(leg)
+    assert len(told) == rows.height
+    for request, its in noted.items():
+        assert len(told[request]) - len(its) in (0, 1)  # the last leg needs no event
+        for one, other in zip(its, told[request], strict=False):
             assert one[0] == other[0]
             assert one[1:] == pytest.approx(other[1:], abs=1e-9)
-            compared += 1
-    assert compared > 10
 
 
 def test_places_and_the_way_over_wires(made):
@@ -238,8 +238,12 @@ def test_places_and_the_way_over_wires(made):
     for row in there.iter_rows(named=True):
         told = found.filter(request=row["request"]).select("leg", "place", "begin_s", "end_s").rows()
         assert [(leg, place) for leg, place, *_ in told] == [
-            ("uplink", "cell"), ("wan", "lane"), ("edge", "depot"), ("wan", "lane"), ("downlink", "cell"),
-        ]  # fmt: skip
+            ("uplink", "cell"),
+            ("wan", "lane"),
+            ("edge", "depot"),
+            ("wan", "lane"),
+            ("downlink", "cell"),
+        ]
         took_s = [end_s - begin_s for _, _, begin_s, end_s in told]
         assert took_s == pytest.approx([0.012, 0.008, 0.05, 0.0031, 0.0022], abs=1e-9)
 
@@ -263,7 +267,11 @@ def test_work_on_a_device_is_what_its_queue_leaves(made):
 @pytest.mark.parametrize("batch", ["", BATCH])
 def test_work_at_a_node_is_what_its_joules_say(made, batch):
     rows, setting = made("edge", count=6, every="200 ms", cabinet=batch)
-    found = spans(rows, setting).filter(leg="edge").join(rows.select("request", "edge_j", "batch"), on="request")
+    found = (
+        spans(rows, setting)
+        .filter(leg="edge")
+        .join(rows.select("request", "edge_j", "batch"), on="request")
+    )
     assert found["work_s"].to_list() == pytest.approx((found["edge_j"] / 3.0).to_list(), abs=1e-9)
     if batch:
         assert (found["batch"] > 1).any()

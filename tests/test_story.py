@@ -82,7 +82,9 @@ def test_rows_and_counts_are_those_that_measures_count(kept):
 def test_the_best_is_a_contender_by_the_headline(kept):
     """The clairvoyant is a reference; of the others whoever is most often useful."""
     story = read(kept[0])
-    means = {p.label: p.measures["useful"].mean for p in story.found.policies if p.label != "clairvoyant"}
+    means = {
+        p.label: p.measures["useful"].mean for p in story.found.policies if p.label != "clairvoyant"
+    }
     assert story.best == max(means, key=means.get)
     undefined = tuple(replace(p, measures=dict.fromkeys(p.measures)) for p in story.found.policies)
     assert replace(story, found=replace(story.found, policies=undefined)).best == "random"
@@ -98,16 +100,20 @@ def test_a_warm_up_that_was_found_is_found_again(tmp_path):
 
 
 def test_setting_has_the_ways_of_its_replication(tmp_path):
-    scenario = load(ROOT / "scenarios" / "city-grid.toml", ['duration="2 s"', 'warm_up="0 s"'])
+    scenario = load(ROOT / "scenarios" / "highway-platoon.toml", ['duration="2 s"', 'warm_up="0 s"'])
     compare(scenario, [choose({"name": "local"})], 2, out=tmp_path, second_opinion=False)
     story = read(tmp_path)
-    tracks = [story.setting(number).devices[0].place.track for number in (0, 0, 1)]
-    assert (tracks[0].x_m == tracks[1].x_m).all()
-    assert len(tracks[0].x_m) != len(tracks[2].x_m) or (tracks[0].x_m != tracks[2].x_m).any()
+    here = [story.setting(number).devices[0].place.track.position(1.0) for number in (0, 0, 1)]
+    assert here[0] == here[1] != here[2]
 
 
 def test_without_a_summary_names_are_in_order(folder):
-    for text in (None, "{", '{"policies": [1]}', '{"policies": [{"label": "local"}, {"label": "gone"}]}'):
+    for text in (
+        None,
+        "{",
+        '{"policies": [1]}',
+        '{"policies": [{"label": "local"}, {"label": "gone"}]}',
+    ):
         (folder / "summary.json").unlink(missing_ok=True)
         if text is not None:
             (folder / "summary.json").write_text(text)
@@ -116,7 +122,7 @@ def test_without_a_summary_names_are_in_order(folder):
 
 
 def test_one_file(kept):
-    out, found = kept
+    out, _ = kept
     story = read(out / "edge" / "0" / "requests.parquet")
     assert (story.labels, story.folder, story.found.replications) == (["edge"], out, 1)
     assert story.rows("edge").equals(read(out).rows("edge"))
@@ -167,7 +173,9 @@ def test_points_of_a_sweep(tmp_path):
     for point in ("a", "b"):
         made(tmp_path / point, f"devices.car.count={len(point) + ord(point) - 97}", names=("local",))
     said = refused(tmp_path)
-    assert said == f"{tmp_path}: holds 2 points of a sweep; give the folder of one, like {tmp_path / 'a'}"
+    assert (
+        said == f"{tmp_path}: holds 2 points of a sweep; give the folder of one, like {tmp_path / 'a'}"
+    )
     assert read(tmp_path / "b").labels == ["local"]
 
 
@@ -193,12 +201,7 @@ def test_damaged_rows(folder):
     content = bytearray(file.read_bytes())
     content[4:3000] = bytes(2996)
     file.write_bytes(content)
-    try:
-        rows = read(folder).rows("edge")
-    except FolderError as error:
-        assert "delete it and simulate again" in str(error)
-    else:
-        pytest.fail(f"damage went unnoticed: {rows}")
+    assert refused(folder).endswith("delete it and simulate again")
 
 
 def test_a_newer_format_and_metadata_that_lack(folder):
@@ -228,7 +231,9 @@ def test_foreign_columns(folder):
 def test_a_file_that_lies_where_compare_puts_none(folder):
     (folder / "edge").rename(folder / "renamed")
     said = refused(folder)
-    assert said.startswith(f"{folder / 'renamed' / '0' / 'requests.parquet'}: is edge, replication 0; move it to")
+    assert said.startswith(
+        f"{folder / 'renamed' / '0' / 'requests.parquet'}: is edge, replication 0; move it to"
+    )
 
 
 def test_all_faults_at_once(folder):

@@ -80,8 +80,8 @@ class Comparison:
     """Policies side by side, and their paired differences.
 
     `known` and `rescaled` say how the latencies are known, and how well; `unmet` which intervals are
-    not as narrow as was asked for. Intervals hold at `level`, for which they were taken at that of `until`
-    where replications were added: `taken_at`.
+    not as narrow as was asked for. Intervals hold at `level`; where replications were added until they
+    were narrow enough, they were taken at a higher one for that: `taken_at`.
     """
 
     scenario: str

@@ -54,7 +54,8 @@ def spans(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
     """
     told = _told(rows.filter(~pl.col("request").is_in(rows["parent"].drop_nulls().implode())), setting)
     marginal_w = {name: node.hardware.marginal_w for name, node in setting.nodes.items()}
-    parts, on_devices = [], []
+    parts: list[pl.DataFrame] = []
+    on_devices: list[pl.DataFrame] = []
     begin_s = pl.col("born_s")
     for leg, seconds, place in _STEPS:
         took_s = work_s = pl.col(seconds)
@@ -67,9 +68,9 @@ def spans(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
             begin_s=begin_s, end_s=begin_s + took_s, work_s=work_s,
         )  # fmt: skip
         (on_devices if leg == "device" else parts).append(found)
-        begin_s = begin_s + took_s  # noqa: PLR6104 - an expression is not changed
+        begin_s = begin_s + took_s
     parts.append(_queued(pl.concat(on_devices)))
-    return pl.concat(parts).select(SCHEMA.names()).cast(dict(SCHEMA)).sort("begin_s", "end_s", "request")
+    return pl.concat(parts).select(SCHEMA.names()).cast(SCHEMA).sort("begin_s", "end_s", "request")
 
 
 def _queued(legs: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +84,9 @@ def _queued(legs: pl.DataFrame) -> pl.DataFrame:
 
 def _told(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
     """Add to rows what they tell between the lines: which wires, when they crossed them, where else."""
-    rows = rows.join(_wires(rows, setting), on=_KIND, how="left", nulls_equal=True, maintain_order="left")
+    rows = rows.join(
+        _wires(rows, setting), on=_KIND, how="left", nulls_equal=True, maintain_order="left"
+    )
     failed = pl.col("cause") != ""
     home = pl.all_horizontal(pl.col("uplink", "edge", "cloud").is_null()) & (pl.col("uplink_s") > 0.0)
     # Who failed has not gone further than its legs tell.
@@ -121,12 +124,11 @@ def _wires(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
     return kinds.hstack(pl.DataFrame(ways, schema, orient="row"))
 
 
-def _alone_s(
-    kind: Mapping[str, Any], facts: Facts
-) -> tuple[str | None, float | None, float | None, float | None]:
+def _alone_s(kind: Mapping[str, Any], facts: Facts) -> tuple[str | float | None, ...]:
+    """Return the names of wires, and the seconds of the three ways over them."""
     plan = plan_of(kind, facts)
     if plan is None or plan.uplinks is None:
-        return None, None, None, None
+        return (None,) * 4
     site = facts.cells[plan.uplinks[0]].node
     took = {"out": 0.0, "on": 0.0, "back": 0.0}
     names: list[str] = []

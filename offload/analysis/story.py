@@ -113,7 +113,9 @@ def _only_folder(where: Path, kept: Iterable[Kept]) -> Path:
     """Return the folder in which all lies, of one seed, where `compare` put it. Raises FolderError."""
     folders = sorted({each.folder for each in kept})
     if len(folders) > 1:
-        msg = f"{where}: holds {len(folders)} points of a sweep; give the folder of one, like {folders[0]}"
+        msg = (
+            f"{where}: holds {len(folders)} points of a sweep; give the folder of one, like {folders[0]}"
+        )
         raise FolderError(msg)
     seeds = sorted({each.told["seed"] for each in kept}, key=int)
     if len(seeds) > 1:
@@ -125,7 +127,8 @@ def _only_folder(where: Path, kept: Iterable[Kept]) -> Path:
         if each.file.absolute() != path:
             there = path.relative_to(folder)
             msg = f"{each.file}: is {each.label}, replication {each.replication}; move it to {there}"
-            raise FolderError(f"{msg} in a folder of its own, or delete it")
+            msg += " in a folder of its own, or delete it"
+            raise FolderError(msg)
     return folder
 
 
@@ -139,7 +142,8 @@ def _in_common(where: Path, by_label: dict[str, dict[int, Kept]]) -> int:
         raise FolderError(msg)
     if not count:
         lacking = [label for label, there in by_label.items() if 0 not in there]
-        msg = f"{where}: no replication 0 of {', '.join(lacking):.200}; compare again, which adds what lacks"
+        told = ", ".join(lacking)
+        msg = f"{where}: no replication 0 of {told:.200}; compare again, which adds what lacks"
         raise FolderError(msg)
     return count
 

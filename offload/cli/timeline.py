@@ -7,11 +7,15 @@ import typer
 
 from offload.cli.common import clear_errors
 
-Results = Annotated[Path, typer.Argument(help="A folder that run or compare wrote, or a requests.parquet.")]
+Results = Annotated[
+    Path, typer.Argument(help="A folder that run or compare wrote, or a requests.parquet.")
+]
 Label = Annotated[str | None, typer.Option(help="The label of a policy (the best contender).")]
 Number = Annotated[int, typer.Option(min=0, help="Which replication.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write (RESULTS/timeline.json).")]
-Most = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests to hold at most (20000).")]
+Most = Annotated[
+    int | None, typer.Option(min=1, max=1_000_000, help="Requests to hold at most (20000).")
+]
 
 
 def timeline(

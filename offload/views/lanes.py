@@ -12,7 +12,7 @@ WORKS, WAITS = "work", "waiting"
 
 
 class Track(NamedTuple):
-    """A lane of a process: of which process, what it is for, and the how manieth of these (from 0)."""
+    """A lane of a process: of which process, what it is for, and its number among these, from 0."""
 
     process: tuple[str, str]  # what kind, which one
     name: str
@@ -20,7 +20,7 @@ class Track(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What a viewer shows: `server 1`; of what there is but one at first, `car-3`, then `car-3 (2)`."""
+        """What a viewer shows: `server 1`, or `car-3`, and should it have more lanes, `car-3 (2)`."""
         if self.name in _NUMBERED:
             return f"{self.name} {self.number + 1}"
         return self.name + (f" ({self.number + 1})" if self.number else "")
@@ -46,9 +46,8 @@ def slices(spans: pl.DataFrame, batches: pl.DataFrame, setting: Setting) -> Iter
     """Turn spans (`analysis.spans`) into slices, in the order in which they begin.
 
     What is waited comes before what is worked. `batches` tells of each `request` in how large a `batch`
-    it was: the members of a batch, which end together, share its server one behind the other, each
-    for its part of the batch's seconds, and wait before and after. On a track the next slice begins when the
-    last has ended, or later.
+    it was: the members of a batch, which end together, share its server one behind the other, each for
+    its part of the batch's seconds, and wait before and after. Slices of a track never overlap.
     """
     groups = {device.name: device.group for device in setting.devices}
     lanes: dict[tuple[tuple[str, str], str], _Lanes] = {}
@@ -85,26 +84,16 @@ def _pieces(spans: pl.DataFrame, batches: pl.DataFrame) -> pl.DataFrame:
 
     Times are whole microseconds; what is shorter than that is left out.
     """
-    spans = spans.join(batches, on="request", how="left", maintain_order="left")
-    together = ["leg", "place", "end_us", "share", "batch"]
-    alone = (pl.col("batch").fill_null(0) < 2) | ~pl.col("leg").is_in(["edge", "cloud"])
-    turn = pl.int_range(pl.len()).over(together)
-    first = pl.col("end_s").first().over([*together, "company"])
-    work_s = pl.col("work_s").first().over([*together, "company"])
-    behind = pl.len().over([*together, "company"]) - 1 - pl.int_range(pl.len()).over([*together, "company"])
-    spans = (
-        spans.with_columns(end_us=_us(pl.col("end_s")), share=_us(pl.col("work_s")))
-        .with_columns(company=pl.when(alone).then(0).otherwise(turn // pl.col("batch").clip(1)))
-        .with_columns(
-            from_s=pl.when(alone).then(pl.col("end_s") - pl.col("work_s")).otherwise(first - (behind + 1) * work_s),
-            until_s=pl.when(alone).then(pl.col("end_s")).otherwise(first - behind * work_s),
-        )
-        .with_columns(begin_us=_us(pl.col("begin_s")), from_us=_us(pl.col("from_s")), until_us=_us(pl.col("until_s")))
-        .with_columns(from_us=pl.max_horizontal("begin_us", "from_us"))
-        .with_columns(until_us=pl.max_horizontal("from_us", "until_us"))
-    )  # fmt: skip
+    spans = _in_turn(spans.join(batches, on="request", how="left", maintain_order="left"))
+    spans = spans.with_columns(_us(at) for at in ("begin", "from", "until", "end"))
+    spans = spans.with_columns(from_us=pl.max_horizontal("begin_us", "from_us"))
+    spans = spans.with_columns(until_us=pl.max_horizontal("from_us", "until_us"))
     keys = ("request", "device", "leg", "place")
-    cuts = ((WAITS, "begin_us", "from_us"), (WORKS, "from_us", "until_us"), (WAITS, "until_us", "end_us"))
+    cuts = (
+        (WAITS, "begin_us", "from_us"),
+        (WORKS, "from_us", "until_us"),
+        (WAITS, "until_us", "end_us"),
+    )
     parts = [
         spans.select(*keys, kind=pl.lit(kind), from_us=begin, until_us=end) for kind, begin, end in cuts
     ]
@@ -112,5 +101,20 @@ def _pieces(spans: pl.DataFrame, batches: pl.DataFrame) -> pl.DataFrame:
     return found.sort("from_us", "until_us", "request")
 
 
-def _us(seconds: pl.Expr) -> pl.Expr:
-    return (seconds * 1e6).round().cast(pl.Int64)
+def _in_turn(spans: pl.DataFrame) -> pl.DataFrame:
+    """Add from when until when each span was worked on: at its end, or in its turn in a batch."""
+    alone = (pl.col("batch").fill_null(0) < 2) | ~pl.col("leg").is_in(["edge", "cloud"])
+    ends = ["leg", "place", "batch", pl.col("end_s").round(9), pl.col("work_s").round(9)]
+    turn = pl.int_range(pl.len()).over(ends)
+    company = [*ends, turn // pl.col("batch").clip(1)]  # several batches may end together
+    left = (pl.len() - 1 - pl.int_range(pl.len())).over(company)
+    until_s = pl.col("end_s").first().over(company) - left * pl.col("work_s").first().over(company)
+    from_s = pl.col("end_s").first().over(company) - (left + 1) * pl.col("work_s").first().over(company)
+    return spans.with_columns(
+        from_s=pl.when(alone).then(pl.col("end_s") - pl.col("work_s")).otherwise(from_s),
+        until_s=pl.when(alone).then(pl.col("end_s")).otherwise(until_s),
+    )
+
+
+def _us(at: str) -> pl.Expr:
+    return (pl.col(f"{at}_s") * 1e6).round().cast(pl.Int64).alias(f"{at}_us")

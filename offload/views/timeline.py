@@ -168,9 +168,9 @@ def _slice(each: Slice, told: dict[str, Any]) -> Event:
     return {"ph": "X", "name": name, "cat": f"{each.leg},{kind}", **ends, "args": told}
 
 
-def _arrows(count: int) -> str:
-    """Return the phase of each slice's arrow: start, step, finish."""
-    return "s" + "t" * (count - 2) + "f" if count > 1 else " "
+def _arrows(count: int) -> list[str]:
+    """Return the phase of each slice's arrow: start, step, finish; a slice alone has none."""
+    return ["s", *["t"] * (count - 2), "f"] if count > 1 else [""]
 
 
 def _arrow(each: Slice, phase: str) -> Event:
@@ -192,7 +192,9 @@ def _counters(found: Sequence[Slice], kind: str, ends_us: int) -> Iterator[Event
     }
     last: dict[str, float] = {}
     for number, at_us in enumerate(edges_us.tolist()):
-        now = {name: round(float(each[number]), 6) if number < BINS else 0.0 for name, each in means.items()}
+        now = {
+            name: round(float(each[number]), 6) if number < BINS else 0.0 for name, each in means.items()
+        }
         if now != last:
             yield {"ph": "C", "name": "requests", "ts": at_us, "args": now}
             last = now
