@@ -15,9 +15,8 @@ NET = variant([1000, 400, 10])
 COSTS = {NET: {"device": [0.02, 0.2], "edge": [0.01, 0.02], "cloud": [0.001, 0.002]}}
 
 
-def known(**more):
-    wires = more.pop("wires", ())
-    return facts(COSTS, [node("edge", "edge", **more)], [cell(up_bps=8e5)], wires)
+def known(servers: int = 1):
+    return facts(COSTS, [replace(node("edge", "edge"), servers=servers)], [cell(up_bps=8e5)])
 
 
 def test_waits_of_theory() -> None:

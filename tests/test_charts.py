@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import polars as pl
 import pytest
@@ -22,7 +22,7 @@ from offload.views.report.svg import text_width
 from tests.hand_made import ROOT
 
 SMALL = ROOT / "tests" / "small.toml"
-BAD = "<script>alert(1) & \"quotes\" in a label that goes on for much longer than there is room"
+BAD = '<script>alert(1) & "quotes" in a label that goes on for much longer than there is room'
 NAMES = ("local", "edge", "cloud", "quickest", "thrifty", "on-time", "random", "clairvoyant", "fresh")
 ALL = ("latency-cdf", "legs", "energy-front", "money-front", "plans-over-time", "load-over-time",
        "differences", "best-split")  # fmt: skip
@@ -32,7 +32,9 @@ def story(
     folder: Path, tables: Sequence[dict[str, str]], *settings: str, replications: int = 2
 ) -> Story:
     scenario = load(SMALL, settings)
-    compare(scenario, [choose(table) for table in tables], replications, out=folder, second_opinion=False)
+    compare(
+        scenario, [choose(table) for table in tables], replications, out=folder, second_opinion=False
+    )
     return read(folder)
 
 
@@ -55,7 +57,7 @@ def boxes(svg: str) -> list[tuple[str, float, float, float, float]]:
     """Return each text with its left, top, right and bottom end, as wide as fonts make it at least."""
     found = []
 
-    def look(tree: ElementTree.Element, size: float, anchor: str) -> None:
+    def look(tree: ET.Element, size: float, anchor: str) -> None:
         for each in tree:
             mine = float(each.attrib.get("font-size", size)), each.attrib.get("text-anchor", anchor)
             look(each, *mine)
@@ -65,13 +67,13 @@ def boxes(svg: str) -> list[tuple[str, float, float, float, float]]:
                 left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[mine[1]]
                 found.append((text, left, y - 0.7 * mine[0], left + wide, y))
 
-    look(ElementTree.fromstring(svg), 12.0, "start")
+    look(ET.fromstring(svg), 12.0, "start")
     return found
 
 
 def check_readable(chart: Chart) -> None:
     """No text stands on another or beyond the picture, and all of it is well-formed and safe."""
-    tree = ElementTree.fromstring(chart.svg)
+    tree = ET.fromstring(chart.svg)
     _, _, width, height = map(float, tree.attrib["viewBox"].split())
     texts = boxes(chart.svg)
     for text, left, top, right, bottom in texts:
@@ -86,7 +88,7 @@ def check_readable(chart: Chart) -> None:
     assert "#000000" not in chart.svg
     assert "nan" not in re.sub(r">[^<]*<", "><", chart.svg)
     assert chart.says.endswith(".")
-    assert chart.says in ElementTree.tostring(tree, encoding="unicode", method="text")
+    assert chart.says in ET.tostring(tree, encoding="unicode", method="text")
     assert all(len(row) == len(chart.columns) for row in chart.rows)
     assert 0 < len(chart.rows) <= 60
 

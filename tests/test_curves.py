@@ -45,7 +45,7 @@ def test_shares_within_times_are_exact_and_count_what_was_not_answered() -> None
 
 
 def test_legs_are_means_of_what_finished() -> None:
-    empty = dict.fromkeys(LEGS, [0.0, 0.0, 0.0])
+    empty = {leg: [0.0, 0.0, 0.0] for leg in LEGS}
     table = empty | {"uplink_s": [0.1, 0.3, 9.0], "edge_s": [0.02, 0.0, 9.0], "cause": ["", "", "late"]}
     means = leg_means(pl.LazyFrame(table))
     assert list(means) == list(LEGS)

@@ -1,7 +1,8 @@
 """The small pieces that pictures are made of: ticks, places, paths, text."""
 
 import math
-from xml.etree import ElementTree
+from itertools import pairwise
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def test_ticks_are_round_few_and_within(one: float, other: float, most: int) -> 
     digits = step / 10 ** math.floor(math.log10(step) + 1e-9)
     assert min(abs(digits - each) for each in (1, 2, 5)) < 1e-6
     assert all(low - 1e-6 * step <= tick <= high + 1e-6 * step for tick in ticks)
-    assert all(math.isclose(b - a, step, rel_tol=1e-6) for a, b in zip(ticks, ticks[1:], strict=False))
+    assert all(math.isclose(b - a, step, rel_tol=1e-6) for a, b in pairwise(ticks))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,9 @@ def test_ticks_are_written_alike_and_without_noise() -> None:
     assert written([0.0, 2e-9]) == ["0", "2e-09"]
 
 
-@pytest.mark.parametrize(("value", "wanted"), [(0.0, "J"), (3.0, "J"), (0.2, "mJ"), (3e-5, "uJ"), (1e-9, "nJ")])
+@pytest.mark.parametrize(
+    ("value", "wanted"), [(0.0, "J"), (3.0, "J"), (0.2, "mJ"), (3e-5, "uJ"), (1e-9, "nJ")]
+)
 def test_units_have_the_prefix_that_reads_best(value: float, wanted: str) -> None:
     assert prefixed(value, "J")[0] == wanted
 
@@ -65,8 +68,8 @@ def test_places_keep_their_distance_and_their_order(wanted: list[float], gap: fl
     fits = min(gap, 100 / max(1, len(wanted) - 1))
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     places = [found[index] for index in order]
-    assert all(b - a >= fits - 1e-6 for a, b in zip(places, places[1:], strict=False))
-    if all(wanted[b] - wanted[a] >= gap for a, b in zip(order, order[1:], strict=False)):
+    assert all(b - a >= fits - 1e-6 for a, b in pairwise(places))
+    if all(wanted[b] - wanted[a] >= gap for a, b in pairwise(order)):
         assert found == pytest.approx(wanted, abs=1e-6)
 
 
@@ -100,7 +103,7 @@ def test_text_is_escaped_everywhere() -> None:
     picture.put("rect", bad, x=1.0, fill=bad)
     markup = picture.svg(bad, bad)
     assert "<script" not in markup
-    tree = ElementTree.fromstring(markup)
+    tree = ET.fromstring(markup)
     name = "{http://www.w3.org/2000/svg}"
     assert tree.find(f"{name}text").text == bad.replace("\x00", "\ufffd")
     assert tree.find(f"{name}rect").attrib["fill"] == bad.replace("\x00", "\ufffd")
@@ -111,7 +114,7 @@ def test_a_picture_says_what_it_is() -> None:
     picture = Picture("it", 320, 200)
     picture.box((0, 0), 5, 5, picture.stripes("#111", "#222"))
     picture.box((0, 0), 5, 5, picture.stripes("#111", "#222"))
-    tree = ElementTree.fromstring(picture.svg("a title", "what it shows"))
+    tree = ET.fromstring(picture.svg("a title", "what it shows"))
     name = "{http://www.w3.org/2000/svg}"
     assert tree.attrib["viewBox"] == "0 0 320 200"
     assert tree.attrib["role"] == "img"

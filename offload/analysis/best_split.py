@@ -2,8 +2,8 @@
 
 A load u is how busy the cell and the servers of its site are with others, who ask for whole networks:
 
-    rate of the cell    (1 - u) of the full one, up and down: processor sharing (M/G/1-PS, Kleinrock 1967)
-    wait at the site    C(c, c u) s / (c (1 - u)): M/M/c, C after Erlang, with c servers and s seconds of
+    rate of the cell    1 - u of the full one, up and down: processor sharing (M/G/1-PS, Kleinrock 1967)
+    wait at the site    C(c, c u) s / (c (1 - u)): M/M/c, C of Erlang, with c servers and s seconds of
                         the whole network that the site would run for this task by itself
 
 Other sites and clouds are idle, and so is the device. Batches, priorities and scaling are left out of

@@ -33,7 +33,7 @@ def shares_within(rows: pl.LazyFrame, times_s: Sequence[float]) -> list[float]:
 
 
 def leg_means(rows: pl.LazyFrame) -> dict[str, float]:
-    """Return the mean seconds of each leg of finished requests, waiting included; 0 if there are none."""
+    """Return the mean seconds of each leg of finished requests, waiting included; 0 if none did."""
     finished = rows.filter(pl.col("cause") == "")
     means = collected(finished.select([pl.col(leg).mean() for leg in LEGS])).row(0)
     return {leg: mean or 0.0 for leg, mean in zip(LEGS, means, strict=True)}

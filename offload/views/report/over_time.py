@@ -180,7 +180,9 @@ def _busiest(seen: Watching, labels: Sequence[str]) -> tuple[list[str], list[str
     }
     found = []
     for known, most in ((work, MOST_NODES), (sent, MOST_CELLS)):
-        chosen = sorted((name for name in known if known[name] > 0), key=lambda name: -known[name])[:most]
+        chosen = sorted((name for name in known if known[name] > 0), key=lambda name: -known[name])[
+            :most
+        ]
         found.append([name for name in known if name in chosen])
     return found[0], found[1]
 

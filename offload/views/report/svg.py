@@ -91,7 +91,9 @@ def shape(kind: int, x: float, y: float, radius: float) -> str:
     corners, inner, turn = SHAPES[kind % len(SHAPES)]
     if not corners:
         arc = f"a{number(radius)} {number(radius)} 0 1 0 "
-        return f"M{number(x - radius)} {number(y)}{arc}{number(2 * radius)} 0{arc}{number(-2 * radius)} 0Z"
+        return (
+            f"M{number(x - radius)} {number(y)}{arc}{number(2 * radius)} 0{arc}{number(-2 * radius)} 0Z"
+        )
     count = corners if inner == 1.0 else 2 * corners
     points = []
     for index in range(count):
@@ -124,11 +126,11 @@ class Picture:
 
     def path(self, d: str, stroke: str, says: str = "", **attributes: float | str | None) -> None:
         """Put a line."""
-        self.put("path", says, **{"d": d, "fill": "none", "stroke": stroke, **attributes})
+        self.put("path", says, "", **{"d": d, "fill": "none", "stroke": stroke, **attributes})
 
     def rule(self, begin: Point, end: Point, **attributes: float | str | None) -> None:
         """Put a straight line in the colour of text."""
-        self.path(lines((begin, end)), INK, **attributes)
+        self.path(lines((begin, end)), INK, "", **attributes)
 
     def box(
         self, corner: Point, wide: float, high: float, fill: str, says: str = "",
@@ -137,7 +139,7 @@ class Picture:
         """Put a filled rectangle."""
         x, y = corner
         told = {"x": x, "y": y, "width": wide, "height": high, "fill": fill, **attributes}
-        self.put("rect", says, **told)
+        self.put("rect", says, "", **told)
 
     def text(
         self, x: float, y: float, text: str, room: float = math.inf, size: float = SIZE,
