@@ -196,8 +196,8 @@ def test_the_best_is_told_with_its_lead_over_the_next() -> None:
     )
     assert answer(found) == (
         "Under b 70.0% (95% interval 69.0% to 71.0%) of all requests are answered correctly before"
-        " their deadline: 10.0 points (+8.0 to +12.0, at 95% for all pairs at once) more than under a,"
-        " the next best."
+        " their deadline, 10.0 points [+8.0, +12.0] more than under a, the next best (paired differences,"
+        " 95% intervals for all pairs at once)."
     )
 
 
@@ -207,7 +207,7 @@ def test_a_tie_is_told_to_be_one() -> None:
         [pair("a", "b", -0.01, 0.02), pair("a", "c", 0.19, 0.02), pair("b", "c", 0.2, 0.02)],
     )
     told = answer(found)
-    assert "the highest share, but a tie with a: 1.0 points (-1.0 to +3.0" in told
+    assert "the highest share, but a tie with a (1.0 points [-1.0, +3.0] less)" in told
     assert told.endswith("it is ahead of c.")
     assert "they may differ by up to 3.0 points" in " ".join(limits(found, measured_answers=True))
 
@@ -256,7 +256,7 @@ def told(story: Story, known: tuple[Known, ...] = (), **more) -> str:
 
 def test_wide_intervals_are_told_with_what_would_do(story: Story) -> None:
     wide = told(story, policies=(policy("a", 0.6, 0.08), policy("b", 0.6, 0.01)), pairs=())
-    assert "Intervals of useful are wide: a ±8.0 points. About 32 replications" in wide
+    assert "Intervals of useful are wide: a ±8.0 points. About 3 replications" in wide
     narrow = told(story, policies=(policy("a", 0.6, 0.019),), pairs=())
     assert "wide" not in narrow
 

@@ -4,12 +4,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
+from scipy.special import ndtri, stdtrit
 
 from offload.analysis import statistics
 from offload.analysis.compare import Comparison, PolicyResult
 from offload.analysis.measures import BINS, Summary, summarise
 from offload.analysis.statistics import Interval
 from offload.analysis.story import Story
+from offload.analysis.until import MOST
 from offload.analysis.work.replication import rows_path
 from offload.scenario.coverage import remarks
 from offload.units import show_seconds
@@ -67,14 +69,24 @@ def _wide(found: Comparison) -> Iterator[str]:
         ]
         if not wide:
             continue
-        times = max(times for _, _, times in wide)
-        enough = math.ceil(found.replications * times**2)
+        enough = _enough(found, max(times for _, _, times in wide))
         asked, halves = f"{room:.0%}", [_half(policy, measure, half) for policy, half, _ in wide]
         yield (
             f"Intervals of {measure} are wide: {_some(halves)}."
-            f" About {enough} replications would bring all of them to ±{asked}"
+            f" {enough} replications would bring all of them to ±{asked}"
             f" (compare --until '{measure} ±{asked}')."
         )
+
+
+def _enough(found: Comparison, times: float) -> str:
+    """Say how many replications make intervals so many times narrower: n = (z s / half)^2.
+
+    Two more stand for Student's quantile in place of the normal one.
+    """
+    tail = (1 - found.taken_at) / 2
+    student = float(stdtrit(found.replications - 1, 1 - tail))
+    enough = math.ceil(found.replications * (times * float(ndtri(1 - tail)) / student) ** 2) + 2
+    return f"About {enough}" if enough <= MOST else f"More than {MOST}"
 
 
 def _half(policy: PolicyResult, measure: str, half: float) -> str:

@@ -118,7 +118,7 @@ def ways(setting: Setting, trip: Sequence[tuple[str, str]]) -> list[Way]:
     """
     number = {name: index for index, name in enumerate(setting.nodes)}
     site = {name: cell.node for name, cell in setting.cells.items()}
-    stops = [site.get(place) if leg in ("uplink", "downlink") else place for leg, place in trip]
+    stops = [site.get(place) if leg in ("uplink", "downlink") else place or None for leg, place in trip]
     here: str | None = None
     found: list[Way] = []
     for index, (leg, _) in enumerate(trip):

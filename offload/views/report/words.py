@@ -110,16 +110,24 @@ def answer(found: Comparison) -> str:
     ahead = [label for label, pair in gaps if pair is not None and pair.differs]
     if not ties:
         label, pair = gaps[0]
-        return f"{told}: {_points(pair, found)} more than under {label}, the next best."
-    tie = f"{told}, the highest share, but a tie with {_tied(ties, found)}"
+        return f"{told}, {_ahead(pair)} more than under {label}, the next best{_at(found)}."
+    few = len(ties) <= 2
+    names = [f"{label} ({_ahead(pair)} less)" if few else label for label, pair in ties]
+    tie = f"{told}, the highest share, but a tie with {listed(names)}{_at(found) if few else ''}"
     return f"{tie}; it is ahead of {listed(ahead)}." if ahead else f"{tie}."
 
 
-def _tied(ties: Sequence[tuple[str, Pair | None]], found: Comparison) -> str:
-    """Name those that the best cannot be told apart from, with the difference where they are few."""
-    if len(ties) > 2:
-        return f"{listed([label for label, _ in ties])}, which the intervals cannot tell apart"
-    return listed([f"{label}: {_points(pair, found)} of difference" for label, pair in ties])
+def _ahead(pair: Pair | None) -> str:
+    """Write a difference with its interval, in points of a share."""
+    if pair is None:
+        return "nobody knows how much"
+    low, mean, high = (100 * each for each in (pair.low, pair.mean, pair.high))
+    return f"{mean:.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def _at(found: Comparison) -> str:
+    """Say of which kind the intervals of differences are."""
+    return f" (paired differences, {found.level:.0%} intervals for all pairs at once)"
 
 
 def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
@@ -160,7 +168,7 @@ def _not_equal(found: Comparison, measure: str, order: Sequence[PolicyResult]) -
     ties = [pair for pair in pairs if pair is not None and not pair.differs]
     if not ties:
         return []
-    most = 100 * max(max(abs(pair.low), abs(pair.high)) for pair in ties)
+    most = min(100.0, 100 * max(max(abs(pair.low), abs(pair.high)) for pair in ties))
     return [f"A tie is no proof that they are equal: they may differ by up to {most:.1f} points."]
 
 
@@ -176,11 +184,3 @@ def _share(share: Interval, found: Comparison) -> str:
     if math.isnan(share.low):
         return f"{share.mean:.1%}"
     return f"{share.mean:.1%} ({found.level:.0%} interval {share.low:.1%} to {share.high:.1%})"
-
-
-def _points(pair: Pair | None, found: Comparison) -> str:
-    """Write a difference with its interval, in points of a share."""
-    if pair is None:
-        return "an unknown number of points"
-    low, mean, high = (100 * each for each in (pair.low, pair.mean, pair.high))
-    return f"{mean:.1f} points ({low:+.1f} to {high:+.1f}, at {found.level:.0%} for all pairs at once)"
