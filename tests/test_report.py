@@ -196,8 +196,8 @@ def test_the_best_is_told_with_its_lead_over_the_next() -> None:
     )
     assert answer(found) == (
         "Under b 70.0% (95% interval 69.0% to 71.0%) of all requests are answered correctly before"
-        " their deadline, 10.0 points [+8.0, +12.0] more than under a, the next best (paired differences,"
-        " 95% intervals for all pairs at once)."
+        " their deadline, 10.0 points [+8.0, +12.0] more than under a, the next best (paired"
+        " differences, 95% intervals for all pairs at once)."
     )
 
 

@@ -88,7 +88,7 @@ def place(found: Parts) -> Drawing:
     wires = [line for line in found.lines if line.kind == "wire"]
     xs = _columns(found, wires)
     ports = Counter(end for line in wires for end in line.ends)
-    label = max((LABEL_LINE * (1 + len(line.figures)) + 8 for line in wires), default=0)
+    label = max((LABEL_LINE * len(_said(line)) + 8 for line in wires), default=0)
     rows = _rows(found)
     tall = {box.name: _height(box) for box in found.boxes}
     for box in found.boxes:
@@ -162,7 +162,7 @@ def _route(
         if line in wires:
             x = drawing.boxes[begin].right + 6 if begin not in clouds else drawing.tracks[line] - LABEL
             top = drawing.ports[line, begin] - LABEL_LINE - 3
-            drawing.labels[line] = Area(x, top, LABEL - 10, LABEL_LINE * (1 + len(line.figures)) + 6)
+            drawing.labels[line] = Area(x, top, LABEL - 10, LABEL_LINE * len(_said(line)) + 6)
 
 
 def _to_cloud(drawing: Drawing, line: Line) -> bool:
@@ -246,12 +246,17 @@ def _box(box: Box, area: Area) -> str:
 
 def _label(line: Line, area: Area) -> str:
     """Say above a wire which it is, and below it what it carries."""
-    most = int(area.width / LABEL_CHAR)
-    told = (line.title, *line.figures)
     y = area.y + LABEL_LINE - 1
-    made = [f'<g class="label"><title>{escape("; ".join(told))}</title>']
-    for number, text in enumerate(told):
-        short = text if len(text) <= most else f"{text[: most - 1]}…"
+    told = escape("; ".join((line.title, *line.figures)))
+    made = [f'<g class="label"><title>{told}</title>']
+    for number, text in enumerate(_said(line)):
         at = y + LABEL_LINE * number + (4 if number else 0)
-        made.append(f'<text x="{area.x:g}" y="{at:g}">{escape(short)}</text>')
+        made.append(f'<text x="{area.x:g}" y="{at:g}">{escape(text)}</text>')
     return "".join([*made, "</g>"])
+
+
+def _said(line: Line) -> list[str]:
+    """Return what is said of a wire, as lines: its title, cut off where it is long, and its figures."""
+    most = int((LABEL - 10) / LABEL_CHAR)
+    title = line.title if len(line.title) <= most else f"{line.title[: most - 1]}…"
+    return [title, *(part for figure in line.figures for part in textwrap.wrap(figure, most))]
