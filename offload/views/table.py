@@ -29,9 +29,10 @@ def sheets(found: Comparison) -> list[Sheet]:
     Means ± half their intervals.
     """
     policies = found.policies
+    count = f"{found.replications} replication{'s' * (found.replications > 1)}"
     made = [
         Sheet(
-            f"{found.scenario}: {found.replications} replications, seed {found.seed}",
+            f"{found.scenario}: {count}, seed {found.seed}",
             ("useful", "on time", "accuracy", "mJ/request", "lost"),
             tuple(map(_shares, policies)),
         ),

@@ -57,6 +57,18 @@ def test_the_theme_follows_the_system_and_the_button(opened) -> None:
     assert opened.evaluate(LUMINANCE) > 0.9, "the button has the last word"
 
 
+def test_the_replay_follows_the_button(opened) -> None:
+    paper = "getComputedStyle(document.querySelector('.replay')).getPropertyValue('--paper')"
+    light = opened.evaluate(paper)
+    opened.get_by_role("button", name="Dark theme").click()
+    dark = opened.evaluate(paper)
+    assert dark != light
+    opened.emulate_media(color_scheme="dark")
+    assert opened.evaluate(paper) == dark
+    opened.get_by_role("button", name="Dark theme").click()
+    assert opened.evaluate(paper) == light
+
+
 def test_the_theme_of_the_system(page, written) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto(written.as_uri())

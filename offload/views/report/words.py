@@ -152,7 +152,7 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
     if measure == "on_time":
         told.append("Nobody can say here which answers are right: only time counts.")
     told += [
-        "It ranks by that share alone; what it takes in energy and money, the tables tell.",
+        "It is about that share alone; what it takes in energy and money, the tables tell.",
         (
             "Intervals tell of chance in this simulated world, which differs between replications; how"
             " far its figures are from a real one's, the provenance below tells as far as it is known."
