@@ -24,6 +24,7 @@ from offload.views.report.chart import Chart
 from offload.views.report.doubts import doubts
 from offload.views.report.made import commands, made
 from offload.views.report.provenance import Known, provenance
+from offload.views.report.pulses import NAMES, ways
 from offload.views.report.words import answer, limits, question
 from tests.hand_made import ROOT
 
@@ -129,6 +130,14 @@ def test_one_policy_in_one_replication(tmp_path: Path) -> None:
     assert "How many requests does local answer correctly in time" in text
     assert "There is one replication only" in text
     assert not re.search(r"\b(nan|inf|None)\b", re.sub(r"(?s)<script.*?</script>", "", text))
+
+
+def test_requests_that_come_back_to_their_device() -> None:
+    """What failed at a node is computed at home: legs in an order that no plan has."""
+    setting = load(ROOT / "scenarios" / "blackout.toml").setting(0.0)
+    trip = [("decide", ""), ("uplink", "elsewhere"), ("edge", "unit-west"), ("device", "")]
+    *_, (leg, way) = ways(setting, trip)
+    assert (NAMES[leg], way) == ("device", [-1])
 
 
 def test_names_from_files_are_escaped(tmp_path: Path, story: Story) -> None:
