@@ -29,8 +29,8 @@ BINS = 500  # of counters
 INFERRED = (
     "Work at nodes is what their joules say, and ends with the leg; on devices what the queue leaves."
     " The way over wires is divided into there and back by what these take alone, so that where wires"
-    " have a queue or chance, work may be drawn a little early or late: what would need more servers than"
-    " there are is drawn on lanes named overlap."
+    " have a queue or chance, work may be drawn a little early or late: what would need more servers"
+    " than there are is drawn on lanes named overlap."
 )
 
 Event = dict[str, Any]
