@@ -26,10 +26,15 @@ class PriceTable(Table):
     """What one server costs to buy, how long it serves, how that is known, and its source."""
 
     value: Price
+    """What one machine costs to buy."""
     life: Life
+    """How long it serves: its price is spread over that."""
     known: Known
+    """How the price is known."""
     source: str
+    """Where the price comes from."""
     currency: Currency = CURRENCY
+    """The currency of the price; one for all of a scenario."""
 
 
 class RentTable(Table):
@@ -39,17 +44,24 @@ class RentTable(Table):
     """
 
     per_month: Price = 0.0
+    """What the link costs a month, whatever it carries."""
     per_mbit: Annotated[Price, Field(alias="per_Mbit")] = 0.0
+    """What each Mbit/s of it costs a month; of a cell those up and down are added."""
     known: Known
+    """How the rent is known."""
     source: str
+    """Where the rent comes from."""
 
 
 class ElectricityTable(Table):
     """What a kilowatt hour costs, how that is known, and its source."""
 
     per_kwh: Annotated[Price, Field(alias="per_kWh")]
+    """What a kilowatt hour costs."""
     known: Known
+    """How the price is known."""
     source: str
+    """Where the price comes from."""
 
 
 class CostsTable(Table):
@@ -59,5 +71,8 @@ class CostsTable(Table):
     """
 
     currency: Currency = CURRENCY
+    """The currency of what `offload size` adds up."""
     electricity: ElectricityTable | None = None
+    """What power costs. Not given: an assumed price."""
     devices: bool = False
+    """Whether a configuration is charged with its devices and their power too; else their owners pay."""
