@@ -105,7 +105,7 @@ def test_only_one_cell_of_a_radio_serves_at_a_time(tmp_path: Path) -> None:
 def test_who_is_on_its_way_before_the_run_is_where_it_is_when_it_begins(tmp_path: Path) -> None:
     """In a loop those behind the first began long ago; the cells that they had then do not count."""
     way = (
-        '{ waypoints = [["0 m", "0 m"], ["400 m", "0 m"]], speed = "20 m/s", loop = true,'
+        '{ waypoints = [["0 m", "0 m"], ["400 m", "400 m"]], speed = "20 m/s", loop = true,'
         ' headway = "3 s" }'
     )
     cells = "".join(

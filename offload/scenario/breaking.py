@@ -31,11 +31,13 @@ class FaultTable(Table):
         | None
     ) = None
     """When they fail: pairs of a beginning and an end, in time from the start of the run."""
-    mtbf: LongTime | None = None
+    mtbf: Annotated[LongTime, Field(examples=["60 s"])] | None = None
     """Instead of windows: the mean time they work (exponential), drawn anew in each replication."""
-    mttr: LongTime | None = None
+    mttr: Annotated[LongTime, Field(examples=["5 s"])] | None = None
     """The mean time until they are repaired (exponential); belongs to `mtbf`."""
-    slower: Annotated[float, Field(gt=1, le=1e6, strict=False, allow_inf_nan=False)] | None = None
+    slower: (
+        Annotated[float, Field(gt=1, le=1e6, strict=False, allow_inf_nan=False, examples=[4.0])] | None
+    ) = None
     """How many times longer everything takes there meanwhile. Not given: nothing works."""
 
     @model_validator(mode="after")

@@ -29,9 +29,9 @@ class PolicyTable(Table):
     estimate: Estimate | None = None
     """Lets it decide on estimates instead of the last reports: averages, averages that begin anew where
     a signal jumps, or draws from what is likely. Not given: reports as they are."""
-    overhead: Time = 0.0
+    overhead: Annotated[Time, Field(examples=["1 ms"])] = 0.0
     """What deciding takes; added to each request."""
-    time_limit: LongTime | None = None
+    time_limit: Annotated[LongTime, Field(examples=["5 ms"])] | None = None
     """A limit by the clock: a decision that takes longer ends the run with a message."""
 
 
@@ -59,12 +59,15 @@ class Sweep(Table):
     """Which points: all combinations of the values, the k-th value of each key, or points drawn from the
     ranges (a Latin hypercube)."""
     vary: (
-        Annotated[dict[str, Any], Field(min_length=1, max_length=100)]
+        Annotated[
+            dict[str, Any],
+            Field(min_length=1, max_length=100, examples=[{"nodes.hub.servers": "1..4"}]),
+        ]
         | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_POINTS)]
     )
     """The keys to vary, in quotes, with the values of each: a list, or a range like "1..8" or "50..400
     Mbit/s". With `method = "list"` also a list of tables, one a point."""
-    points: Annotated[int, Field(ge=1, le=MOST_POINTS)] | None = None
+    points: Annotated[int, Field(ge=1, le=MOST_POINTS, examples=[50])] | None = None
     """How many points a Latin hypercube has. Not given: 50."""
     policies: Annotated[list[Chosen], Field(max_length=100)] = []
     """The policies at each point. Not given: those of [compare], or else that of [policy]."""

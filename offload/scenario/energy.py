@@ -92,7 +92,7 @@ class BatteryTable(Table):
 
     capacity: Energy
     """What the battery holds when full."""
-    start: Share = 1.0
+    start: Annotated[Share, Field(examples=[0.5])] = 1.0
     """How full it is at first, as a share (0 to 1)."""
     low: SomeShare = 0.05
     """From which share on a device that went empty is switched on again."""

@@ -25,7 +25,7 @@ class AnchorTable(Table):
 
     model: Annotated[str, Field(examples=["resnet50"])]
     """The network whose latency was published, by its name here."""
-    pixels: Annotated[int, Field(ge=1, le=100_000)]
+    pixels: Annotated[int, Field(ge=1, le=100_000, examples=[224])]
     """The height and width of its input."""
     precision: Annotated[str, Field(examples=["int8"])]
     """The precision in which it ran, like "int8"; it anchors only forms of that precision."""
@@ -53,7 +53,7 @@ class HardwareTable(Table):
     kind: Literal["cpu", "gpu", "accelerator"]
     """What it is, which decides how networks are rescaled to it. Shipped hardware may leave it out, and
     with it all that stays as shipped."""
-    memory: Size
+    memory: Annotated[Size, Field(examples=["4 GB"])]
     """What there is for the weights of networks."""
     idle_power: Value
     """What it draws when it does nothing."""
@@ -70,7 +70,7 @@ class HardwareTable(Table):
 class AccuracyTable(Table):
     """The share of correct answers, how it is known, and its source."""
 
-    value: Annotated[float, Field(ge=0, le=1, strict=False)]
+    value: Annotated[float, Field(ge=0, le=1, strict=False, examples=[0.72])]
     """The share of right answers (0 to 1)."""
     known: Known
     """How it is known."""
@@ -99,7 +99,7 @@ class CostTable(Table):
     source: str
     """Where they come from."""
     seconds: Annotated[
-        list[LongTime], Field(min_length=1, max_length=10_000, examples=[["5 ms", "3 ms"]])
+        list[LongTime], Field(min_length=1, max_length=10_000, examples=[["5 ms"]])
     ]
     """The time of each layer, in their order."""
     service: Literal["constant", "exponential", "log-normal"] = "constant"
@@ -116,7 +116,7 @@ class InlineVariant(Table):
 
     precision: Annotated[str, Field(examples=["int8"])] = "fp32"
     """Its precision, like "fp32" or "int8"."""
-    weights: SomeSize | None = None
+    weights: Annotated[SomeSize, Field(examples=["14 MB"])] | None = None
     """What a node must load to run it. Not given: nobody knows; it fits everywhere, but nodes
     with `load` refuse it."""
     accuracy: AccuracyTable | None = None

@@ -46,11 +46,11 @@ class Switching(Table):
 class Drifting(Table):
     """A rate that is normal about its mean and forgets with the time constant `memory`."""
 
-    mean: Rate
+    mean: Annotated[Rate, Field(examples=["50 Mbit/s"])]
     """The mean rate, before `floor` bounds it."""
-    sd: Rate
+    sd: Annotated[Rate, Field(examples=["10 Mbit/s"])]
     """The standard deviation of the rate."""
-    memory: LongTime
+    memory: Annotated[LongTime, Field(examples=["10 s"])]
     """How long the rate takes to forget: its correlation falls as exp(-t / memory)."""
     floor: Rate = 1e3
     """The least rate; what would fall below is raised to it."""
@@ -112,12 +112,12 @@ class Link(Table):
     """What a cell carries to devices, said in the same ways as `up`."""
     range: Range | None = None
     """How far from its node a cell reaches. Not given: everywhere."""
-    give_up: LongTime | None = None
+    give_up: Annotated[LongTime, Field(examples=["2 s"])] | None = None
     """How long a transfer waits for a cell out of reach until it fails. Not given: 1 s."""
     shared: bool | None = None
     """Whether devices share a cell's air time; if false each has all of it to itself. Not given: they
     do."""
-    handover: Time | None = None
+    handover: Annotated[Time, Field(examples=["50 ms"])] | None = None
     """Lets a cell with `up` and `down` hand devices over to others that do too: the interruption that
     takes. Not given: a transfer stays with its cell. A radio has its own."""
     radio: RadioName | None = None
@@ -125,22 +125,24 @@ class Link(Table):
     handover follow from where devices are."""
     bandwidth: Frequency | None = None
     """The width of a radio's channel. Not given: the preset's own."""
-    load: Confidence | None = None
+    load: Annotated[Confidence, Field(examples=[0.3])] | None = None
     """For which share of the time a radio's cell interferes with its neighbours (0 to 1): stated, not
     live, so that the world is the same under every policy. Not given: 0."""
     fading: FadingTable | None = None
     """Adds block fading to a radio, drawn anew in each replication."""
     rate: Rate | None = None
     """What a wire carries each way; a link with a rate is a wire."""
-    jitter: Time | None = None
+    jitter: Annotated[Time, Field(examples=["1 ms"])] | None = None
     """The mean of a wire's extra delay, exponential. Not given: none."""
-    distance: Range | None = None
+    distance: Annotated[Range, Field(examples=["100 km"])] | None = None
     """How long a wire is: 0.025 ms of round trip for each kilometre, added to `delay`."""
-    loss: Annotated[float, Field(ge=0, le=0.9, strict=False, allow_inf_nan=False)] | None = None
+    loss: (
+        Annotated[float, Field(ge=0, le=0.9, strict=False, allow_inf_nan=False, examples=[0.01])] | None
+    ) = None
     """The share of a wire's packets (1500 bytes) that are lost and sent again. Not given: none."""
     timeout: Time | None = None
     """How long after a wire's packet is lost it is sent again. Not given: twice the delay."""
-    delay: Time = 0.0
+    delay: Annotated[Time, Field(examples=["5 ms"])] = 0.0
     """How long a message takes one way, besides its time on the air or the wire."""
     price_per_gb: Annotated[Price, Field(alias="price_per_GB")] = 0.0
     """What 1e9 bytes cost that cross it, in the scenario's currency; part of `money`."""

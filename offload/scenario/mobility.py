@@ -18,7 +18,7 @@ class Trace(Table):
     SUMO's (floating-car data as XML, CSV or Parquet, also gzipped)."""
     loop: bool = False
     """Whether ways of a CSV file begin again at their end; a recording must last."""
-    start: Time = 0.0
+    start: Annotated[Time, Field(examples=["300 s"])] = 0.0
     """The time of a recording's clock at which the run begins."""
     top_speed: Speed = 100.0
     """A recording in which something moves faster than this is refused."""
@@ -35,7 +35,7 @@ class Waypoints(Table):
     """How fast they go."""
     loop: bool = False
     """Whether they go on from the last point to the first; else they stop there."""
-    headway: Time = 0.0
+    headway: Annotated[Time, Field(examples=["2 s"])] = 0.0
     """How long after the last device the next one follows."""
 
     @model_validator(mode="after")
@@ -64,7 +64,9 @@ class RandomWaypoint(Table):
         tuple[Speed, Speed], Field(strict=False, examples=[["1 m/s", "2 m/s"]]), AfterValidator(_span)
     ]
     """The least and the largest speed; each way has one, drawn uniformly."""
-    pause: Annotated[tuple[Time, Time], Field(strict=False), AfterValidator(_span)] = (0.0, 0.0)
+    pause: Annotated[
+        tuple[Time, Time], Field(strict=False, examples=[["5 s", "30 s"]]), AfterValidator(_span)
+    ] = (0.0, 0.0)
     """The shortest and the longest stop at a point, drawn uniformly."""
 
 
@@ -101,7 +103,7 @@ class Motorway(Table):
 
     model: Literal["highway"]
     """Vehicles drive both ways along a motorway."""
-    length: Range
+    length: Annotated[Range, Field(examples=["5 km"])]
     """How long the motorway is."""
     lanes: Annotated[
         list[Speed], Field(min_length=1, max_length=20, examples=[["100 km/h", "130 km/h"]])

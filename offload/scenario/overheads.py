@@ -45,9 +45,9 @@ class Overhead(Table):
 class HopTable(Overhead):
     """What a message takes on a link, and each MB of it: sockets, wake-ups, copies."""
 
-    message: Time = 0.0
+    message: Annotated[Time, Field(examples=["80 us"])] = 0.0
     """What each message takes, whatever its size."""
-    per_mb: Annotated[Time, Field(alias="per_MB")] = 0.0
+    per_mb: Annotated[Time, Field(alias="per_MB", examples=["0.4 ms"])] = 0.0
     """What each 1e6 bytes of a message take on top."""
 
     @property
@@ -62,12 +62,12 @@ class SecurityTable(HopTable):
     A handshake takes as long as is said here, with its round trips over the link.
     """
 
-    handshake: Time = 0.0
+    handshake: Annotated[Time, Field(examples=["3 ms"])] = 0.0
     """What is paid once by each device and cell (once by each wire), and again after a failure; its
     round trips over the link are part of it."""
-    message_bytes: Annotated[Count, Field(alias="bytes")] = 0.0
+    message_bytes: Annotated[Count, Field(alias="bytes", examples=[22.0])] = 0.0
     """By how many bytes each message gets larger."""
-    bytes_per_mb: Annotated[Count, Field(alias="bytes_per_MB")] = 0.0
+    bytes_per_mb: Annotated[Count, Field(alias="bytes_per_MB", examples=[1340.0])] = 0.0
     """By how many bytes each 1e6 bytes of a message get larger."""
 
     @property
@@ -79,9 +79,9 @@ class SecurityTable(HopTable):
 class AfterIdleTable(Overhead):
     """How much slower work is after a long idle gap, and within what time it gets there."""
 
-    slower: Slower
+    slower: Annotated[Slower, Field(examples=[0.08])]
     """By which share work takes longer after an endless gap: 0.08 for 8 %."""
-    within: LongTime
+    within: Annotated[LongTime, Field(examples=["10 ms"])]
     """How soon that is reached: work begun after a gap g takes 1 + slower (1 - exp(-g / within)) times
     as long."""
 
@@ -94,7 +94,7 @@ class AfterIdleTable(Overhead):
 class CoLocationTable(Overhead):
     """How much slower work is that begins while another process of the machine computes."""
 
-    slower: Slower
+    slower: Annotated[Slower, Field(examples=[0.07])]
     """By which share work takes longer that begins while another process of the machine computes."""
 
 

@@ -39,7 +39,7 @@ class DeviceGroup(Table):
     device gets air time by its `weight`.
     """
 
-    count: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    count: Annotated[int, Field(ge=1, le=100_000, examples=[20])] | None = None
     """How many devices there are. Not given: all of a recording, else one."""
     hardware: Annotated[Name, Field(examples=["x86-core"])]
     """The machine in each of them, by its name; `offload hardware` lists those that ship."""
@@ -81,16 +81,16 @@ class DeviceGroup(Table):
 class Batch(Table):
     """How a server gathers equal work."""
 
-    max: Annotated[int, Field(ge=2, le=4096)]
+    max: Annotated[int, Field(ge=2, le=4096, examples=[8])]
     """The most requests in a batch."""
-    wait: Time = 0.0
+    wait: Annotated[Time, Field(examples=["5 ms"])] = 0.0
     """How long a batch waits for more from its first member on."""
 
 
 class Reports(Table):
     """How often a node says how it is."""
 
-    every: LongTime
+    every: Annotated[LongTime, Field(examples=["100 ms"])]
     """From one report to the next; devices decide on the last one that has come."""
 
 
@@ -99,13 +99,13 @@ class ScaleTable(Table):
 
     min: Annotated[int, Field(ge=1, le=10_000)] = 1
     """The servers that always run."""
-    max: Annotated[int, Field(ge=1, le=10_000)]
+    max: Annotated[int, Field(ge=1, le=10_000, examples=[8])]
     """The most servers that run at once."""
-    up: Time
+    up: Annotated[Time, Field(examples=["200 ms"])]
     """Another server starts while more than this much work waits for each."""
-    start: Time
+    start: Annotated[Time, Field(examples=["4 s"])]
     """How long a server takes to start."""
-    idle: LongTime
+    idle: Annotated[LongTime, Field(examples=["10 s"])]
     """A server that has had nothing to do for so long stops."""
 
     @model_validator(mode="after")
@@ -149,7 +149,7 @@ class NodeTable(Table):
     admit: Literal["all", "deadline"] = "all"
     """Whom it takes: everyone, or only who would begin before its deadline. Who is turned away ends with
     cause `shed`."""
-    queue_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    queue_limit: Annotated[int, Field(ge=0, le=1_000_000, examples=[100])] | None = None
     """How many may wait; who comes then is turned away. Not given: any number."""
     scale: ScaleTable | None = None
     """Lets servers come and go, instead of `servers`."""
@@ -193,7 +193,7 @@ class ScenarioFile(Table):
     """A sentence for readers: above all what the networks stand in for."""
     duration: Annotated[LongTime, Field(examples=["60 s"])]
     """For how long requests are born."""
-    warm_up: WarmUp = 0.0
+    warm_up: Annotated[WarmUp, Field(examples=["10 s"])] = 0.0
     """Requests born before this are simulated and not counted. "auto" finds one cut for all policies
     (MSER-5 over the mean of the replications)."""
     drain: Time = 30.0

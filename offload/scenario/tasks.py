@@ -168,9 +168,9 @@ class Stage(Inference):
 class State(Table):
     """A state of arrivals that come and go: the mean gap (none: silence), and the mean stay."""
 
-    every: LongTime | None = None
+    every: Annotated[LongTime, Field(examples=["5 s"])] | None = None
     """The mean gap between births while in this state. Not given: nothing is born in it."""
-    stay: LongTime
+    stay: Annotated[LongTime, Field(examples=["60 s"])]
     """The mean time in this state, exponential; any of the other states, equally likely, comes next."""
 
 
@@ -193,7 +193,7 @@ class Task(Inference):
 
     model_config = ConfigDict(json_schema_extra=_NEEDED)
 
-    every: LongTime | None
+    every: Annotated[LongTime, Field(examples=["200 ms"])] | None
     """From one birth to the next: exactly if periodic, in the mean if Poisson, within bursts if on-off.
     Left out where `arrivals` is "mmpp" or "trace"."""
     arrivals: Literal["periodic", "poisson", "on-off", "mmpp", "trace"] = "periodic"
@@ -201,20 +201,20 @@ class Task(Inference):
     random with a rate that switches between `states`; or when a file of `births` says."""
     jitter: Time = 0.0
     """By how much a periodic birth may be late, uniformly from 0; at most `every`."""
-    on: LongTime | None = None
+    on: Annotated[LongTime, Field(examples=["10 s"])] | None = None
     """The mean length of a burst (exponential), where `arrivals` is "on-off"."""
-    off: LongTime | None = None
+    off: Annotated[LongTime, Field(examples=["60 s"])] | None = None
     """The mean length of the silence between bursts (exponential), where `arrivals` is "on-off"."""
     states: Annotated[list[State], Field(min_length=2, max_length=100)] | None = None
     """The states that births switch between, where `arrivals` is "mmpp"."""
     births: Annotated[str | None, Field(examples=["births.csv"])] = None
     """A CSV file beside the scenario with columns time (seconds) and, for several devices, device, where
     `arrivals` is "trace"."""
-    repeat: LongTime | None = None
+    repeat: Annotated[LongTime, Field(examples=["60 s"])] | None = None
     """After how long the trace of births begins again. Not given: it is used once."""
     streams: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many such sources each device has: six for six cameras on one computer."""
-    deadline: LongTime
+    deadline: Annotated[LongTime, Field(examples=["150 ms"])]
     """How long after its birth an answer is of use. `useful` and `on time` count against it."""
     late: Literal["drop", "finish"] = "drop"
     """What becomes of a request past its deadline: dropped at the moment when a server or an uplink
