@@ -35,7 +35,7 @@ def complete(line: str, where: Path = ROOT) -> list[str]:
 
 def test_commands_and_options() -> None:
     assert {"check", "compare", "new", "schema", "explain"} <= set(complete("offload "))
-    assert complete("offload comp") == ["compare", "compress"]
+    assert set(complete("offload comp")) == {"compare", "compress"}
     assert "--explain" in complete("offload check --")
     assert set(complete("offload new x.toml --kind ")) == {"minimal", "vehicles", "cameras", "wearables"}
 

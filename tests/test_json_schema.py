@@ -34,17 +34,48 @@ def parsed(path: Path) -> dict[str, Any] | None:
 
 # What a schema of shapes cannot know, and the files of tests/refused that are wrong in no other way.
 BLIND = {
-    "how much a quantity is": [],
-    "what is not finite": [],
-    "whether keys of a table go together": [],
-    "what a name stands for": [],
-    "what a policy's options are": [],
-    "what is in a file": [],
+    "how much a quantity is, or comes to": """
+        births-repeat-endless births-repeat-too-soon huge-rate-of-births inf-by-exponent memory-zero
+        mmpp-huge-rate mmpp-huge-switching mobility-endless-turns zero-period zero-rate
+        battery-restless crops-huge memory-too-small resident-too-large
+    """,
+    "whether the values of a table go together": """
+        at-and-mobility batch-and-queue births-but-periodic births-with-streams cloud-policy
+        crops-at-first crops-mean-over-max crops-of-two-kinds crops-without-max handover-of-ones-own
+        harvest-at-night jitter-too-long mmpp-silent mmpp-with-every mmpp-without-states
+        mobility-area-upside-down mobility-one-crossing mobility-one-waypoint on-but-periodic
+        on-without-off repeat-without-trace resident-without-load scale-and-servers
+        scale-max-below-min size-cv-alone size-cv-nan size-mean-out-of-bounds size-min-over-max
+        size-without-cv stages-and-models states-but-poisson too-few-seconds warm-up-too-long
+        labels-one-folder labels-twice births-without-file stage-after-itself stage-after-twice
+        stages-in-a-circle wire-to-itself
+    """,
+    "what a name stands for": """
+        codec-of-none confidences-without-exits crops-of-unknown-group fallback-without-profile
+        handover-without-wires load-of-unknown-weights many-names no-plan one-unknown-variant
+        published-latency-of-unknown-model resident-unknown scene-unknown-group stage-after-unknown
+        stage-of-unknown-model unknown-group unknown-hardware unknown-model unknown-node
+        unknown-variant wire-from-nowhere
+    """,
+    "what a policy and its options are": """
+        node-policy-clairvoyant node-policy-option node-policy-unknown option-negative
+        option-of-a-choice option-of-another option-of-wrong-type option-out-of-bounds
+        option-without-unit policy-class-missing policy-module-missing policy-without-decide
+        unknown-option unknown-policy-unlike-any unknown-policy
+    """,
+    "what is in a file": """
+        births-absent births-of-whom births-unknown-device births-unsorted points-with-start
+        profile-all-rejected profile-misnamed profile-nan profile-no-input-shape profile-not-json
+        profile-not-utf8 profile-of-other-length profile-without-layers profile-wrong-cuts
+        profiles-absent recording-entities recording-jumps recording-looped recording-too-late
+        recording-too-short trace-absent trace-few trace-hollow trace-nan trace-no-x trace-single
+        trace-unsorted
+    """,
 }
 REFUSED = {
     path.stem: said for path in sorted((HERE / "refused").glob("*.toml")) if (said := parsed(path))
 }
-BLINDLY = {name for names in BLIND.values() for name in names}
+BLINDLY = {name for names in BLIND.values() for name in names.split()}
 
 
 def faults(said: Any) -> list[str]:
@@ -80,7 +111,7 @@ def test_most_of_what_is_wrong_has_a_wrong_shape() -> None:
     ("key", "value", "right"),
     [
         ("duration", "60 s", True),
-        ("duration", "1_000.5e-1 ms", True),
+        ("duration", "1_000.5e1 ms", True),
         ("duration", " +60s ", True),
         ("duration", "60", False),
         ("duration", "60 m", False),

@@ -81,7 +81,7 @@ def fields(key: Key) -> list[Any]:
     """The annotations of the fields that a key may be."""
     name = key.spoken[-1]
     return [
-        (field.annotation, field.metadata, table)
+        (field.annotation, field.metadata)
         for table in tables()
         for own, field in table.model_fields.items()
         if (field.alias or own) == name and meanings(table)[own] == key.meaning
@@ -89,13 +89,13 @@ def fields(key: Key) -> list[Any]:
 
 
 def accepts(field: Any, value: Any) -> bool:
-    annotation, metadata, _ = field
+    annotation, metadata = field
+    own = isinstance(annotation, type) and issubclass(annotation, Table)
     for mark in metadata:  # in the order in which pydantic applies them
         annotation = Annotated[annotation, mark]
-    config = ConfigDict(strict=True)
-    plain = isinstance(annotation, type) and issubclass(annotation, Table)
     try:
-        TypeAdapter(annotation, config=None if plain else config).validate_python(value)
+        strict = None if own else ConfigDict(strict=True)
+        TypeAdapter(annotation, config=strict).validate_python(value)
     except ValueError:
         return False
     return True
@@ -141,7 +141,7 @@ def test_words_that_stand_for_measurements_are_those_that_were_measured() -> Non
         ("links.NAME.up", ["links.NAME.up"]),
         ("devices.*.tasks.*.late", ["devices.NAME.tasks.NAME.late"]),
         ("deadline", ["devices.NAME.tasks.NAME.deadline"]),
-        ("devices", ["devices.NAME"]),
+        ("devices", ["devices.NAME", "costs.devices"]),
         ("devices.car", ["devices.NAME"]),
         ('devices."my car".count', ["devices.NAME.count"]),
         ("from", ["links.NAME.from"]),
@@ -170,9 +170,7 @@ def test_keys_of_tables_that_exclude_each_other_are_told_apart() -> None:
 
 def test_says_what_a_key_takes() -> None:
     (up,) = find("links.cell.up")
-    assert up.takes == (
-        "rate, or table of trace, loop, or table of states, stay, or table of mean, sd, memory, floor"
-    )
+    assert up.takes == "rate, or table with trace | states | mean"
     assert up.ranges == "more than 0 bit/s, to 1e+06 Gbit/s"
     (late,) = find("late")
     assert (late.takes, late.default) == ('"drop" | "finish"', '"drop"')
@@ -191,16 +189,16 @@ def test_says_what_a_key_takes() -> None:
     ("asked", "hint"),
     [
         ("deadlin", "did you mean devices.NAME.tasks.NAME.deadline?"),
-        ("links.cell.upp", "did you mean links.NAME.up, nodes.NAME.scale.up?"),
+        ("links.cell.upp", "did you mean nodes.NAME.scale.up, links.NAME.up?"),
         ("xyzzy", "--explain '*' tells of all"),
         ("", "--explain '*' tells of all"),
-        ("links..up", "links"),
+        ("links.a.b.c.d", "tells of all"),
         ("\x1b[31m" + "a" * 10_000, ""),
     ],
 )
 def test_what_no_file_can_have(asked: str, hint: str) -> None:
     with pytest.raises(NoSuchKeyError) as caught:
-        find(asked if asked != "links..up" else "links.a.b.c.d")
+        find(asked)
     said = str(caught.value)
     assert "no such key" in said
     assert hint in said
@@ -228,7 +226,7 @@ def test_shows_what_stands_in_a_file() -> None:
         "devices.camera.count",
         "devices.phone.count",
     }
-    assert found("policies.5.margin") == {"compare.policies.5.margin": "10 ms"}
+    assert found("compare.policies.5.margin") == {"compare.policies.5.margin": "10 ms"}
     assert set(found("nodes")) == {"nodes"}
     assert found("nodes.region") == {"nodes.region": raw["nodes"]["region"]}
     assert found("links.cell.jitter") == {}
@@ -237,9 +235,7 @@ def test_shows_what_stands_in_a_file() -> None:
 def test_command() -> None:
     done = call("--explain", "links.cell.up", URBAN)
     assert done.exit_code == 0
-    line = (
-        URBAN.read_text().splitlines().index(next(x for x in URBAN.open() if x.startswith("cell"))[:-1])
-    )
+    (line,) = [n for n, text in enumerate(URBAN.read_text().splitlines()) if text.startswith("cell")]
     assert done.stdout.splitlines()[0] == "links.NAME.up"
     assert f'{URBAN}:{line + 1}: links.cell.up = "120 Mbit/s"' in done.stdout
     assert "bit/s, kbit/s, Mbit/s, Gbit/s" in done.stdout
@@ -257,8 +253,7 @@ def test_command_without_a_file_tells_of_all() -> None:
     done = call("--explain", "*")
     assert done.exit_code == 0
     said = done.stdout.splitlines()
-    assert [line for line in said if line.split("  ")[0] in {key.dotted for key in keys()}]
-    assert len([line for line in said if re.match(r"[a-z]", line)]) >= len(keys())
+    assert [line.split("  ")[0] for line in said if line[:1].strip()] == [key.dotted for key in keys()]
 
 
 @pytest.mark.parametrize(

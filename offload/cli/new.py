@@ -35,7 +35,7 @@ def new(
         if with_schema:
             _write_schema(file.with_name(BESIDE))
         _write(file, text)
-        typer.echo(f"{file}: a scenario of {kind}. Next:")
+        typer.echo(f"{file}: written. Next:")
         for command in ("check", "compare"):
             typer.echo(f"  offload {command} {file}")
 

@@ -91,8 +91,19 @@ class Form:
 
 
 def told(found: Forms) -> str:
-    """Say what a value may be."""
-    return ", or ".join(map(str, found))
+    """Say what a value may be; of several tables only what tells them apart."""
+    tables = [form.table for form in found if form.table is not None]
+    if len(tables) < 2:
+        return ", or ".join(map(str, found))
+    others = [str(form) for form in found if form.table is None]
+    return ", or ".join([*others, f"table with {' | '.join(map(mark, tables))}"])
+
+
+def mark(table: type[Table]) -> str:
+    """Return what tells a table from others that may stand in its place: the first key that it needs."""
+    name, field = next(each for each in table.model_fields.items() if each[1].is_required())
+    (form, *_) = forms(field.annotation, [field])
+    return f'{name} = "{form.words[0]}"' if form.kind == "choice" and len(form.words) == 1 else name
 
 
 def names(table: type[Table]) -> list[str]:

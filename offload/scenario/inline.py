@@ -98,9 +98,7 @@ class CostTable(Table):
     """How the seconds are known."""
     source: str
     """Where they come from."""
-    seconds: Annotated[
-        list[LongTime], Field(min_length=1, max_length=10_000, examples=[["5 ms"]])
-    ]
+    seconds: Annotated[list[LongTime], Field(min_length=1, max_length=10_000, examples=[["5 ms"]])]
     """The time of each layer, in their order."""
     service: Literal["constant", "exponential", "log-normal"] = "constant"
     """How the time of a run varies about its mean."""

@@ -96,7 +96,8 @@ def _value(form: Form, tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if form.kind == "names":
         values = {"type": "object", "additionalProperties": _alternatives(form.of, tables)}
         named = {"propertyNames": NAME} if form.of[0].kind == "table" else {}
-        return values | named | ({"minProperties": form.least} if form.least else {})
+        most = {} if form.most is None else {"maxProperties": form.most}
+        return values | named | most | ({"minProperties": form.least} if form.least else {})
     if form.kind == "table" and form.table is not None:
         return _refer(form.table, tables)
     plain = {

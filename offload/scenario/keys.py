@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from offload.entities import OffloadError
 from offload.scenario.fields import Table
-from offload.scenario.forms import Form, Forms, field_example, forms, told, write
+from offload.scenario.forms import Form, Forms, field_example, forms, mark, told, write
 from offload.scenario.schema import ScenarioFile
 
 # What stands in paths for a name, for a place in a list (from 0), and for what others decide.
@@ -109,7 +109,7 @@ def _of_field(
 
 def default_of(field: FieldInfo, found: Forms) -> str:
     """Return the default of a field as a file would write it; "" for none, and for what is empty."""
-    text = "" if field.default is None else write(field.default, found)
+    text = "" if field.is_required() or field.default is None else write(field.default, found)
     return "" if text in ("{}", "[]", '""') else text
 
 
@@ -127,18 +127,11 @@ def _tables(found: Forms) -> list[tuple[type[Table], tuple[str, ...], str]]:
     tables: list[tuple[type[Table], tuple[str, ...], str]] = []
     for form in found:
         if form.kind == "table" and form.table is not None:
-            tables.append((form.table, (), _mark(form.table) if several else ""))
+            tables.append((form.table, (), mark(form.table) if several else ""))
         elif form.kind in ("names", "list"):
             step = NAME if form.kind == "names" else PLACE
-            tables += [(table, (step, *more), mark) for table, more, mark in _tables(form.of)]
+            tables += [(table, (step, *more), beside) for table, more, beside in _tables(form.of)]
     return tables
-
-
-def _mark(table: type[Table]) -> str:
-    """Return what tells a table from others that may stand in its place: the first key that it needs."""
-    name, field = next(each for each in table.model_fields.items() if each[1].is_required())
-    (form, *_) = forms(field.annotation, [field])
-    return f'{name} = "{form.words[0]}"' if form.kind == "choice" and len(form.words) == 1 else name
 
 
 @cache
@@ -174,12 +167,14 @@ def _sentences(module: ModuleType) -> dict[str, dict[str, str]]:
 def find(asked: str) -> list[Key]:
     """Return the keys that are asked for: by a whole path, in which * is any name, or by its end.
 
-    Raises NoSuchKeyError, which says what comes nearest.
+    A * alone asks for all. Raises NoSuchKeyError, which says what comes nearest.
 
     >>> [key.dotted for key in find("links.cell.up")], [key.dotted for key in find("retries")]
     (['links.NAME.up'], ['devices.NAME.tasks.NAME.retries'])
     """
     parts = _parts(asked)
+    if parts == ["*"]:
+        return list(keys())
     whole = [key for key in keys() if len(parts) > 1 and _fits(key.path, parts)]
     found = whole or [key for key in keys() if parts and _ends(key, parts)]
     if not found:
@@ -216,7 +211,7 @@ def _ends(key: Key, parts: list[str]) -> bool:
 
 def _unknown(asked: str, parts: list[str]) -> str:
     names = dict.fromkeys(key.spoken[-1] for key in keys())
-    near = difflib.get_close_matches(parts[-1] if parts else "", names, 3)
+    near = difflib.get_close_matches(parts[-1] if parts else "", names, 3, 0.7)
     known = dict.fromkeys(key.dotted for each in near for key in keys() if key.spoken[-1] == each)
     hint = f"did you mean {', '.join([*known][:5])}?" if near else "--explain '*' tells of all"
     return f"--explain {asked:.80}: no such key; {hint}"

@@ -217,11 +217,16 @@ class ScenarioFile(Table):
     """The groups of devices, by name; the devices of a group car are car-0, car-1, and so on."""
     nodes: dict[Name, NodeTable] = {}
     """The edge servers and clouds, by name."""
-    links: dict[Name, Link] = {}
+    links: Annotated[
+        dict[Name, Link], Field(examples=[{"wire": {"from": "hub", "to": "region", "rate": "1 Gbit/s"}}])
+    ] = {}
     """What connects them, by name: cells from devices to a node, and wires between nodes."""
     machines: dict[Name, MachineTable] = {}
     """Machines that several groups and nodes share, by name."""
-    faults: dict[Name, FaultTable] = {}
+    faults: Annotated[
+        dict[Name, FaultTable],
+        Field(examples=[{"outage": {"of": ["hub"], "windows": [["10 s", "20 s"]]}}]),
+    ] = {}
     """What breaks or slows down, by name."""
     policy: Chosen = {}
     """The policy of `offload run`: its name, and its options."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from offload.scenario.forms import write
-from offload.scenario.keys import FREE, NEEDED, Key, keys
+from offload.scenario.keys import NAME, NEEDED, Key, keys
 
 Found = tuple[str, str, Any]  # where a file has a key (file:line), the key, and its value
 LONGEST = 200  # characters of a value
@@ -60,7 +60,10 @@ def _facts(key: Key) -> Iterable[tuple[str, str]]:
         yield "range", key.ranges
     if key.default:
         yield "default", "none; it is needed" if key.default == NEEDED else key.default
-    yield "example", f"{key.spoken[-1]} = {key.example}"
+    if key.forms[0].kind == "names" and key.path[-1] == NAME:
+        yield "begins", f"[{key.dotted}]"
+    elif key.example != key.default:
+        yield "example", f"{key.spoken[-1]} = {key.example}"
     if key.inside:
         yield "keys", ", ".join(key.inside)
 
@@ -127,9 +130,7 @@ def _table(inside: Iterable[Key]) -> str:
     for key in inside:
         takes = f"{key.takes}; {key.ranges}" if key.ranges else key.takes
         default = f"`{key.default}`" if key.default not in ("", NEEDED) else key.default
-        name = ".".join(
-            [key.spoken[-1], *(part for part in key.path[len(key.spoken) :] if part in FREE)]
-        )
+        name = ".".join(key.path[len(key.spoken) - 1 :])
         cells = (f"`{name}`", takes, default, key.meaning)
         lines.append(f"| {' | '.join(map(_escaped, cells))} |")
     return "\n".join(lines) + "\n"
