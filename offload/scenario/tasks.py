@@ -125,12 +125,13 @@ class Inference(Table):
     """
 
     models: Annotated[list[Name], Field(min_length=1, max_length=100, examples=[["mobilenetv2"]])] | None
-    """The interchangeable networks that can answer, by name; `offload models` lists those that ship."""
+    """The interchangeable networks that can answer, by name; `offload models` lists those that ship. A
+    task with `stages` leaves it to them."""
     variants: Annotated[list[Name], Field(min_length=1, examples=[["int8"]])] | None = None
     """The forms of these networks that may be used, like "fp32" or "int8". Not given: all there are."""
     input: Input | None
     """The bytes of an input as it leaves the device uncut: the encoded image, say. A plain size, or a
-    table that says how sizes are drawn. At inner cuts the network's own values cross instead."""
+    table that says how sizes are drawn. A task with `stages` leaves it to them."""
     scene: Objects | None = None
     """Lets each other device in view add to the bytes of the input."""
     result: Size | None = None

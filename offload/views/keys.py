@@ -9,8 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from offload.scenario.forms import write
+from offload.scenario.forms import EXAMPLES, write
 from offload.scenario.keys import NAME, NEEDED, Key, keys
+from offload.units import UNITS
 
 Found = tuple[str, str, Any]  # where a file has a key (file:line), the key, and its value
 LONGEST = 200  # characters of a value
@@ -28,6 +29,9 @@ This page is made from the schema that checks scenario files:
 ```sh
 offload schema --format markdown --out notebooks/guide/scenario-keys.md
 ```
+
+| quantity | units | like |
+|---|---|---|
 """
 
 
@@ -97,7 +101,10 @@ def page() -> str:
     groups: dict[tuple[tuple[str, ...], str], list[Key]] = {}
     for key in keys():
         groups.setdefault((key.path[: len(key.spoken) - 1], key.beside), []).append(key)
-    parts, first = [PAGE_HEAD], dict[tuple[tuple[str, ...], ...], str]()
+    units = "".join(
+        f'| {name} | {", ".join(UNITS[name])} | `"{example}"` |\n' for name, example in EXAMPLES.items()
+    )
+    parts, first = [PAGE_HEAD + units], dict[tuple[tuple[str, ...], ...], str]()
     for (path, beside), inside in groups.items():
         title = _title(path, beside)
         parts.append(f"## {title}\n")
