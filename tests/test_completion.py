@@ -47,6 +47,26 @@ def test_scenario_files() -> None:
     assert complete("offload check scenarios/urb") == ["scenarios/urban-intersection.toml"]
 
 
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells(shell: str) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT), "_OFFLOAD_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "offload compare x.toml --policy thr",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }  # fmt: skip
+    command = [sys.executable, "-c", MAIN]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "thrifty" in done.stdout
+    assert "quickest" not in done.stdout
+
+
+def test_the_script_that_a_shell_reads_is_there() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "_OFFLOAD_COMPLETE": "source_bash"}
+    command = [sys.executable, "-c", MAIN]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "_offload_completion" in done.stdout
+
+
 def test_policies_and_networks() -> None:
     assert complete("offload compare x.toml --policy qu") == ["quickest"]
     assert complete("offload policies cla") == ["clairvoyant"]
