@@ -213,7 +213,8 @@ def _():
     the answer is there, time goes by in **legs**: consecutive pieces, waiting included, that sum to
     the latency:
 
-    $$L = t_\text{device} + t_\text{uplink} + t_\text{edge} + t_\text{wan} + t_\text{cloud} + t_\text{downlink}$$
+    $$L = t_\text{device} + t_\text{uplink} + t_\text{edge}
+         + t_\text{wan} + t_\text{cloud} + t_\text{downlink}$$
 
     | leg | what happens |
     |---|---|

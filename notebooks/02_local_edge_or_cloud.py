@@ -93,7 +93,8 @@ def _():
     $$\begin{aligned}
     L_\text{local} &= t_d \\
     L_\text{edge}  &= \frac{8 D}{B} + \tau + t_e + \frac{8 R}{B'} \\
-    L_\text{cloud} &= \frac{8 D}{B} + \tau + \Bigl(\frac{8 D}{W} + \tau_w + \frac{8 R}{W}\Bigr) + t_c + \frac{8 R}{B'}
+    L_\text{cloud} &= \frac{8 D}{B} + \tau + \Bigl(\frac{8 D}{W} + \tau_w + \frac{8 R}{W}\Bigr) + t_c
+                     + \frac{8 R}{B'}
     \end{aligned}$$
 
     | symbol | meaning | unit |

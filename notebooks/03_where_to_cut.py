@@ -151,13 +151,16 @@ def _():
         fixed_s = before_s + way_s + behind_s
         return fixed_s[:, None] + 8 * sent_bytes[:, None] / np.atleast_1d(rates_bps)[None, :]
 
-    def envelope(table_s):
-        """Return the best cut at each rate, and by what share an inner one beats both ends."""
-        best = table_s.argmin(axis=0)
-        ends_s = table_s[[0, -1]].min(axis=0)
-        return best, 1 - table_s[1:-1].min(axis=0) / ends_s
+    def inner(table_s):
+        """Return by what share an inner cut beats both ends at each rate, and where, in words."""
+        gain = 1 - table_s[1:-1].min(axis=0) / table_s[[0, -1]].min(axis=0)
+        (won,) = np.nonzero(gain > 0)
+        if not len(won):
+            return gain, "never"
+        low, high = RATES_BPS[won[[0, -1]]] / 1e6
+        return gain, f"from {low:.2g} to {high:.2g} Mbit/s, by at most {gain.max():.0%}"
 
-    return cut_columns, envelope, latencies_s
+    return cut_columns, inner, latencies_s
 
 
 @app.cell(hide_code=True)
@@ -172,9 +175,9 @@ def _():
 
 
 @app.cell
-def _(cut_columns, envelope, facts, latencies_s, network):
+def _(cut_columns, facts, latencies_s, network):
     _before_s, _bytes, _ = cut_columns(facts)
-    _best = np.unique(envelope(latencies_s(facts, RATES_BPS))[0])
+    _best = np.unique(latencies_s(facts, RATES_BPS).argmin(axis=0))
     cuts_figure, _axes = plt.subplots(figsize=(9, 3.8), layout="constrained")
     _axes.plot(1e3 * _before_s[1:-1], _bytes[1:-1] / 1e3, ".", color="#7F7F7F", label="a cut")
     _seen = _best[_best < len(_bytes) - 1]
@@ -229,8 +232,8 @@ def _(facts, latencies_s, rate_mbps, scenario):
     mo.md(
         f"At {rate_mbps.value:g} Mbit/s formula and library differ by at most"
         f" {1e9 * largest_gap_s:.3f} ns over all {_last + 1} cuts. By the formula the best is cut"
-        f" {int(_formula_s.argmin())}, {1e3 * _formula_s.min():.1f} ms; in a simulation `neurosurgeon` chooses"
-        f" `{_chosen}`: in brackets are the layers that each machine runs."
+        f" {int(_formula_s.argmin())}, {1e3 * _formula_s.min():.1f} ms; in a simulation"
+        f" `neurosurgeon` chooses `{_chosen}`: in brackets are the layers that each machine runs."
     )
     return
 
@@ -246,9 +249,9 @@ def _():
 
 
 @app.cell
-def _(envelope, facts, latencies_s, network, rate_mbps, scenario):
+def _(facts, inner, latencies_s, network, rate_mbps, scenario):
     _table_s = latencies_s(facts, RATES_BPS)
-    _best, _gain = envelope(_table_s)
+    _best, (_gain, _) = _table_s.argmin(axis=0), inner(_table_s)
     _mbps = RATES_BPS / 1e6
     figure, (_times, _cuts) = plt.subplots(
         2, 1, figsize=(9, 5.6), layout="constrained", sharex=True, height_ratios=[3, 1.3]
@@ -274,27 +277,14 @@ def _(envelope, facts, latencies_s, network, rate_mbps, scenario):
     return
 
 
-@app.cell
-def _(envelope, facts, latencies_s):
-    def inner(facts):
-        """Return the range of rates in which an inner cut wins (bit/s), and the largest gain."""
-        _, gain = envelope(latencies_s(facts, RATES_BPS))
-        (won,) = np.nonzero(gain > 0)
-        return (RATES_BPS[won[0]], RATES_BPS[won[-1]], gain.max()) if len(won) else None
-
-    _found = inner(facts)
-    mo.md(
-        "**What to notice.** "
-        + (
-            f"An inner cut wins between {_found[0] / 1e6:.1f} and {_found[1] / 1e6:.1f} Mbit/s, by"
-            f" {_found[2]:.0%} at most. It wins only around the break-even of lesson 2, where staying"
-            " and leaving cost about the same. Elsewhere one of the ends is best: on a slow cell one"
-            " sends nothing, on a fast one everything."
-            if _found
-            else "No inner cut wins at any rate here: both ends are better everywhere."
-        )
-    )
-    return (inner,)
+@app.cell(hide_code=True)
+def _(facts, inner, latencies_s):
+    _, _where = inner(latencies_s(facts, RATES_BPS))
+    mo.md(f"""
+    **What to notice.** An inner cut wins: {_where}. If it does, then around the break-even of lesson 2,
+    where staying and leaving cost about the same. Elsewhere one of the ends is best: on a slow cell one
+    sends nothing, on a fast one everything.
+    """)
 
 
 @app.cell(hide_code=True)
@@ -308,7 +298,6 @@ def _():
     pattern, not the digits.
     """)
 
-
 @app.cell
 def _(camera):
     _catalogue = Catalogue()
@@ -316,31 +305,36 @@ def _(camera):
         name
         for name in _catalogue.models
         for variant in _catalogue.variants(name)
-        if (variant.name, variant.task) == ("fp32", "classification") and variant.input_shape[0] == 3
+        if variant.name == "fp32"
+        and variant.task == "classification"
+        and variant.input_shape[0] == 3  # colour photographs
         and _catalogue.profile(variant, "raspberry-pi-4") is not None
-    ]  # fmt: skip
-    classifiers = {
-        name: camera(
+    ]
+
+    def on_pi(name):
+        """Return the facts of a network in fp32 between a Raspberry Pi 4 and the hub."""
+        scenario = camera(
             "devices.camera.hardware=raspberry-pi-4",
             "devices.camera.tasks.objects.variants=['fp32']",
             f"devices.camera.tasks.objects.models=['{name}']",
-        ).setting(0.0).facts[0]
-        for name in _names
-    }  # fmt: skip
+        )
+        return scenario.setting(0.0).facts[0]
+
+    classifiers = {name: on_pi(name) for name in _names}
     return (classifiers,)
 
 
 @app.cell
-def _(classifiers, cut_columns, inner):
+def _(classifiers, cut_columns, inner, latencies_s):
     rarely = []
     for _name, _facts in classifiers.items():
-        _found, (_before_s, _, _) = inner(_facts), cut_columns(_facts)
+        _before_s, _bytes, _ = cut_columns(_facts)
         rarely.append({
             "network": _name,
             "on the device (ms)": round(1e3 * _before_s[-1]),
-            "inner cuts": len(_before_s) - 2,
-            "one wins (Mbit/s)": f"{_found[0] / 1e6:.2g} to {_found[1] / 1e6:.2g}" if _found else "never",
-            "by at most": f"{_found[2]:.0%}" if _found else "-",
+            "inner cuts": len(_bytes) - 2,
+            "of fewer bytes than the picture": int((_bytes[1:-1] < _bytes[0]).sum()),
+            "an inner cut wins": inner(latencies_s(_facts, RATES_BPS))[1],
         })  # fmt: skip
     mo.ui.table(rarely, selection=None, page_size=25)
     return (rarely,)
@@ -348,67 +342,51 @@ def _(classifiers, cut_columns, inner):
 
 @app.cell(hide_code=True)
 def _(rarely):
-    _never = sum(row["one wins (Mbit/s)"] == "never" for row in rarely)
-    mo.md(
-        f"In {_never} of {len(rarely)} networks no inner cut is best at any rate. Values of `fp32` have"
-        " four bytes each: what crosses is four times as much as in `int8`."
-    )
+    _never = sum(row["an inner cut wins"] == "never" for row in rarely)
+    mo.md(f"""
+    In {_never} of {len(rarely)} networks no inner cut is best at any rate. Values of `fp32` have four
+    bytes each: what crosses is four times as much as in `int8`.
 
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## What a codec changes
 
     What crosses need not be sent as it is. A **codec** makes it smaller: it rounds values to 8 bits
     (`uint8`) and packs them (`+zstd`), and the other side unpacks. That costs time and some accuracy.
     `data/codecs.csv` has what this came to, measured on MobileNetV2 (`fp32`, weights trained on
-    ImageNet) with 120 photographs, at every cut. Below, the same network with and without, between the
-    Raspberry Pi and our core.
+    ImageNet) with 120 photographs, at every cut. Below is the same network with and without, between
+    the Raspberry Pi and our core.
     """)
 
 
 @app.cell
-def _(classifiers, cut_columns, envelope, latencies_s):
+def _(classifiers, cut_columns, inner, latencies_s):
     with (DATA / "codecs.csv").open() as _file:
         _coded = {
             int(row["cut"]): row
             for row in csv.DictReader(_file)
             if (row["network"], row["variant"], row["codec"]) == ("mobilenetv2", "fp32", "uint8+zstd")
+            and int(row["cut"]) > 0  # inner cuts; what is sent at cut 0 is the picture
         }
     _facts = classifiers["mobilenetv2"]
     _before_s, _bytes, _behind_s = cut_columns(_facts)
     _raw_s = latencies_s(_facts, RATES_BPS)
-    coded_s = _raw_s.copy()
+    _coded_s = _raw_s.copy()
     for _cut, _row in _coded.items():
-        if 0 < _cut < len(_bytes) - 1:
-            _coding_s = float(_row["encode_share"]) * _before_s[-1]
-            _coding_s += float(_row["decode_share"]) * _behind_s[0]
-            _saved_s = 8 * (_bytes[_cut] - float(_row["bytes"])) / RATES_BPS
-            coded_s[_cut] += _coding_s - _saved_s
-    kept_share = np.mean([
-        float(row["bytes"]) / float(row["values_bytes"]) for cut, row in _coded.items() if cut > 0
-    ])  # fmt: skip
-    agreement = [float(row["score"]) for cut, row in _coded.items() if cut > 0]
-    _told = []
-    for _label, _table_s in (("raw values", _raw_s), ("uint8+zstd", coded_s)):
-        _, _gain = envelope(_table_s)
-        (_won,) = np.nonzero(_gain > 0)
-        _range = RATES_BPS[_won[[0, -1]]] / 1e6 if len(_won) else None
-        _told.append({
-            "sent": _label,
-            "an inner cut wins (Mbit/s)": "never" if _range is None else f"{_range[0]:.2g} to {_range[1]:.2g}",
-            "by at most": f"{max(0.0, _gain.max()):.0%}",
-        })  # fmt: skip
-    mo.vstack([
-        mo.ui.table(_told, selection=None),
-        mo.md(
-            f"On average the codec leaves {kept_share:.0%} of the bytes of an inner cut, and the network"
-            f" still names the same class for {np.mean(agreement):.1%} of the photographs"
-            f" ({min(agreement):.1%} at the worst cut). Compression is what makes the middle worth a"
-            " thought."
-        ),
-    ])  # fmt: skip
+        # Coding is told as a share of the whole network's time on the machine that does it.
+        _coding_s = float(_row["encode_share"]) * _before_s[-1]
+        _coding_s += float(_row["decode_share"]) * _behind_s[0]
+        _coded_s[_cut] += _coding_s - 8 * (_bytes[_cut] - float(_row["bytes"])) / RATES_BPS
+    _kept = np.mean([float(row["bytes"]) / float(row["values_bytes"]) for row in _coded.values()])
+    _same = [float(row["score"]) for row in _coded.values()]
+    mo.md(f"""
+    | sent | an inner cut wins |
+    |---|---|
+    | raw values | {inner(_raw_s)[1]} |
+    | `uint8+zstd` | {inner(_coded_s)[1]} |
+
+    On average the codec leaves {_kept:.0%} of the bytes of an inner cut, and the network still names the
+    same class for {np.mean(_same):.1%} of the photographs ({min(_same):.1%} at the worst cut).
+    Compression is what makes the middle worth a thought.
+    """)
     return
 
 
@@ -419,49 +397,47 @@ def _():
 
 @app.cell
 def _(camera, cut_columns, inner, latencies_s):
-    _base = camera().setting(0.0).facts[0]
-    _table_s = latencies_s(_base, RATES_BPS)
+    def _where(*settings):
+        facts = camera(*settings).setting(0.0).facts[0]
+        return inner(latencies_s(facts, RATES_BPS))[1]
+
+    _facts = camera().setting(0.0).facts[0]
+    _table_s = latencies_s(_facts, RATES_BPS)
     _best = _table_s.argmin(axis=0)
-    _inner = int(np.bincount(_best[(_best > 0) & (_best < len(_table_s) - 1)]).argmax())
-    _, _bytes, _ = cut_columns(_base)
-    _fixed_s = latencies_s(_base, np.inf)[:, 0]
-    _meet_bps = 8 * (_bytes[0] - _bytes[_inner]) / (_fixed_s[_inner] - _fixed_s[0])
-    _after = _base.variants[0].cuts[_inner].after
-
-    _small = inner(camera("devices.camera.tasks.objects.input=20 kB").setting(0.0).facts[0])
-    _large = inner(camera("devices.camera.tasks.objects.input=200 kB").setting(0.0).facts[0])
-    _middle = inner(_base)
-
-    def _words(found):
-        if found is None:
-            return "no inner cut wins at any rate"
-        return f"one wins from {found[0] / 1e6:.1f} to {found[1] / 1e6:.1f} Mbit/s, by {found[2]:.0%} at most"
-
-    _weak = inner(camera("nodes.hub.hardware=coral-desktop-cpu").setting(0.0).facts[0])
+    _cut = int(np.bincount(_best[(_best > 0) & (_best < len(_table_s) - 1)]).argmax())
+    _after = _facts.variants[0].cuts[_cut].after
+    _, _bytes, _ = cut_columns(_facts)
+    _more_s, _fewer_bits = (
+        float(np.diff(latencies_s(_facts, np.inf)[[0, _cut], 0])[0]),
+        8 * (_bytes[0] - _bytes[_cut]),
+    )
+    _small, _large = (
+        _where(f"devices.camera.tasks.objects.input={size} kB") for size in (20, 200)
+    )  # fmt: skip
+    _middle, _weak = _where(), _where("nodes.hub.hardware=coral-desktop-cpu")
 
     exercises = [
         (
-            f"For MobileNetV2 and a picture of 60 kB, the inner cut that is best most often lies behind"
-            f" {_after} layers and sends {_bytes[_inner] / 1e3:.1f} kB. At which rate does it take as"
-            " long as sending the picture? (Two straight lines meet where $8 (D_0 - D_k) x$ equals the"
-            " difference of their other seconds.)",
-            f"{8 * (_bytes[0] - _bytes[_inner]) / 1e3:.0f} kbit less are worth"
-            f" {1e3 * (_fixed_s[_inner] - _fixed_s[0]):.1f} ms more computing:"
-            f" {_meet_bps / 1e6:.1f} Mbit/s. Below that rate the cut is better than the picture, above"
-            " it is worse.",
+            f"For MobileNetV2 and a picture of 60 kB, the inner cut that is best over the widest range"
+            f" lies behind {_after} layers and sends {_bytes[_cut] / 1e3:.1f} kB. At which rate does it"
+            " take as long as sending the picture? (Two straight lines meet: $8 (D_0 - D_k) / B$ equals"
+            " the difference of all their other seconds.)",
+            f"{_fewer_bits / 1e3:.0f} kbit less to send are worth {1e3 * _more_s:.1f} ms more of"
+            f" computing: at {_fewer_bits / _more_s / 1e6:.1f} Mbit/s. Below that rate the cut is"
+            " better than the picture, above it is worse.",
         ),
         (
-            "The picture may be packed harder, to 20 kB, or have more pixels and take 200 kB. The network"
-            " is the same, since it looks at a small copy. When is an inner cut worth more?",
-            f"With 20 kB {_words(_small)}; with 60 kB {_words(_middle)}; with 200 kB {_words(_large)}."
-            " A cut competes with the picture: the dearer it is to send, the more cuts are below it.",
+            "The picture may be packed harder, to 20 kB, or have more pixels and take 200 kB. The"
+            " network is the same, since it looks at a small copy. When is an inner cut worth more?",
+            f"An inner cut wins: with 20 kB {_small}; with 60 kB {_middle}; with 200 kB {_large}. A cut"
+            " competes with the picture: the dearer that is to send, the more cuts are cheaper.",
         ),
         (
             "The hub is replaced by a slower one, a desktop processor of which published figures are"
             " known (`coral-desktop-cpu`). Does cutting become more or less worth while?",
-            f"Then {_words(_weak)}; before, {_words(_middle)}. What the device computes costs the"
-            " difference between the two machines, and that is smaller now; but there is also less to"
-            " be gained by leaving at all. Try other pairs: the shares of layers count as well.",
+            f"An inner cut then wins {_weak}; with the quicker hub, {_middle}. Layers that run on the"
+            " device cost the difference between the two machines, and that is smaller now; but leaving"
+            " gains less, too, and only slower cells make it matter which bytes are sent.",
         ),
     ]
     mo.accordion(dict(exercises))

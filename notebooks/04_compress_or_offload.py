@@ -147,9 +147,10 @@ def _(facts, forms, measured_s):
     _half = 1.96 * np.sqrt(_share * (1 - _share) / _images)
     _profile = facts.profiles["cabinet"][forms["fp32"]]
     mo.md(f"""
-    - `int8` computes with whole numbers of 8 bits: {measured_s["fp32"] / measured_s["int8"]:.1f} times as
-      fast here, and as often right as far as {_images} images can tell (a share like {_share:.1%} of
-      {_images} is known to about ±{100 * _half:.1f} points).
+    - `int8` computes with whole numbers of 8 bits:
+      {measured_s["fp32"] / measured_s["int8"]:.1f} times as fast here, and as often right as far as
+      {_images} images can tell (a share like {_share:.1%} of them is known to about
+      ±{100 * _half:.1f} points).
     - `pruned-50` and `pruned-75` have lost half and three quarters of their channels, and were trained
       on.
     - `separable` has a sixth of the multiplications and is *not* faster here: operations are not
@@ -192,11 +193,10 @@ def _(scenario):
     def menu(facts):
         """Return latency (s) and accuracy of each form at each place, if nobody else is there."""
         prices = unloaded(facts, "cell")
+        columns = prices.latency_s.tolist(), prices.accuracy.tolist(), prices.unsplit
         whole = [
-            ("gateway" if plan.device_cut else "cabinet", plan.variant.name, float(seconds), float(right))
-            for plan, seconds, right, one_place in zip(
-                prices.plans, prices.latency_s, prices.accuracy, prices.unsplit, strict=True
-            )
+            ("gateway" if plan.device_cut else "cabinet", plan.variant.name, seconds, right)
+            for plan, seconds, right, one_place in zip(prices.plans, *columns, strict=True)
             if one_place
         ]
         return sorted(whole, key=lambda row: (row[0], FORMS.index(row[1])))
@@ -209,8 +209,8 @@ def _(scenario):
         f"With a deadline of {1e3 * _deadline_s:g} ms {len(_in_time)} of {len(choices)} choices are in"
         " time"
         + (
-            f"; the most accurate is `{_best[1]}` at the {_best[0]}, after {1e3 * _best[2]:.1f} ms, right"
-            f" {_best[3]:.1%} of the time. (Differences of a few tenths of a point are within what"
+            f"; the most accurate is `{_best[1]}` at the {_best[0]}, after {1e3 * _best[2]:.1f} ms,"
+            f" right {_best[3]:.1%} of the time. (Differences of a few tenths of a point are within what"
             " 2 000 images can tell.)"
             if _best
             else ": nothing is useful."
@@ -321,7 +321,8 @@ def _():
 @app.cell
 def _(facts, forms, gateway, measured_s, menu, weights_bytes):
     _even = forms["pruned-75"].accuracy.value / forms["fp32"].accuracy.value
-    _gateway_s = {name: facts.profiles["device"][forms[name]].seconds(0, forms[name].last) for name in FORMS}
+    _profiles = facts.profiles["device"]
+    _gateway_s = {name: _profiles[forms[name]].seconds(0, forms[name].last) for name in FORMS}
 
     _full = menu(gateway("devices.gateway.frequency=1.0").setting(0.0).facts[0])
     _least = {
@@ -340,8 +341,8 @@ def _(facts, forms, gateway, measured_s, menu, weights_bytes):
             f" {1 / _gateway_s['fp32']:.0f} and {1 / _gateway_s['pruned-75']:.0f} parts a second.",
         ),
         (
-            "Give the gateway the full clock (1.0), with the cell as it is. Does offloading still win for"
-            " a part that comes alone?",
+            "Give the gateway the full clock (1.0), with the cell as it is. Does offloading still win"
+            " for a part that comes alone?",
             f"No. The quickest at home is `{_least['gateway'][1]}` after"
             f" {1e3 * _least['gateway'][2]:.2f} ms; over the cell no form needs less than"
             f" {1e3 * _least['cabinet'][2]:.2f} ms, most of it on the way. Who has the same machine at"

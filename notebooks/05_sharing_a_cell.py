@@ -225,8 +225,8 @@ def _():
       \bar L(x) = x \, L_\text{send}(x) + (1 - x)\, t_d$$
 
     **Selfish.** As long as sending is quicker than staying, somebody changes their mind and sends. It
-    ends where nobody gains by changing (a *Wardrop*, or Nash, equilibrium): $L_\text{send}(x) = t_d$. But
-    then all take $t_d$, **as if there were no hub at all**.
+    ends where nobody gains by changing (a *Wardrop*, or Nash, equilibrium): $L_\text{send}(x) = t_d$.
+    But then all take $t_d$, **as if there were no hub at all**.
 
     **Together.** Who wants the best mean for all stops earlier, where one more picture sent costs the
     others as much as it gains ($\bar L'(x) = 0$):
@@ -273,7 +273,7 @@ def _(alone_s, every_s, everyone, facts, square):
     def mean_s(share):
         """Return the mean latency of all pictures."""
         share = np.asarray(share, dtype=float)
-        return np.where(share > 0, share * send_s(np.where(share > 0, share, 0)), 0) + (1 - share) * stay_s
+        return share * send_s(share) + (1 - share) * stay_s
 
     _ratio = alone_s(facts) / (stay_s - besides_s)
     selfish, best = (float(np.clip((1 - each) / rho, 0, 1)) for each in (_ratio, np.sqrt(_ratio)))
@@ -407,17 +407,17 @@ def _(alone_s, best, every_s, facts, rho, sending_s, square):
         (
             "500 cameras send. Somebody packs the pictures into half of their bytes. How many times as"
             " quickly are they sent?",
-            f"Not twice: $s$ halves, and so does the utilisation, from {_load:.1f} to {_load / 2:.1f}. From"
-            f" {1e3 * _before:.0f} ms to {1e3 * _after:.1f} ms is {_before / _after:.0f} times as quick."
-            f" (Simulated: {1e3 * _found.mean:.1f} ms.) Whoever sends less makes room for all.",
+            f"Not twice: $s$ halves, and so does the utilisation, from {_load:.1f} to {_load / 2:.1f}."
+            f" From {1e3 * _before:.0f} ms to {1e3 * _after:.1f} ms is {_before / _after:.0f} times"
+            f" as quick. (Simulated: {1e3 * _found.mean:.1f} ms.) Whoever sends less makes room for all.",
         ),
         (
             "A toll, in seconds, is added to what each selfish camera counts for sending. How large must"
             " it be, so that they choose what is best for all? (A sender should feel what it costs the"
             r" others: $x \, L_\text{send}'(x)$ at the best $x$.)",
-            rf"$x \, L'_\text{{send}} = s \rho x / (1 - \rho x)^2$, which is {1e3 * _toll_s:.0f} ms here,"
-            f" against {1e3 * alone_s(facts):.0f} ms of air that the picture itself needs. Economists"
-            " call it a Pigouvian tax: most of the cost of sending is borne by others.",
+            rf"$x \, L'_\text{{send}} = s \rho x / (1 - \rho x)^2$, which is {1e3 * _toll_s:.0f} ms"
+            f" here, against {1e3 * alone_s(facts):.0f} ms of air that the picture itself needs."
+            " Economists call it a Pigouvian tax: most of the cost of sending is borne by others.",
         ),
     ]
     mo.accordion(dict(exercises))

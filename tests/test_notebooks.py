@@ -35,8 +35,7 @@ def drawn(axes):
 
 figure = defined.get("figure")
 told = {
-    "pages": [getattr(output, "text", "") for output in outputs],
-    "figures": sum(isinstance(output, Figure) for output in outputs),
+    "pages": [output.text for output in outputs if isinstance(output, marimo.Html)],
     "exercises": [[str(part) for part in pair] for pair in defined.get("exercises", [])],
     "axes": [] if not isinstance(figure, Figure) else [
         {"drawn": drawn(axes), "labels": [axes.get_xlabel(), axes.get_ylabel()]} for axes in figure.axes
