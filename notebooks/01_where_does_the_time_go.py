@@ -46,7 +46,10 @@ def _():
         return catalogue.profile(variant, hardware)
 
     four = [("resnet50", "fp32"), ("resnet50", "int8"), ("mobilenetv2", "fp32"), ("mobilenetv2", "int8")]
-    return four, catalogue, profile
+    # A colour for each kind of layer that these networks have.
+    _kinds = {layer.kind for each in four for layer in profile(*each).variant.layers}
+    kinds = dict(zip(sorted(_kinds), COLOURS, strict=False))
+    return four, kinds, profile
 
 
 @app.cell(hide_code=True)
@@ -98,41 +101,40 @@ def _(profile):
     How it is known: {profile("resnet50", "fp32").known}, on
     {profile("resnet50", "fp32").source}.
 
-    ## Few layers make most of the time
+    ## How many layers make most of the time?
 
-    Choose a network. On the left each bar is a layer, in the order in which they run. On the right
-    the same layers are sorted, the longest first, and added up: how many do you need for 80 % of the
-    time?
+    Each bar is a layer, in the order in which they run. On the right the same layers are sorted, the
+    longest first, and added up: how many does it take for 80 % of the time?
     """)
 
 
 @app.cell
-def _(four):
-    pick = mo.ui.dropdown([":".join(each) for each in four], value="resnet50:fp32", label="network")
-    pick
-    return (pick,)
+def _():
+    form = mo.ui.dropdown(["fp32", "int8"], value="fp32", label="form")
+    form
+    return (form,)
 
 
 @app.cell
-def _(four, pick, profile):
+def _(form, four, kinds, profile):
     def few(network, form, share=0.8):
         """Return how many of a network's layers, the longest first, take this share of its time."""
         longest_s = np.sort(profile(network, form).layers_s[1])[::-1]
         reached = np.cumsum(longest_s) / longest_s.sum() >= share
         return int(np.argmax(reached)) + 1, len(longest_s)
 
-    _profile = profile(*pick.value.split(":"))
-    _seconds = np.array(_profile.layers_s[1])
-    _kinds = np.array([layer.kind for layer in _profile.variant.layers])
-    _by_time = sorted(set(_kinds), key=lambda kind: -_seconds[_kinds == kind].sum())
-
-    layers_figure, (_bars, _curve) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    for _kind, _colour in zip(_by_time, COLOURS, strict=False):
-        (_at,) = np.nonzero(_kinds == _kind)
-        _share = _seconds[_at].sum() / _seconds.sum()
-        _bars.bar(_at + 1, 1e3 * _seconds[_at], width=1.0, color=_colour, label=f"{_kind}, {_share:.0%}")
-    _bars.set(xlabel="layer, in order", ylabel="time (ms)", title=f"{pick.value}, layer by layer")
-    _bars.legend(frameon=False, fontsize=7, title="kind of layer, share", title_fontsize=7)
+    layers_figure, (*_bars, _curve) = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    for _axes, _network in zip(_bars, ("resnet50", "mobilenetv2"), strict=True):
+        _profile = profile(_network, form.value)
+        _seconds = np.array(_profile.layers_s[1])
+        _kinds = np.array([layer.kind for layer in _profile.variant.layers])
+        for _kind in sorted(set(_kinds), key=lambda kind: -_seconds[_kinds == kind].sum()):
+            (_at,) = np.nonzero(_kinds == _kind)
+            _share = _seconds[_at].sum() / _seconds.sum()
+            _label = f"{_kind}, {_share:.0%}" if _share >= 0.005 else None
+            _axes.bar(_at + 1, 1e3 * _seconds[_at], width=1.0, color=kinds[_kind], label=_label)
+        _axes.set(xlabel="layer, in order", ylabel="time (ms)", title=f"{_network}:{form.value}")
+        _axes.legend(frameon=False, fontsize=7, title="kind of layer, share", title_fontsize=7)
     for (_network, _form), _colour in zip(four, COLOURS, strict=False):
         _sorted = np.sort(profile(_network, _form).layers_s[1])[::-1]
         _shares = np.arange(len(_sorted) + 1) / len(_sorted)
@@ -140,7 +142,7 @@ def _(four, pick, profile):
         _curve.plot(100 * _shares, 100 * _sums, color=_colour, label=f"{_network}:{_form}")
     _curve.axhline(80, color="#999999", linestyle=":", linewidth=1)
     _curve.set(xlabel="share of layers, longest first (%)", ylabel="share of the time (%)")
-    _curve.set(title="Few layers make most of it", xlim=(0, 100), ylim=(0, 101))
+    _curve.set(title="How many make most of it?", xlim=(0, 100), ylim=(0, 101))
     _curve.legend(frameon=False, fontsize=8)
     layers_figure.supxlabel(f"Measured on {_profile.source}.", fontsize=7, color="#555555")
     layers_figure
@@ -149,16 +151,18 @@ def _(four, pick, profile):
 
 @app.cell(hide_code=True)
 def _(four, few):
-    def _told(network, form):
-        count, of = few(network, form)
-        return f"- `{network}:{form}`: {count} of {of} layers make 80 % of the time."
+    _told = [f"`{':'.join(each)}` {few(*each)[0]} of {few(*each)[1]}" for each in four]
+    mo.md(f"""
+    **What to notice.** For 80 % of the time it takes, of all layers: {", ".join(_told)}. In `fp32` that
+    is a quarter to a third of them: convolutions (`conv`, `pointwise`, `depthwise`) take most of it,
+    and the many normalisations and activations are cheap, one by one. In `int8` those were folded into
+    the convolutions before them, so what is left is more alike. One early `pool` of ResNet-50 stands
+    out: it computes next to nothing, but torch is slow at it. Nobody would have guessed that; it was
+    measured.
 
-    mo.md(
-        "**What to notice.** Convolutions (`conv`, `pointwise`, `depthwise`) take nearly everything;"
-        " normalisations and activations are many and cheap. Layers are not alike, so the time does"
-        " not pass evenly: whoever cuts a network in the middle of its list does not cut its time in"
-        " halves.\n\n" + "\n".join(_told(*each) for each in four)
-    )
+    Layers are not alike, so the time does not pass evenly: whoever cuts a network in the middle of its
+    list does not cut its time in halves.
+    """)
 
 
 @app.cell(hide_code=True)
@@ -178,9 +182,10 @@ def _():
     | $\hat T$ | the whole on the other machine: published, or told from other published networks | s |
     | $\hat t_i$ | what we then take layer $i$ to take there | s |
 
-    This is a guess, and the library says how good one: where a total is not published for the very
+    This is a guess, and the library says how good one. Where a total is not published for the very
     network, it is told from the others, and the error is that of telling each published network from
-    the rest. Where the shares come from another machine, two opinions on them are compared.
+    the rest. On the shares of the layers there are two opinions: what we measured elsewhere, and what
+    the published totals say of kinds of layers. The table and the figure show how far they lie apart.
     """)
 
 
@@ -201,6 +206,28 @@ def _(profile):
     return
 
 
+@app.cell
+def _(profile):
+    opinions, _panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for _axes, _network in zip(_panels, ("mobilenetv2", "resnet50"), strict=True):
+        _profile = profile(_network, "int8", "cortex-a53")
+        for _layers_s, _style, _label in (
+            (_profile.layers_s[1], "-", "shares as measured on x86-core"),
+            (_profile.second_s, "--", "second opinion, from published totals"),
+        ):
+            _done_ms = 1e3 * np.concatenate([[0], np.cumsum(_layers_s)])
+            _axes.plot(_done_ms, _style, color="black" if _style == "-" else COLOURS[3], label=_label)
+        _axes.set(xlabel="layers that have run", ylabel="time until then (ms)")
+        _axes.set(title=f"{_network}:int8 on a Cortex-A53")
+        _axes.legend(frameon=False, fontsize=7)
+    opinions.supxlabel(
+        "Rescaled: published by Coral (int8 assumed); ResNet-50's total told from other networks.",
+        fontsize=7, color="#555555",
+    )  # fmt: skip
+    opinions
+    return
+
+
 @app.cell(hide_code=True)
 def _():
     mo.md(r"""
@@ -213,8 +240,10 @@ def _():
     the answer is there, time goes by in **legs**: consecutive pieces, waiting included, that sum to
     the latency:
 
-    $$L = t_\text{device} + t_\text{uplink} + t_\text{edge}
-         + t_\text{wan} + t_\text{cloud} + t_\text{downlink}$$
+    $$
+    L = t_\text{device} + t_\text{uplink} + t_\text{edge}
+        + t_\text{wan} + t_\text{cloud} + t_\text{downlink}
+    $$
 
     | leg | what happens |
     |---|---|
@@ -324,10 +353,12 @@ def _(first, scenario):
 
 
 @app.cell(hide_code=True)
-def _(first):
-    _away = first["edge"]
+def _(first, profile):
+    _away, _mean_s = first["edge"], sum(profile("mobilenetv2", "int8", "cortex-a53").layers_s[1])
     mo.md(
-        f"**What to notice.** At the edge the network takes {1e3 * _away['edge_s']:.1f} ms of"
+        f"**What to notice.** The table above said {1e3 * _mean_s:.0f} ms for the device: that is a mean,"
+        " and a single request is luckier or less lucky. At the edge the network"
+        f" takes {1e3 * _away['edge_s']:.1f} ms of"
         f" {1e3 * _away['latency_s']:.0f}: nearly all of the time goes to moving the picture"
         f" ({1e3 * _away['uplink_s']:.0f} ms up). On the device it is the other way round. That is the"
         " whole subject: computing near is slow, computing far costs the way. Splitting sends fewer"
@@ -337,7 +368,11 @@ def _(first):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("## Exercises\n\nThink first, then open.")
+    mo.md(r"""
+    ## Exercises
+
+    Think first, then open.
+    """)
 
 
 @app.cell

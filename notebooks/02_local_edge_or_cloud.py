@@ -17,6 +17,7 @@ with app.setup:
     import offload
     from offload.planning.price import unloaded
     from offload.views.palette import colour
+    from offload.world.wires import WAN_S_PER_M, round_trip_s
 
     PLACES = ("local", "edge", "cloud")
 
@@ -90,12 +91,14 @@ def _():
     A message of $D$ bytes needs $8 D / B$ seconds to be pushed into a link of $B$ bit/s, and then the
     delay of the link until its last bit arrives. So
 
-    $$\begin{aligned}
+    $$
+    \begin{aligned}
     L_\text{local} &= t_d \\
     L_\text{edge}  &= \frac{8 D}{B} + \tau + t_e + \frac{8 R}{B'} \\
     L_\text{cloud} &= \frac{8 D}{B} + \tau + \Bigl(\frac{8 D}{W} + \tau_w + \frac{8 R}{W}\Bigr) + t_c
                      + \frac{8 R}{B'}
-    \end{aligned}$$
+    \end{aligned}
+    $$
 
     | symbol | meaning | unit |
     |---|---|---|
@@ -250,9 +253,10 @@ def _(break_even_bps, latencies_s, turned, wires_ms):
         if _even is not None:
             _at_ms = 1e3 * float(latencies_s(_facts, _even)[_place])
             _lines.plot(_even / 1e6, _at_ms, "o", color=colour(_place, PLACES))
+            _beside = {"edge": (6, 6, "left"), "cloud": (-6, -12, "right")}[_place]
             _lines.annotate(
-                f"{_even / 1e6:.1f}", (_even / 1e6, _at_ms), xytext=(4, 6),
-                textcoords="offset points", fontsize=8, color=colour(_place, PLACES),
+                f"{_even / 1e6:.2g} Mbit/s", (_even / 1e6, _at_ms), xytext=_beside[:2], ha=_beside[2],
+                textcoords="offset points", fontsize=8,
             )  # fmt: skip
     _lines.set(xscale="log", xlabel="bandwidth up (Mbit/s)", ylabel="latency (ms)")
     _lines.set(ylim=(0, _most_ms), title="Break-even: where a line crosses local")
@@ -269,10 +273,14 @@ def _(break_even_bps, latencies_s, turned, wires_ms):
         _rows, _columns = np.nonzero(_all.argmin(axis=0) == _number)
         if len(_rows) > 400:  # room for a word
             _where = np.exp(np.log(_rates[_columns]).mean()) / 1e6, 1e3 * _trips[_rows].mean()
-            _map.annotate(_place, _where, ha="center", va="center", color="white", weight="bold")
+            _box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}
+            _map.annotate(_place, _where, ha="center", va="center", bbox=_box)
     _map.axhline(wires_ms.value, color="white", linestyle=":", linewidth=1)
     _map.set(xscale="log", xlabel="bandwidth up (Mbit/s)", ylabel="round trip of the wires (ms)")
     _map.set(title="Who answers first (dotted: the slider)")
+    for _axes in (_lines, _map):
+        _axes.set_xticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+        _axes.minorticks_off()
     figure.supxlabel(f"{turned.known}; rates and delays assumed.", fontsize=7, color="#555555")
     figure
     return
@@ -292,19 +300,25 @@ def _(break_even_bps, facts, latencies_s):
       decides is whether the cloud computes quicker by more than the wires take: here it gains
       {1e3 * _gap_s:.0f} ms net. In the map the border between them is a horizontal line.
     - A "near" machine that is slow can lose against a "far" one that is quick. How near it is counts
-      in milliseconds, not in kilometres (light in fibre takes 1 ms for 100 km and back).
+      in milliseconds. (Wires take about {1e3 * round_trip_s(1e5):.1f} ms for 100 km and back.)
     """)
 
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("## Exercises\n\nThink first, then open.")
+    mo.md(r"""
+    ## Exercises
+
+    Think first, then open.
+    """)
 
 
 @app.cell
 def _(break_even_bps, doorbell, facts, latencies_s, library_s):
     _heavy = doorbell("devices.doorbell.tasks.visitor.models=['resnet50']").setting(0.0).facts[0]
     _evens = [break_even_bps(each, "cloud") / 1e6 for each in (facts, _heavy)]
+    _flops = [sum(layer.flops for layer in each.variants[0].layers) for each in (facts, _heavy)]
+    _times = _flops[1] / _flops[0]
     _locals = [1e3 * library_s(each, "device") for each in (facts, _heavy)]
 
     _alone = latencies_s(facts, np.inf)
@@ -317,8 +331,8 @@ def _(break_even_bps, doorbell, facts, latencies_s, library_s):
 
     exercises = [
         (
-            "ResNet-50 computes about as much as thirteen MobileNetV2. Does the doorbell need more or"
-            " less bandwidth before sending is worth it?",
+            f"ResNet-50 multiplies {_times:.0f} times as often as MobileNetV2. Does the doorbell need"
+            " more or less bandwidth before sending is worth it?",
             f"Less: it breaks even at {_evens[1]:.2f} Mbit/s instead of {_evens[0]:.2f}. The picture is"
             f" the same, but staying takes {_locals[1]:.0f} ms instead of {_locals[0]:.0f}, so there is"
             " more to be saved. What is worth sending is much computing on few bytes.",
@@ -327,7 +341,9 @@ def _(break_even_bps, doorbell, facts, latencies_s, library_s):
             "How long must the round trip of the wires be, so that no bandwidth makes the cloud quicker"
             " than the doorbell?",
             "The denominator of the break-even must reach zero: the round trip eats all that computing"
-            f" elsewhere saves, {1e3 * _never_s:.0f} ms here. From London to Sydney light takes longer.",
+            f" elsewhere saves, {1e3 * _never_s:.0f} ms here. At {1e6 * WAN_S_PER_M.value * 1e3:.0f}"
+            f" microseconds a kilometre (there and back) that is"
+            f" {_never_s / WAN_S_PER_M.value / 1e3:,.0f} km, about the width of North America.",
         ),
         (
             "At 20 Mbit/s, how many times as fast must the hub become, so that the cloud is no longer"

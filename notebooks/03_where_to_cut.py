@@ -84,10 +84,12 @@ def _():
 
     Cut $k$ lies behind $k$ layers. With a rate of $B$ bit/s the answer is there after
 
-    $$L_k(B) = \underbrace{\sum_{i \le k} t^d_i}_{\text{before the cut}}
+    $$
+    L_k(B) = \underbrace{\sum_{i \le k} t^d_i}_{\text{before the cut}}
              + \underbrace{\frac{8 D_k}{B} + \tau}_{\text{the way}}
              + \underbrace{\sum_{i > k} t^e_i}_{\text{behind it}}
-      \qquad\text{and}\qquad k^* = \arg\min_k L_k(B)$$
+      \qquad\text{and}\qquad k^* = \arg\min_k L_k(B)
+    $$
 
     | symbol | meaning | unit |
     |---|---|---|
@@ -157,8 +159,8 @@ def _():
         (won,) = np.nonzero(gain > 0)
         if not len(won):
             return gain, "never"
-        low, high = RATES_BPS[won[[0, -1]]] / 1e6
-        return gain, f"from {low:.2g} to {high:.2g} Mbit/s, by at most {gain.max():.0%}"
+        low, high = (float(f"{rate / 1e6:.2g}") for rate in RATES_BPS[won[[0, -1]]])
+        return gain, f"from {low:g} to {high:g} Mbit/s, by at most {gain.max():.0%}"
 
     return cut_columns, inner, latencies_s
 
@@ -187,6 +189,7 @@ def _(cut_columns, facts, latencies_s, network):
     _axes.axhline(_bytes[0] / 1e3, color="black", linestyle="--", linewidth=1, label="the picture")
     _axes.set(xlabel="time on the device before the cut (ms)", ylabel="bytes that cross (kB)")
     _axes.set(yscale="log", title=f"{network.value}:int8, every cut")
+    _axes.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
     _axes.legend(frameon=False, fontsize=8)
     cuts_figure.supxlabel(
         "Bytes computed from the network's graph, one byte a value (int8). Time rescaled to Cortex-A53.",
@@ -198,13 +201,14 @@ def _(cut_columns, facts, latencies_s, network):
 
 @app.cell(hide_code=True)
 def _(cut_columns, facts):
-    _, _bytes, _ = cut_columns(facts)
-    _above = int((_bytes[1:-1] >= _bytes[0]).sum())
+    _before_s, _bytes, _ = cut_columns(facts)
+    _fewer = _bytes[1:-1] < _bytes[0]
+    _first = _before_s[1:-1][_fewer].min(initial=_before_s[-1]) / _before_s[-1]
     mo.md(f"""
-    **What to notice.** {_above} of the {len(_bytes) - 2} inner cuts send at least as much as the
-    picture. First layers turn three colours into dozens of *channels*, each an image of its own. It
-    takes many layers until there is less than a compressed photograph has. By then most of the device's
-    time is spent.
+    **What to notice.** {int((~_fewer).sum())} of the {len(_bytes) - 2} inner cuts send at least as much
+    as the picture. First layers turn three colours into dozens of *channels*, each an image of its own.
+    It takes many layers until there is less than a compressed photograph has: the first cut below the
+    dashed line comes when {_first:.0%} of the device's time is spent.
 
     ## The library's word
 
@@ -217,9 +221,7 @@ def _(cut_columns, facts):
 def _(facts, latencies_s, rate_mbps, scenario):
     (_variant,) = facts.variants
     _last = _variant.last
-    _plans = [
-        offload.Plan(_variant, cut, _last, edge="hub", uplinks=("cell",)) for cut in range(_last)
-    ]
+    _plans = [offload.Plan(_variant, cut, _last, edge="hub", uplinks=("cell",)) for cut in range(_last)]
     _plans.append(offload.Plan(_variant, _last, _last))
     _prices = unloaded(facts, "cell", _plans)
 
@@ -230,8 +232,8 @@ def _(facts, latencies_s, rate_mbps, scenario):
 
     _chosen = offload.simulate(scenario, "neurosurgeon").rows()["plan"][0]
     mo.md(
-        f"At {rate_mbps.value:g} Mbit/s formula and library differ by at most"
-        f" {1e9 * largest_gap_s:.3f} ns over all {_last + 1} cuts. By the formula the best is cut"
+        f"At {rate_mbps.value:g} Mbit/s formula and library differ by at most {largest_gap_s:.0e} s over"
+        f" all {_last + 1} cuts: they say the same. By the formula the best is cut"
         f" {int(_formula_s.argmin())}, {1e3 * _formula_s.min():.1f} ms; in a simulation"
         f" `neurosurgeon` chooses `{_chosen}`: in brackets are the layers that each machine runs."
     )
@@ -270,7 +272,9 @@ def _(facts, inner, latencies_s, network, rate_mbps, scenario):
     _times.set(ylim=(0, _most_ms), ylabel="latency (ms)", title=f"{network.value}:int8, cut in two")
     _times.legend(frameon=False, fontsize=8)
     _cuts.step(_mbps, _best, where="mid", color="black")
-    _cuts.set(xscale="log", ylim=(-4, len(_table_s) + 3), ylabel="best cut")
+    _cuts.set(xscale="log", xlim=(0.3, 300), ylim=(-4, len(_table_s) + 3), ylabel="best cut")
+    _cuts.set_xticks([0.3, 1, 3, 10, 30, 100, 300], ["0.3", "1", "3", "10", "30", "100", "300"])
+    _cuts.minorticks_off()
     _cuts.set(xlabel="rate up the cell (Mbit/s)")
     figure.supxlabel(f"{scenario.known}; rates and delays assumed.", fontsize=7, color="#555555")
     figure
@@ -297,6 +301,7 @@ def _():
     totals on the Raspberry Pi rest on a single published network, so their error is unknown; read the
     pattern, not the digits.
     """)
+
 
 @app.cell
 def _(camera):
@@ -392,7 +397,11 @@ def _(classifiers, cut_columns, inner, latencies_s):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("## Exercises\n\nThink first, then open.")
+    mo.md(r"""
+    ## Exercises
+
+    Think first, then open.
+    """)
 
 
 @app.cell
@@ -406,6 +415,7 @@ def _(camera, cut_columns, inner, latencies_s):
     _best = _table_s.argmin(axis=0)
     _cut = int(np.bincount(_best[(_best > 0) & (_best < len(_table_s) - 1)]).argmax())
     _after = _facts.variants[0].cuts[_cut].after
+    _copy_bytes = _facts.variants[0].cuts[1].payload_bytes
     _, _bytes, _ = cut_columns(_facts)
     _more_s, _fewer_bits = (
         float(np.diff(latencies_s(_facts, np.inf)[[0, _cut], 0])[0]),
@@ -430,14 +440,16 @@ def _(camera, cut_columns, inner, latencies_s):
             "The picture may be packed harder, to 20 kB, or have more pixels and take 200 kB. The"
             " network is the same, since it looks at a small copy. When is an inner cut worth more?",
             f"An inner cut wins: with 20 kB {_small}; with 60 kB {_middle}; with 200 kB {_large}. A cut"
-            " competes with the picture: the dearer that is to send, the more cuts are cheaper.",
+            " competes with the picture: the dearer that is to send, the more cuts are cheaper. With"
+            f" 200 kB even the small copy that the network looks at, {_copy_bytes / 1e3:.0f} kB of plain"
+            " bytes, is less than the picture: cutting behind the first layer sends that.",
         ),
         (
             "The hub is replaced by a slower one, a desktop processor of which published figures are"
             " known (`coral-desktop-cpu`). Does cutting become more or less worth while?",
-            f"An inner cut then wins {_weak}; with the quicker hub, {_middle}. Layers that run on the"
-            " device cost the difference between the two machines, and that is smaller now; but leaving"
-            " gains less, too, and only slower cells make it matter which bytes are sent.",
+            f"An inner cut then wins {_weak}; with the quicker hub, {_middle}. Leaving saves less now,"
+            " so it takes a faster cell to be worth it, and the range around the break-even moves up"
+            " with it; and even at best there is less to gain.",
         ),
     ]
     mo.accordion(dict(exercises))
