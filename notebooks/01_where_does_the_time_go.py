@@ -356,8 +356,8 @@ def _(first, scenario):
 def _(first, profile):
     _away, _mean_s = first["edge"], sum(profile("mobilenetv2", "int8", "cortex-a53").layers_s[1])
     mo.md(
-        f"**What to notice.** The table above said {1e3 * _mean_s:.0f} ms for the device: that is a mean,"
-        " and a single request is luckier or less lucky. At the edge the network"
+        f"**What to notice.** The table above said {1e3 * _mean_s:.0f} ms for the device: that is a"
+        " mean, and a single request is luckier or less lucky. At the edge the network"
         f" takes {1e3 * _away['edge_s']:.1f} ms of"
         f" {1e3 * _away['latency_s']:.0f}: nearly all of the time goes to moving the picture"
         f" ({1e3 * _away['uplink_s']:.0f} ms up). On the device it is the other way round. That is the"

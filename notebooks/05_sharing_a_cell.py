@@ -302,7 +302,7 @@ def _():
 def _(besides_s, everyone, loads, rho, simulated, square, stay_s):
     shares = loads[loads <= rho] / rho
     by_share = np.array([
-        [share * (sent_s + besides_s) + (1 - share) * stay_s for sent_s in (each.low, each.mean, each.high)]
+        [share * (way + besides_s) + (1 - share) * stay_s for way in (each.low, each.mean, each.high)]
         for share, each in zip(shares, simulated, strict=False)
     ])  # fmt: skip
 

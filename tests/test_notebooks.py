@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,6 @@ told = {
 }
 if isinstance(figure, Figure):
     figure.canvas.draw()  # layout and labels, too, without a warning
-if len(sys.argv) > 3:
-    figure.savefig(sys.argv[3], dpi=110)
 with open(sys.argv[2], "w") as file:
     json.dump(told, file)
 """
@@ -55,7 +52,6 @@ def test_there_are_lessons() -> None:
     assert len(LESSONS) >= 5
 
 
-@cache
 def ran(lesson: Path, folder: Path) -> dict[str, Any]:
     told = folder / f"{lesson.stem}.json"
     environment = os.environ | {"MPLBACKEND": "Agg"}
