@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="1. Where does the time go?")
 
 with app.setup:
@@ -62,7 +62,7 @@ def _():
     $$T = \sum_{i=1}^{n} t_i$$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $n$ | how many layers the network has | |
     | $t_i$ | what layer $i$ takes, a mean over many runs | s |
     | $T$ | what the whole network takes, from end to end | s |
@@ -95,7 +95,7 @@ def _(four, profile):
 @app.cell(hide_code=True)
 def _(profile):
     mo.md(f"""
-    Within a few per cent the parts are the whole. (Names: `fp32` computes with numbers of 32 bits,
+    Within one per cent the parts are the whole. (Names: `fp32` computes with numbers of 32 bits,
     `int8` with whole numbers of 8 bits, which modern processors do faster.)
 
     How it is known: {profile("resnet50", "fp32").known}, on
@@ -177,7 +177,7 @@ def _():
     $$\hat t_i = t_i \, \frac{\hat T}{T}$$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $t_i$, $T$ | layer and whole, measured on `x86-core` | s |
     | $\hat T$ | the whole on the other machine: published, or told from other published networks | s |
     | $\hat t_i$ | what we then take layer $i$ to take there | s |
@@ -241,12 +241,12 @@ def _():
     the latency:
 
     $$
-    L = t_\text{device} + t_\text{uplink} + t_\text{edge}
-        + t_\text{wan} + t_\text{cloud} + t_\text{downlink}
+    L = t_\text{device} + t_\text{uplink} + t_\text{edge} +
+    t_\text{wan} + t_\text{cloud} + t_\text{downlink}
     $$
 
     | leg | what happens |
-    |---|---|
+    |:--|:--|
     | device | the camera computes |
     | uplink | bits go up over the radio cell |
     | edge | a machine near the mast computes |
@@ -408,11 +408,11 @@ def _(first, profile):
             " numbers takes time too. Operations are not seconds; that is why layers are measured.",
         ),
         (
-            "Somebody makes all pointwise convolutions of MobileNetV2 (fp32) twice as fast. How much"
-            " faster is the network? (This is Amdahl's law: $1 / (1 - s + s / 2)$, with $s$ the share of"
-            " the time that becomes twice as fast.)",
-            f"They take {_pointwise:.0%} of the time, so the whole becomes {_quicker:.2f} times as fast,"
-            " not twice: what was not improved stays.",
+            "Somebody makes all pointwise convolutions of MobileNetV2 (fp32) twice as fast. How many"
+            " times as fast is the whole network then?",
+            f"They take the share $s$ = {_pointwise:.0%} of the time, so the whole becomes"
+            f" $1 / (1 - s + s / 2)$ = {_quicker:.2f} times as fast, not twice: what was not"
+            " improved stays. (This is Amdahl's law, 1967.)",
         ),
         (
             "The camera's cell carries 20 Mbit/s up. At which rate would the request take as long at"

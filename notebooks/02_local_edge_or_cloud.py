@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="2. Local, edge or cloud?")
 
 with app.setup:
@@ -94,14 +94,14 @@ def _():
     $$
     \begin{aligned}
     L_\text{local} &= t_d \\
-    L_\text{edge}  &= \frac{8 D}{B} + \tau + t_e + \frac{8 R}{B'} \\
-    L_\text{cloud} &= \frac{8 D}{B} + \tau + \Bigl(\frac{8 D}{W} + \tau_w + \frac{8 R}{W}\Bigr) + t_c
-                     + \frac{8 R}{B'}
+    L_\text{edge} &= \frac{8 D}{B} + \tau + t_e + \frac{8 R}{B'} \\
+    L_\text{cloud} &= \frac{8 D}{B} + \tau +
+    \Bigl(\frac{8 D}{W} + \tau_w + \frac{8 R}{W}\Bigr) + t_c + \frac{8 R}{B'}
     \end{aligned}
     $$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $t_d, t_e, t_c$ | what the network takes on the device, at the edge, in the cloud | s |
     | $D$, $R$ | the picture, and the result | bytes |
     | $B$, $B'$ | rates of the cell, up and down | bit/s |

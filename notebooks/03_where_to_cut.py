@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="3. Where to cut?")
 
 with app.setup:
@@ -85,14 +85,14 @@ def _():
     Cut $k$ lies behind $k$ layers. With a rate of $B$ bit/s the answer is there after
 
     $$
-    L_k(B) = \underbrace{\sum_{i \le k} t^d_i}_{\text{before the cut}}
-             + \underbrace{\frac{8 D_k}{B} + \tau}_{\text{the way}}
-             + \underbrace{\sum_{i > k} t^e_i}_{\text{behind it}}
-      \qquad\text{and}\qquad k^* = \arg\min_k L_k(B)
+    L_k(B) = \underbrace{\sum_{i \le k} t^d_i}_{\text{before the cut}} +
+    \underbrace{\frac{8 D_k}{B} + \tau}_{\text{the way}} +
+    \underbrace{\sum_{i > k} t^e_i}_{\text{behind it}}
+    \qquad\text{and}\qquad k^* = \arg\min_k L_k(B)
     $$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $t^d_i$, $t^e_i$ | what layer $i$ takes on the device, and at the edge | s |
     | $D_k$ | bytes that cross cut $k$: all values that later layers need. $D_0$ is the picture | bytes |
     | $B$ | rate up the cell | bit/s |
@@ -384,7 +384,7 @@ def _(classifiers, cut_columns, inner, latencies_s):
     _same = [float(row["score"]) for row in _coded.values()]
     mo.md(f"""
     | sent | an inner cut wins |
-    |---|---|
+    |:--|:--|
     | raw values | {inner(_raw_s)[1]} |
     | `uint8+zstd` | {inner(_coded_s)[1]} |
 
@@ -430,10 +430,10 @@ def _(camera, cut_columns, inner, latencies_s):
         (
             f"For MobileNetV2 and a picture of 60 kB, the inner cut that is best over the widest range"
             f" lies behind {_after} layers and sends {_bytes[_cut] / 1e3:.1f} kB. At which rate does it"
-            " take as long as sending the picture? (Two straight lines meet: $8 (D_0 - D_k) / B$ equals"
-            " the difference of all their other seconds.)",
-            f"{_fewer_bits / 1e3:.0f} kbit less to send are worth {1e3 * _more_s:.1f} ms more of"
-            f" computing: at {_fewer_bits / _more_s / 1e6:.1f} Mbit/s. Below that rate the cut is"
+            " take as long as sending the picture? (Two straight lines meet.)",
+            f"$8 (D_0 - D_k) / B$ must be the difference of all their other seconds:"
+            f" {_fewer_bits / 1e3:.0f} kbit less to send are worth {1e3 * _more_s:.1f} ms more of"
+            f" computing, at {_fewer_bits / _more_s / 1e6:.1f} Mbit/s. Below that rate the cut is"
             " better than the picture, above it is worse.",
         ),
         (
@@ -445,10 +445,11 @@ def _(camera, cut_columns, inner, latencies_s):
             " bytes, is less than the picture: cutting behind the first layer sends that.",
         ),
         (
-            "The hub is replaced by a slower one, a desktop processor of which published figures are"
-            " known (`coral-desktop-cpu`). Does cutting become more or less worth while?",
-            f"An inner cut then wins {_weak}; with the quicker hub, {_middle}. Leaving saves less now,"
-            " so it takes a faster cell to be worth it, and the range around the break-even moves up"
+            "The hub is replaced by a slower machine, a desktop processor of which published figures are"
+            " known. Does cutting become more or less worth while?",
+            f"(Its name is `coral-desktop-cpu`.) An inner cut then wins {_weak}; with"
+            f" the quicker hub, {_middle}. Leaving saves less now, so"
+            " it takes a faster cell to be worth it, and the range around the break-even moves up"
             " with it; and even at best there is less to gain.",
         ),
     ]

@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="4. Compress or offload?")
 
 with app.setup:
@@ -46,7 +46,7 @@ def _():
         \;\approx\; a_v \cdot \Pr(L \le d)$$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $L$ | latency of a request (infinite if it is never answered) | s |
     | $d$ | deadline: later answers are worth nothing | s |
     | $a_v$ | accuracy of form $v$: its share of right answers | |
@@ -214,7 +214,7 @@ def _(deadline_ms, scenario):
         f"| {ms:g} | {best_within(choices, ms / 1e3)} |" for ms in (2, 3.2, 5, 8, deadline_ms.value)
     ]
     mo.md(
-        "\n".join(["| deadline (ms) | the most accurate in time |", "|---|---|", *_rows])
+        "\n".join(["| deadline (ms) | the most accurate in time |", "|:--|:--|", *_rows])
         + "\n\n(Differences of a few tenths of a point are within what 2 000 images can tell: `fp32` and"
         " `int8` are as good as each other. So making this network `int8` costs nothing, and is the"
         " first thing to do.)"
@@ -233,7 +233,7 @@ def _():
     $$\rho = \lambda \, t_v$$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $\lambda$ | parts a second | 1/s |
     | $t_v$ | what form $v$ takes on the gateway | s |
     | $\rho$ | utilisation; at 1 the processor is never idle, beyond it work piles up | |
@@ -357,7 +357,7 @@ def _(facts, forms, gateway, measured_s, menu, weights_bytes):
 
     exercises = [
         (
-            "`pruned-75` is in time for all parts. What share of parts must `fp32` answer in time to be"
+            "Say pruned-75 is in time for all parts. What share of parts must fp32 answer in time to be"
             " as useful? And up to which rate could the gateway serve them at all, with either?",
             f"$a_v$ times the share in time must be equal: {forms['pruned-75'].accuracy.value:.3f} /"
             f" {forms['fp32'].accuracy.value:.3f} = {_even:.1%}. So `fp32` may be late for no more than"
@@ -374,7 +374,7 @@ def _(facts, forms, gateway, measured_s, menu, weights_bytes):
         ),
         (
             "A new version of the weights must reach a gateway over a link as fast as the cell up. How"
-            " long does that take for each form? What is `sparse-80` good for, then?",
+            " long does that take for each form? What is sparse-80 good for, then?",
             "; ".join(f"`{name}` {seconds:.1f} s" for name, seconds in _fetch_s.items())
             + f". `sparse-80` takes {measured_s['sparse-80'] / measured_s['fp32']:.2f} times as long as"
             " `fp32` to run, so it saves no time; but its file is"

@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="5. Sharing a cell")
 
 with app.setup:
@@ -97,7 +97,7 @@ def _():
     $$T = s \, (1 + \bar n) = \frac{s}{1 - \rho}$$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $D$ | bytes of a picture | bytes |
     | $B$ | rate of the cell, if one is alone | bit/s |
     | $s$ | time to send a picture alone | s |
@@ -239,7 +239,7 @@ def _():
       \text{price of anarchy} = \frac{\bar L(x_\text{selfish})}{\bar L(x_\text{best})}$$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $x$ | share of pictures that are sent (at most 1: take 1 where a formula says more) | |
     | $t_d$ | what staying takes | s |
     | $c$ | what sending takes besides air | s |
@@ -423,10 +423,10 @@ def _(alone_s, best, every_s, facts, rho, sending_s, square):
         ),
         (
             "A toll, in seconds, is added to what each selfish camera counts for sending. How large must"
-            " it be, so that they choose what is best for all? (A sender should feel what it costs the"
-            r" others: $x \, L_\text{send}'(x)$ at the best $x$.)",
-            rf"$x \, L'_\text{{send}} = s \rho x / (1 - \rho x)^2$, which is {1e3 * _toll_s:.0f} ms"
-            f" here, against {1e3 * alone_s(facts):.0f} ms of air that the picture itself needs."
+            " it be, so that they choose what is best for all? (A sender should feel what"
+            " sending costs all others.)",
+            rf"Others lose $x \, L'_\text{{send}} = s \rho x / (1 - \rho x)^2$, which is"
+            f" {1e3 * _toll_s:.0f} ms here, against {1e3 * alone_s(facts):.0f} ms of air that the picture itself needs."
             " Economists call it a Pigouvian tax: most of the cost of sending is borne by others.",
         ),
     ]

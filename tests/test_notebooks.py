@@ -1,6 +1,7 @@
 """Every lesson runs as a script, and ends in a figure and three exercises with computed answers."""
 
 import ast
+import html
 import json
 import os
 import re
@@ -78,10 +79,14 @@ def test_a_lesson_runs_as_a_script_and_ends_in_a_figure_and_exercises(
     assert any(all(axes["labels"]) for axes in found["axes"])
 
     assert len(found["exercises"]) == 3
-    folded = [page for page in found["pages"] if "<marimo-accordion" in page]
-    assert folded, "exercises are shown by mo.accordion"
+    labels = re.findall(r"<marimo-accordion data-labels='(.*?)'", " ".join(found["pages"]), re.DOTALL)
+    folded = [len(json.loads(html.unescape(each))) for each in labels]
+    assert folded[-1:] == [3], "exercises are shown by mo.accordion, at the end"
     for question, answer in found["exercises"]:
         assert len(question) > 20
+        assert not set("`$") & set(question), (
+            "in its label an accordion lays out code and formulas apart"
+        )
         assert re.search(r"\d", answer), "an answer has a number"
 
 
