@@ -250,16 +250,16 @@ def _(break_even_bps, latencies_s, turned, wires_ms):
     _most_ms = 3e3 * float(latencies_s(_facts, 1.0)["local"])
     for _place in PLACES[1:]:
         _even = break_even_bps(_facts, _place)
-        if _even is not None:
+        if _even is not None and _rates[0] < _even < _rates[-1]:
             _at_ms = 1e3 * float(latencies_s(_facts, _even)[_place])
             _lines.plot(_even / 1e6, _at_ms, "o", color=colour(_place, PLACES))
             _beside = {"edge": (6, 6, "left"), "cloud": (-6, -12, "right")}[_place]
             _lines.annotate(
-                f"{_even / 1e6:.2g} Mbit/s", (_even / 1e6, _at_ms), xytext=_beside[:2], ha=_beside[2],
+                f"{_even / 1e6:.3g} Mbit/s", (_even / 1e6, _at_ms), xytext=_beside[:2], ha=_beside[2],
                 textcoords="offset points", fontsize=8,
             )  # fmt: skip
     _lines.set(xscale="log", xlabel="bandwidth up (Mbit/s)", ylabel="latency (ms)")
-    _lines.set(ylim=(0, _most_ms), title="Break-even: where a line crosses local")
+    _lines.set(xlim=(0.5, 200), ylim=(0, _most_ms), title="Break-even: where a line crosses local")
     _lines.legend(frameon=False, fontsize=8)
 
     _trips = np.linspace(0, 0.15, 120)

@@ -285,7 +285,8 @@ def _(choices, deadline_ms, measures, rates_hz, scenario):
     _menu.set(title="The menu", xscale="log", ylim=(86.8, 92.6))
     _menu.set_xticks([1, 2, 3, 5, 10, 20, 30], ["1", "2", "3", "5", "10", "20", "30"])
     _menu.minorticks_off()
-    _menu.set_xlim(0.8e3 * min(row[2] for row in choices), 1.2 * max(deadline_ms.value, 12))
+    _ms = [1e3 * row[2] for row in choices] + [deadline_ms.value]
+    _menu.set_xlim(0.8 * min(_ms), 1.2 * max(_ms))
     _menu.legend(frameon=False, fontsize=7.5, loc="center", bbox_to_anchor=(0.68, 0.45))
 
     _styles = {

@@ -426,8 +426,9 @@ def _(alone_s, best, every_s, facts, rho, sending_s, square):
             " it be, so that they choose what is best for all? (A sender should feel what"
             " sending costs all others.)",
             rf"Others lose $x \, L'_\text{{send}} = s \rho x / (1 - \rho x)^2$, which is"
-            f" {1e3 * _toll_s:.0f} ms here, against {1e3 * alone_s(facts):.0f} ms of air that the picture itself needs."
-            " Economists call it a Pigouvian tax: most of the cost of sending is borne by others.",
+            f" {1e3 * _toll_s:.0f} ms here, against {1e3 * alone_s(facts):.0f} ms of air that the"
+            " picture itself needs. Economists call it a Pigouvian tax: most of the"
+            " cost of sending is borne by others.",
         ),
     ]
     mo.accordion(dict(exercises))
