@@ -56,8 +56,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def shorten(path: Path) -> None:
     """Let a scenario that a page makes last a few seconds, and be run twice."""
-    text = re.sub(r'^duration = ".*"$', 'duration = "4 s"', path.read_text(), flags=re.MULTILINE)
-    text = re.sub(r'^warm_up = ".*"$', 'warm_up = "1 s"', text, flags=re.MULTILINE)
+    text = re.sub(r'^duration = ".*"$', 'duration = "2 s"', path.read_text(), flags=re.MULTILINE)
+    text = re.sub(r'^warm_up = ".*"$', 'warm_up = "500 ms"', text, flags=re.MULTILINE)
     text = re.sub(r"^replications = 10$", "replications = 2", text, flags=re.MULTILINE)
     path.write_text(re.sub(r"count 6", "count 2", text))
 

@@ -51,8 +51,8 @@ def test_what_is_written_is_checked_and_runs(kind: str, here: Path) -> None:
 def test_its_policies_differ(kind: str, here: Path) -> None:
     """A scenario to start from shows something: somebody is better than somebody else."""
     Path("mine.toml").write_text(starter(kind, "mine"))
-    scenario = offload.load("mine.toml", ['duration="10 s"', 'warm_up="2 s"'])
-    found = offload.compare(scenario, scenario.compared, 3, second_opinion=False)
+    scenario = offload.load("mine.toml", ['duration="8 s"', 'warm_up="2 s"'])
+    found = offload.compare(scenario, scenario.compared, 2, second_opinion=False)
     useful = [policy.measures["useful"].mean for policy in found.policies]
     assert max(useful) > min(useful) + 0.02
     assert max(useful) > 0.3
