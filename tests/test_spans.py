@@ -228,8 +228,8 @@ def test_legs_are_when_the_world_had_them(made, truth, words):
     assert ("faults" in words) == ("node-down" in rows["cause"])
     assert ("options" in words) == (rows["attempts"].max() > 1)
     # Who came home computes there last, all that the device did for it.
-    twice = {*rows.filter(pl.col("attempts") > 1, pl.col("device_cut") > 0)
-             .filter(pl.col("first_plan").str.contains(" device[", literal=True))["request"]}  # fmt: skip
+    began_there = pl.col("first_plan").str.contains(" device[", literal=True)
+    twice = {*rows.filter(pl.col("attempts") > 1, pl.col("device_cut") > 0, began_there)["request"]}
     noted = defaultdict(list)
     for request, leg, begin_s, end_s in truth:
         its = noted[request]
