@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offload.analysis.best_split import LOADS, best_split, latencies_s, mean_wait_s, site_wait_s
-from offload.entities import Observation, Uplink
+from offload.analysis.best_split import LOADS, best_split, latencies_s, mean_wait_s, node_wait_s
+from offload.entities import Observation, Uplink, Wire
 from offload.planning.columns import columns
 from offload.planning.price import price_at, unloaded
 from tests.hand_made import cell, facts, node, variant
@@ -59,7 +59,7 @@ def test_the_best_of_each_is_the_best_of_all_priced_one_by_one() -> None:
             seen = Observation(0.0, 0.0, "cell", {"cell": uplink}, {}, task)
             prices = price_at(seen)
             each = {
-                plan: latency_s + (site_wait_s(task, radio, load) if plan.edge else 0.0)
+                plan: latency_s + (node_wait_s(task, radio, "edge", load) if plan.edge else 0.0)
                 for plan, latency_s in zip(prices.plans, prices.latency_s, strict=True)
             }
             plan = found.plans[row][column]
@@ -76,9 +76,28 @@ def test_more_bandwidth_never_hurts_and_more_load_never_helps() -> None:
     assert (np.diff(found.latency_s, axis=0) >= -1e-12).all()
 
 
+def test_other_edge_nodes_are_as_busy_and_clouds_idle() -> None:
+    nodes = [node("edge", "edge"), replace(node("next", "edge"), servers=2), node("cloud", "cloud")]
+    wires = [
+        Wire("here", ("edge", "next"), 1e9, 0.001, 0.0),
+        Wire("far", ("edge", "cloud"), 1e9, 0.01, 0.0),
+    ]
+    costs = {NET: COSTS[NET] | {"next": [0.01, 0.02]}}
+    radio = cell(up_bps=8e5)
+    task = facts(costs, nodes, [radio], wires)
+    # Half the rate in the air is no load, so that what is more is waiting.
+    uplink = Uplink("cell", True, 4e5, radio.down_bps / 2, 0.0)
+    idle = price_at(Observation(0.0, 0.0, "cell", {"cell": uplink}, {}, task))
+    waits = latencies_s(task, radio, 8e5, 0.5) - idle.latency_s
+    for plan, wait_s in zip(idle.plans, waits, strict=True):
+        wanted = {"edge": mean_wait_s(1, 0.03, 0.5), "next": mean_wait_s(2, 0.03, 0.5)}
+        assert wait_s == pytest.approx(wanted.get(plan.edge, 0.0))
+    assert {plan.edge for plan in idle.plans} == {None, "edge", "next"}
+
+
 def test_a_cell_of_ones_own_keeps_its_rate() -> None:
     own = replace(cell(up_bps=8e5), shared=False)
     task = facts(COSTS, [node("edge", "edge")], [own])
     idle, busy = (latencies_s(task, own, own.up_bps, load) for load in (0.0, 0.9))
     away = columns(task, "cell").uses["edge"]
-    assert busy - idle == pytest.approx(np.where(away, site_wait_s(task, own, 0.9), 0.0))
+    assert busy - idle == pytest.approx(np.where(away, node_wait_s(task, own, "edge", 0.9), 0.0))

@@ -1,13 +1,14 @@
 """Which plan is the quickest at what bandwidth and load: priced by the planner, not simulated.
 
-A load u is how busy the cell and the servers of its site are with others, who ask for whole networks:
+A load u is how busy the cell, and the servers of its site and of all other edge nodes, are with others,
+who ask for whole networks:
 
-    rate of the cell    1 - u of the full one, up and down: processor sharing (M/G/1-PS, Kleinrock 1967)
-    wait at the site    C(c, c u) s / (c (1 - u)): M/M/c, C of Erlang, with c servers and s seconds of
-                        the whole network that the site would run for this task by itself
+    rate of the cell   1 - u of the full one, up and down: processor sharing (M/G/1-PS, Kleinrock 1967)
+    wait at a node     C(c, c u) s / (c (1 - u)): M/M/c, C of Erlang, with c servers and s seconds of the
+                       whole network that the node would run for this task by itself
 
-Other sites and clouds are idle, and so is the device. Batches, priorities and scaling are left out of
-the wait. A cell that nobody shares keeps its rate.
+Clouds and wires are idle, and so is the device. Batches, priorities and scaling are left out of the
+wait. A cell that nobody shares keeps its rate.
 """
 
 from collections.abc import Sequence
@@ -65,17 +66,21 @@ def latencies_s(facts: Facts, cell: Cell, up_bps: float, load: float) -> Floats:
     uplink = Uplink(cell.name, True, up_bps * left, cell.down_bps * left, 0.0)
     prices = price_at(Observation(0.0, 0.0, cell.name, {cell.name: uplink}, {}, facts))
     table = prices.table
-    comes = np.array([cell.node in (row.edge, row.cloud) for row in table.rows], dtype=np.float64)
-    return prices.latency_s + table.by_plan(comes) * site_wait_s(facts, cell, load)
+    latency_s = prices.latency_s
+    for name, node in facts.nodes.items():
+        if node.kind == "edge" or name == cell.node:
+            comes = np.array([name in (row.edge, row.cloud) for row in table.rows], dtype=np.float64)
+            latency_s = latency_s + table.by_plan(comes) * node_wait_s(facts, cell, name, load)
+    return latency_s
 
 
-def site_wait_s(facts: Facts, cell: Cell, load: float) -> float:
-    """Return the mean wait at the site of a cell, where each of the others wants a whole network."""
-    whole = places_at(facts, cell.name).get(cell.node)
+def node_wait_s(facts: Facts, cell: Cell, name: str, load: float) -> float:
+    """Return the mean wait at a node behind a cell, where each of the others wants a whole network."""
+    whole = places_at(facts, cell.name).get(name)
     if whole is None:
         return 0.0
     asks = work(facts, whole.plan)
-    return mean_wait_s(facts.nodes[cell.node].servers, asks.edge_s + asks.cloud_s, load)
+    return mean_wait_s(facts.nodes[name].servers, asks.edge_s + asks.cloud_s, load)
 
 
 def mean_wait_s(servers: int, service_s: float, load: float) -> float:

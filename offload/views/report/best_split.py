@@ -43,7 +43,9 @@ def split_map(story: Story, seen: Watching) -> Chart | None:
         f" {show_seconds(found.latency_s[row, column])}"
         for column in (own, 0)
     ]
-    says = f"With {percent(found.loads[row])} of {cell.node} and of {cell.name} busy, {'; '.join(told)}."
+    says = (
+        f"With {percent(found.loads[row])} of {cell.name} and of all edge nodes busy, {'; '.join(told)}."
+    )
     chosen = range(0, len(found.up_bps), TABLED)
     columns = ["busy", *(_rate(found.up_bps[column]) for column in chosen)]
     table = [
@@ -98,7 +100,7 @@ def _rate(bps: float) -> str:
 def _draw(picture: Picture, found: BestSplit, busy: float, label: str) -> None:
     cell, wide = found.cell, (WIDTH - LEFT - 8) / len(found.up_bps)
     bottom = TOP + HIGH * len(found.loads)
-    about = f"busy share of {cell.name} and of the servers of {cell.node}"
+    about = f"busy share of {cell.name} and of the servers of all edge nodes"
     picture.text(4, TOP - 8, about, room=WIDTH - 8, size=SMALL)
     _draw_cells(picture, found, wide, bottom)
     for row, load in enumerate(found.loads):
@@ -115,7 +117,7 @@ def _draw(picture: Picture, found: BestSplit, busy: float, label: str) -> None:
     own = float(np.interp(np.log(cell.up_bps), rates, np.arange(len(rates))))
     at = float(np.interp(busy, found.loads, np.arange(len(found.loads))))
     here = f"here: {_rate(cell.up_bps)}, and {share(busy)} of {cell.node} busy under {label}"
-    _ring(picture, LEFT + wide * (own + 0.5), bottom - HIGH * (at + 0.5), here)
+    _ring(picture, LEFT + wide * (own + 0.5), bottom - HIGH * (at + 0.5), says=here)
     entries = _entries(picture, found, here)
     picture.height = legend(picture, LEFT, bottom + 38, WIDTH - LEFT, entries, WIDTH - LEFT - 40)
 
@@ -136,16 +138,16 @@ def _draw_cells(picture: Picture, found: BestSplit, wide: float, bottom: float) 
             picture.box((x, y), wide - 1, HIGH - 1, fill, says, fill_opacity=LATE if late else None)
             letters.append((x + wide / 2, y + HIGH / 2 + 4, _letter(plan)))
     with picture.group(fill="#000", stroke="#fff", stroke_width="3", stroke_opacity=".75",
-                       paint_order="stroke", pointer_events="none", text_anchor="middle",
-                       font_size=SMALL):  # fmt: skip
+                       stroke_linejoin="round", paint_order="stroke", pointer_events="none",
+                       text_anchor="middle", font_size=SMALL):  # fmt: skip
         for x, y, letter in letters:
             picture.text(x, y, letter)
 
 
-def _ring(picture: Picture, x: float, y: float, says: str = "") -> None:
+def _ring(picture: Picture, x: float, y: float, radius: float = 9.0, says: str = "") -> None:
     """Mark where a scenario is, such that it is seen on any colour."""
-    picture.put("circle", cx=x, cy=y, r=9.0, fill="none", stroke="#fff", stroke_width="4")
-    picture.put("circle", says, cx=x, cy=y, r=9.0, fill="none", stroke="#000", stroke_width="2")
+    picture.put("circle", cx=x, cy=y, r=radius, fill="none", stroke="#fff", stroke_width="4")
+    picture.put("circle", says, cx=x, cy=y, r=radius, fill="none", stroke="#000", stroke_width="2")
 
 
 def _entries(picture: Picture, found: BestSplit, here: str) -> Sequence[tuple[Swatch, str]]:
@@ -154,7 +156,7 @@ def _entries(picture: Picture, found: BestSplit, here: str) -> Sequence[tuple[Sw
     if (found.latency_s > found.facts.deadline_s).any():
         deadline = show_seconds(found.facts.deadline_s)
         entries.append((_box(picture, next(iter(families)), LATE), f"pale: later than {deadline}"))
-    return [*entries, (lambda x, y: _ring(picture, x, y), here)]
+    return [*entries, (lambda x, y: _ring(picture, x, y, 5.0), here)]
 
 
 def _explained(family: str) -> str:

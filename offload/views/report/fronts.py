@@ -187,7 +187,8 @@ def _draw_differences(picture: Picture, what: str, shown: Sequence[Pair]) -> Non
     left, right, top, pitch = names + 16, WIDTH - 16, 8.0, 20.0
     bottom = top + pitch * len(shown)
     picture.height = bottom + 38
-    low, high = min(0.0, *(pair.low for pair in shown)), max(0.0, *(pair.high for pair in shown))
+    low = max(-1.0, min(0.0, *(pair.low for pair in shown)))  # wider is possible for no shares
+    high = min(1.0, max(0.0, *(pair.high for pair in shown)))
     x = Scale(*rounded(100 * low, 100 * high), left, right)
     x_axis(picture, x, bottom, top, f"difference in the share {what} (percentage points)")
     picture.rule((x(0.0), top), (x(0.0), bottom))

@@ -87,12 +87,13 @@ def _draw_cdf(
         end_s = max(end_s, 1.05 * deadlines_s[0])
     unit, times = prefixed(end_s, "s")
     names = min(max(text_width(each.label, SMALL) for each in policies), 150.0)
-    top, left, right = 40.0, 46.0, WIDTH - names - 52
+    top, left, right = 46.0, 46.0, WIDTH - names - 52
     bottom = top + max(270.0, 15.0 * len(policies))
     picture.height = bottom + 38
     x, y = Scale(0.0, end_s * times, left, right), Scale(0.0, 1.0, bottom, top)
     x_axis(picture, x, bottom, top, f"latency ({unit})")
-    y_axis(picture, y, left, right, "share of all requests")
+    y_axis(picture, y, left, right)
+    picture.text(8, 12, "share of all requests", size=SMALL)  # above the deadlines
     _draw_deadlines(picture, x, [each * times for each in deadlines_s], unit, (top, bottom))
     ends = []
     for number, each in enumerate(policies):
@@ -162,8 +163,8 @@ def legs(story: Story) -> Chart | None:
     used = [leg for leg in LEGS if any(each[leg] for each in means.values())]
     columns = ["policy", *map(_name, used), "in all", "unfinished"]
     table = [
-        [policy.label, *(show_seconds(means[policy.label][leg]) for leg in used),
-         show_seconds(sum(means[policy.label].values())), share(_unfinished(policy))]
+        [policy.label, *(_time(means[policy.label][leg]) for leg in used),
+         _time(sum(means[policy.label].values())), share(_unfinished(policy))]
         for policy in found.policies
     ]  # fmt: skip
     return Chart(picture.name, title, says, picture.svg(title, says), columns, table[:MOST_ROWS])
@@ -211,6 +212,10 @@ def _paint(picture: Picture, leg: str) -> str:
     """Return a leg's colour, striped if it is on the way between places."""
     colour = LEG_COLOURS[LEGS.index(leg)]
     return picture.stripes(colour, "#FFFFFF") if leg in ON_THE_WAY else colour
+
+
+def _time(seconds: float) -> str:
+    return show_seconds(seconds) if seconds else "-"
 
 
 def _name(leg: str) -> str:

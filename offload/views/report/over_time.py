@@ -18,6 +18,7 @@ from offload.views.report.svg import SMALL, WIDTH, Picture, stairs
 MOST_POLICIES = 12
 MOST_NODES = 4
 MOST_CELLS = 2
+LEAST = 0.01  # requests, or percent: what never exceeds it is not drawn
 # What computes in several places is striped in the colours of all; they are those of legs there.
 KIND_COLOURS = {"device": LEG_COLOURS[1], "edge": LEG_COLOURS[3], "cloud": LEG_COLOURS[5]}
 NO_PLAN = "#999999"
@@ -29,7 +30,11 @@ class Panel:
 
     title: str
     lines: Mapping[str, Floats]
-    least_top: float = 0.0
+
+    @property
+    def highest(self) -> float:
+        """The largest of all values."""
+        return max(float(each.max()) for each in self.lines.values())
 
 
 def plans_over_time(story: Story, seen: Watching) -> Chart | None:
@@ -53,7 +58,7 @@ def plans_over_time(story: Story, seen: Watching) -> Chart | None:
     told = ", ".join(f"{share(count / born)} {_words(name)}" for name, count in parts if count)
     says = f"Under {label} requests ran: {told or 'nowhere, as there were none'} (replication 0)."
     says += _left_out(story, shown)
-    title = "Where requests ran over time"
+    title = "Where requests ran, in % of those born at a time"
     table = [
         [look.label, *(share(totals[look.label].get(name, 0) / max(1, sum(totals[look.label].values())))
                        for name in used)]
@@ -146,18 +151,18 @@ def load_over_time(story: Story, seen: Watching) -> Chart | None:
     panels = []
     for node in nodes:
         busy = {label: 100 * seen.busy(label, node) for label in labels}
-        panels.append(Panel(f"{node}: servers at work (%)", busy, 100.0))
+        panels.append(Panel(f"{node}: servers at work (%)", busy))
         waiting = {label: seen.waiting(label, node) for label in labels}
         panels.append(Panel(f"{node}: requests waiting", waiting))
     for cell in cells:
         sending = {label: seen.sending(label, cell) for label in labels}
         panels.append(Panel(f"{cell}: requests on their way up", sending))
+    panels = [panel for panel in panels if panel.highest > LEAST]
     picture = Picture("load-over-time")
     entries = [(_line(picture, look), look.label) for look in shown]
     top = legend(picture, 46, 0, WIDTH - 46, [*entries, *_warm_up_entry(picture, seen)])
     for number, panel in enumerate(panels):
-        highest = max(panel.least_top, *(float(each.max()) for each in panel.lines.values()))
-        ends = (0.0, rounded(0.0, highest, 3)[1])
+        ends = (0.0, rounded(0.0, panel.highest, 3)[1])
         x, y = _plot(picture, seen, panel.title, number, len(panels), (top, 84.0), ends)
         _draw_warm_up(picture, seen, x, y)
         _draw_lines(picture, seen, shown, panel.lines, x, y)
