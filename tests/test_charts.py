@@ -164,9 +164,9 @@ def test_the_front_holds_who_is_not_beaten(ten: Story, drawn: dict[str, Chart]) 
 def test_requests_ran_where_the_rows_say(ten: Story, drawn: dict[str, Chart]) -> None:
     chart = drawn["plans-over-time"]
     rows = {row[0]: dict(zip(chart.columns, row, strict=True)) for row in chart.rows}
-    assert rows["local"]["device"] == "100.0 %"
-    assert rows["edge"]["edge"] == "100.0 %"
-    assert rows["cloud"]["cloud"] == "100.0 %"
+    assert rows["local"]["device"] == "100.0%"
+    assert rows["edge"]["edge"] == "100.0%"
+    assert rows["cloud"]["cloud"] == "100.0%"
     for label, told in rows.items():
         ran = ten.rows(label)
         alone = ran.filter(pl.col("edge").is_null() & pl.col("cloud").is_null()).height
@@ -175,14 +175,14 @@ def test_requests_ran_where_the_rows_say(ten: Story, drawn: dict[str, Chart]) ->
 
 def test_nodes_were_as_busy_as_their_joules_say(ten: Story, drawn: dict[str, Chart]) -> None:
     rows = {(row[0], row[1]): row for row in drawn["load-over-time"].rows}
-    assert rows["local", "cabinet"][2] == "0.0 %"
+    assert rows["local", "cabinet"][2] == "0.0%"
     setting, warm_up_s = ten.setting(), ten.found.warm_up_s
     watts = setting.nodes["cabinet"].hardware.marginal_w
     ran = ten.rows("edge")
     # Births at the ends of the time looked at hardly matter: 100 ms of 5 s.
     inside = ran.filter(pl.col("born_s") >= warm_up_s)
     busy = inside["edge_j"].sum() / watts / (setting.duration_s - warm_up_s)
-    assert float(rows["edge", "cabinet"][2].removesuffix(" %")) == pytest.approx(100 * busy, rel=0.1)
+    assert float(rows["edge", "cabinet"][2].removesuffix("%")) == pytest.approx(100 * busy, rel=0.1)
 
 
 def test_differences_are_those_of_the_comparison_the_better_first(
@@ -209,7 +209,7 @@ def test_the_map_of_splits_tells_what_the_planner_finds(ten: Story, drawn: dict[
     facts = ten.setting().facts[0]
     prices = unloaded(facts, "cell")
     # At the cell's own rate, with nobody there.
-    assert chart.rows[0][0] == "0 %"
+    assert chart.rows[0][0] == "0%"
     told = chart.rows[0][list(chart.columns).index("60 Mbit/s")]
     assert told.endswith(show_seconds(prices.latency_s.min()))
     assert chart.svg.count("<rect") > 130

@@ -124,7 +124,7 @@ def _draw_front(
     for number, each in enumerate(by_worth):
         spent, worth = points[each.label]
         at_x, at_y = x(spent.mean * cost.times), y(worth.mean)
-        says = f"{each.label}: {bounds(worth, 100.0)} % for {bounds(spent, cost.times)} {cost.unit}"
+        says = f"{each.label}: {bounds(worth, 100.0)}% for {bounds(spent, cost.times)} {cost.unit}"
         if not math.isnan(spent.low):
             wide = [(x(spent.low * cost.times), at_y), (x(spent.high * cost.times), at_y)]
             picture.path(lines(wide), each.colour)

@@ -40,7 +40,7 @@ def latency_cdf(story: Story) -> Chart | None:
     title = "Share of requests answered within a time"
     says = _says_within(best(found).label, within, deadlines_s[0])
     columns = ["policy", *(f"within {show_seconds(each)}" for each in deadlines_s)]
-    columns += ["half within", "95 % within", "99 % within", "ever answered"]
+    columns += ["half within", "95% within", "99% within", "ever answered"]
     table = [
         [label, *map(share, within[label]), *_times(curves[label], (0.5, 0.95, 0.99)),
          share(curves[label][1][-1] if len(curves[label][1]) else 0.0)]

@@ -66,12 +66,12 @@ def best(found: Comparison) -> PolicyResult:
 
 def share(value: float) -> str:
     """Write a share of one as a percentage."""
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}%"
 
 
 def percent(value: float) -> str:
     """Write a share of one as whole percents."""
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f}%"
 
 
 def amount(value: float) -> str:
