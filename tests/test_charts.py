@@ -44,7 +44,7 @@ def ten(tmp_path_factory) -> Story:
     tables = [{"name": name} for name in NAMES] + [{"name": "quickest", "label": BAD}]
     return story(
         tmp_path_factory.mktemp("ten"), tables, "devices.car.count=30", 'duration="6 s"',
-        "nodes.cabinet.price_per_hour=2", 'links.cell.up="60 Mbit/s"',
+        "nodes.cabinet.price_per_hour=2", "nodes.cabinet.servers=2", 'links.cell.up="60 Mbit/s"',
     )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def test_nodes_were_as_busy_as_their_joules_say(ten: Story, drawn: dict[str, Cha
     ran = ten.rows("edge")
     # Births at the ends of the time looked at hardly matter: 100 ms of 5 s.
     inside = ran.filter(pl.col("born_s") >= warm_up_s)
-    busy = inside["edge_j"].sum() / watts / (setting.duration_s - warm_up_s)
+    busy = inside["edge_j"].sum() / watts / (setting.duration_s - warm_up_s) / 2  # servers
     assert float(rows["edge", "cabinet"][2].removesuffix(" %")) == pytest.approx(100 * busy, rel=0.1)
 
 
