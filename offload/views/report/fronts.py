@@ -49,7 +49,7 @@ def fronts(story: Story) -> list[Chart]:
     costs = [
         Cost("energy_j", "What a joule buys", f"device energy per request ({unit}, marginal)", unit,
              times),
-        Cost("money", "What money buys", "money per 1000 requests", "per 1000 requests", 1e3),
+        Cost("money", "What money buys", "money per 1000 requests", "of money per 1000 requests", 1e3),
     ]  # fmt: skip
     return [chart for cost in costs if (chart := _front(found, cost)) is not None]
 
