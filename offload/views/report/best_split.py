@@ -155,7 +155,7 @@ def _entries(picture: Picture, found: BestSplit, here: str) -> Sequence[tuple[Sw
     entries: list[tuple[Swatch, str]] = [(_box(picture, each), _explained(each)) for each in families]
     if (found.latency_s > found.facts.deadline_s).any():
         deadline = show_seconds(found.facts.deadline_s)
-        entries.append((_box(picture, next(iter(families)), LATE), f"pale: later than {deadline}"))
+        entries.append((_box(picture, next(iter(families)), LATE), f"faded: later than {deadline}"))
     return [*entries, (lambda x, y: _ring(picture, x, y, 5.0), here)]
 
 

@@ -49,13 +49,16 @@ def fronts(story: Story) -> list[Chart]:
     costs = [
         Cost("energy_j", "What a joule buys", f"device energy per request ({unit}, marginal)", unit,
              times),
-        Cost("money", "What money buys", "money per 1000 requests", "per 1000 requests", 1e3),
+        Cost("money", "What money buys", "money per 1000 requests", "of money per 1000 requests", 1e3),
     ]  # fmt: skip
     return [chart for cost in costs if (chart := _front(found, cost)) is not None]
 
 
 def _front(found: Comparison, cost: Cost) -> Chart | None:
-    """Draw the headline measure against a cost, with both intervals and the front of the contenders."""
+    """Draw the headline measure against a cost, with both intervals and the front of the contenders.
+
+    None unless both are known of two policies at least.
+    """
     measure = headline(found)
     points = {
         policy.label: (x, y)
@@ -63,7 +66,7 @@ def _front(found: Comparison, cost: Cost) -> Chart | None:
         if (x := policy.measures[cost.measure]) is not None
         and (y := policy.measures[measure]) is not None
     }
-    if not points:
+    if len(points) < 2:
         return None
     shown = [look for look in looks(found) if look.label in points]
     contenders = {
@@ -98,7 +101,7 @@ def _says_front(
     ]
     few = f"{len(on_front)} of {len(contenders)} policies are worth choosing between"
     if len(on_front) == 1:
-        few = "no other is better or cheaper" if len(contenders) > 1 else "there is no other"
+        few = "no other is better or cheaper" if len(contenders) > 1 else "all others know more"
     return f"{' and '.join(ends)}: {few}."
 
 

@@ -16,7 +16,7 @@ from offload.views.report.scales import Scale, prefixed, rounded
 from offload.views.report.svg import SMALL, WIDTH, Picture, stairs
 
 MOST_POLICIES = 12
-MOST_NODES = 4
+MOST_NODES = 3
 MOST_CELLS = 2
 LEAST = 0.01  # requests, or percent: what never exceeds it is not drawn
 # What computes in several places is striped in the colours of all; they are those of legs there.
