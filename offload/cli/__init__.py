@@ -6,23 +6,25 @@ import typer
 
 from offload.cli import (
     bound,
+    check,
     codecs,
     compress,
     explain,
     export,
     networks,
+    new,
     policies,
     runs,
     size,
     split,
     sweep,
     testbed,
+    timeline,
     traffic,
 )
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -35,9 +37,9 @@ def _offload() -> None:
 
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
-    compress.compress, codecs.codecs, export.export, runs.check,
+    compress.compress, codecs.codecs, export.export, new.new, new.schema, check.check,
     runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
-    traffic.traffic,
+    traffic.traffic, timeline.timeline,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(testbed.app, name="testbed")
