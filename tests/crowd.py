@@ -42,7 +42,11 @@ def scenario(folder: Path, seconds: int = 60) -> Scenario:
 def rows(count: int, devices: int, seconds: float, seed: int) -> pl.DataFrame:
     """Return rows with random births and legs: harder to tell in few bytes than those of any policy."""
     rng = np.random.default_rng(seed)
-    legs = {leg: rng.lognormal(-4.0, 1.0, count) for leg in LEGS if leg not in ("decide_s", "cloud_s", "wan_s")}
+    legs = {
+        leg: rng.lognormal(-4.0, 1.0, count)
+        for leg in LEGS
+        if leg not in ("decide_s", "cloud_s", "wan_s")
+    }
     split = rng.random(count) < 0.5
     born_s = np.sort(rng.uniform(0.0, seconds, count))
     latency_s = sum(legs.values())

@@ -151,8 +151,12 @@ def test_clicking_a_vehicle_opens_its_last_requests_leg_by_leg(replay, story) ->
     own = story.rows("edge").filter((pl.col("device") == name) & (pl.col("born_s") <= 4.0))
     shown = [int(each.get_attribute("data-request")) for each in panel.locator("li").all()]
     assert shown == own["request"].tail(6).reverse().to_list()
-    for item, row in zip(panel.locator("li").all(), own.tail(6).reverse().iter_rows(named=True), strict=True):
-        legs = [float(each.get_attribute("data-seconds")) for each in item.locator("[data-seconds]").all()]
+    for item, row in zip(
+        panel.locator("li").all(), own.tail(6).reverse().iter_rows(named=True), strict=True
+    ):
+        legs = [
+            float(each.get_attribute("data-seconds")) for each in item.locator("[data-seconds]").all()
+        ]
         assert sum(legs) == pytest.approx(row["ended_s"] - row["born_s"], abs=2 * STEP_S)
         assert row["plan"] in item.inner_text()
         assert f"uplink {row['uplink_s'] * 1e3:.1f}"[:-2] in item.inner_text()
@@ -170,7 +174,9 @@ def test_the_keyboard_does_it_all(replay) -> None:
     reached = []
     for _ in range(8):
         replay.keyboard.press("Tab")
-        reached.append(replay.evaluate("document.activeElement.name || document.activeElement.className"))
+        reached.append(
+            replay.evaluate("document.activeElement.name || document.activeElement.className")
+        )
         outline = replay.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none", reached[-1]
     assert reached == ["play", "back", "on", "speed", "policy", "device", "time", "replay-stage"]
@@ -234,7 +240,9 @@ def test_the_canvas_is_as_sharp_as_the_screen_and_moves_nothing(browser, story, 
 def test_names_are_words_and_not_markup(page, tmp_path) -> None:
     evil = '</script><img src=x onerror="document.title = 1">'
     scenario = load(ROOT / "tests" / "small.toml")
-    rows = crowd.rows(50, 2, 10.0, 1).with_columns(task=pl.lit(evil), plan=pl.lit(evil), cause=pl.lit(evil))
+    rows = crowd.rows(50, 2, 10.0, 1).with_columns(
+        task=pl.lit(evil), plan=pl.lit(evil), cause=pl.lit(evil)
+    )
     page.goto(written(tmp_path, section(crowd.story(scenario, {evil: rows}))))
     page.wait_for_function("window.offloadReplay?.counts")
     page.get_by_label("Device").select_option("car-1")

@@ -1,4 +1,4 @@
-"""Each request of the replay as a pulse: when it is born, which legs it goes through, and where they lead."""
+"""Each request of the replay as a pulse: when it is born, its legs, and where they lead."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -84,12 +84,13 @@ def _told_once(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[pl.DataFrame, W
 
 
 def _lasting(legs: pl.DataFrame, born: Whole, begin_s: float) -> tuple[Whole, Whole]:
-    """Return how long legs take, and how long one waits in them; those of a request sum to its latency."""
+    """Return how long legs take (those of a request sum to its latency), and how long one waits in them."""
     request = legs["number"].to_numpy().astype(np.int64)
     until = steps(legs["end_s"].to_numpy() - begin_s, STEP_S)
     first = np.diff(request, prepend=-1) > 0  # it begins at the birth, others where the last one ended
     took = np.maximum(until - np.where(first, born[request], np.roll(until, 1)), 0)
-    return took, np.clip(took - steps(legs["work_s"].to_numpy(), STEP_S), 0, took)
+    wait_s = legs.select(pl.col("end_s") - pl.col("begin_s") - pl.col("work_s")).to_series()
+    return took, np.clip(steps(wait_s.to_numpy(), STEP_S), 0, took)
 
 
 def _trips(rows: pl.DataFrame, legs: pl.DataFrame, setting: Setting) -> tuple[list[list[Way]], Whole]:

@@ -135,7 +135,7 @@ function requestItem(r) {
     bar.append(mark);
   }
   const became = time < ended[r] ? "under way" : cause ? `lost: ${cause}` : onTime ? "on time" : "late";
-  const due = Number.isFinite(deadline[r]) ? ` of ${ms(deadline[r])}` : "";
+  const due = Number.isFinite(deadline[r]) ? `, deadline ${ms(deadline[r])}` : "";
   const head = element("p", `${stage ? `${task}, ${stage}` : task} ${id[r]}, born at ${born[r].toFixed(3)} s: ${plan ?? "no plan"}`);
   const sum = element("p", `in all ${ms(latency)}${due}: `);
   sum.append(element("span", became, time >= ended[r] && !onTime ? "bad" : ""));
@@ -198,7 +198,7 @@ controls.policy.addEventListener("change", () => choosePolicy(Number(controls.po
 controls.device.addEventListener("change", ({ target }) => chooseDevice(target.value ? Number(target.value) : null));
 map.addEventListener("keydown", onKey);
 canvas.addEventListener("click", onClick);
-new ResizeObserver(() => { scene.fit(); draw(); }).observe(canvas);
+new ResizeObserver(() => { if (canvas.clientWidth) { scene.fit(); draw(); } }).observe(canvas);
 new MutationObserver(() => { scene.dress(); draw(); }).observe(document.documentElement, { attributes: true });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { scene.dress(); draw(); });
 window.addEventListener("beforeprint", () => prints(true));

@@ -68,7 +68,9 @@ def _told(story: Story, setting: Setting, drawn: Scene, window: Window) -> dict[
         "end_s": end_s,
         "warm_up_s": story.found.warm_up_s,
         "step_s": STEP_S,
-        "legs": [{"name": leg, "colour": colour} for leg, colour in zip(NAMES, LEG_COLOURS, strict=True)],
+        "legs": [
+            {"name": leg, "colour": colour} for leg, colour in zip(NAMES, LEG_COLOURS, strict=True)
+        ],
         "scene": scene.told(drawn, setting),
         "devices": scene.tracks(drawn, setting, begin_s, end_s, STEP_S),
         "policies": [data(story, label, setting, begin_s, end_s) for label in window.labels],
@@ -114,10 +116,10 @@ def _shortened(told: Mapping[str, Any], setting: Setting, born: Mapping[str, int
 def _otherwise(drawn: Scene, setting: Setting) -> list[str]:
     """Say what is drawn otherwise than it is."""
     said = []
-    if drawn.on_rings:
+    if drawn.aside:
         said.append(
-            f"{_count(drawn.on_rings, 'device')} at the same place as others, or as a node:"
-            " drawn on rings around it."
+            f"{_count(drawn.aside, 'device')} at the same place as others, or as a node,"
+            " are drawn around it."
         )
     if any(node.kind == "cloud" for node in setting.nodes.values()):
         said.append("Clouds are drawn at the upper border, wherever they are.")

@@ -1,8 +1,8 @@
 // The map: what stands still is drawn once, what moves in each frame.
 
 const PLACES = ["device", "edge", "cloud", "split", "none"];
-const STRIP = 84; // pixels for the clouds at the upper border
-const FOOT = 34; // and for what is written below a node
+const BORDER = 84; // pixels for clouds, at the upper border or the right one
+const FOOT = 40; // and for what is written below a node
 const GOLDEN = 2.399963; // an angle that spreads any number of marks around a node
 
 // One mark of each shape, added to the path that is being drawn.
@@ -31,21 +31,23 @@ function makeScene(section, canvas, told, devices) {
   const good = [], bad = [];
   const atNodes = told.legs.map(({ name }) => name === "edge" || name === "cloud");
   const spot = { x: 0, y: 0, leg: -1, waits: false, node: -1 };
-  let colours = {}, scale = 1, wide = 0, tall = 0, ratio = 1;
+  let colours = {}, scale = 1, wide = 0, tall = 0, ratio = 1, above = 0, aside = 0;
 
-  const toX = (x) => wide / 2 + (x - (left + right) / 2) * scale;
-  const toY = (y) => (tall + (clouds.length ? STRIP : 0) - FOOT) / 2 - (y - (low + high) / 2) * scale;
+  const toX = (x) => (wide - aside) / 2 + (x - (left + right) / 2) * scale;
+  const toY = (y) => (tall + above - FOOT) / 2 - (y - (low + high) / 2) * scale;
 
   function fit() {
     ratio = window.devicePixelRatio || 1;
     [wide, tall] = [canvas.clientWidth, canvas.clientHeight];
     for (const each of [canvas, still]) [each.width, each.height] = [wide * ratio, tall * ratio];
-    const room = tall - (clouds.length ? STRIP : 10) - FOOT;
-    scale = Math.min((wide - 40) / Math.max(right - left, 1e-9), room / Math.max(high - low, 1e-9));
+    const fits = (x, y) => Math.min((wide - 20 - x) / (right - left), (tall - FOOT - y) / (high - low));
+    const border = clouds.length ? BORDER : 0;
+    [above, aside] = fits(border, 0) > fits(0, border) ? [0, border] : [border, 0]; // where there is room
+    scale = Math.max(fits(aside, above), 1e-9);
     nodes.forEach((node) => {
-      const place = clouds.indexOf(node);
-      node.x = node.at_m ? toX(node.at_m[0]) : (wide * (place + 1)) / (clouds.length + 1);
-      node.y = node.at_m ? toY(node.at_m[1]) : 26;
+      const share = (clouds.indexOf(node) + 1) / (clouds.length + 1);
+      [node.x, node.y] = aside ? [wide - BORDER / 2, tall * share] : [wide * share, 26];
+      if (node.at_m) [node.x, node.y] = [toX(node.at_m[0]), toY(node.at_m[1])];
     });
     dress();
   }
@@ -72,7 +74,7 @@ function makeScene(section, canvas, told, devices) {
       pen.beginPath();
       pen.arc(nodes[node].x, nodes[node].y, range_m * scale, 0, 7);
       [pen.fillStyle, pen.strokeStyle] = [colours.cell, colours.cell];
-      pen.globalAlpha = 0.06;
+      [pen.globalAlpha, pen.lineWidth] = [0.06, 1.5];
       pen.fill();
       pen.globalAlpha = 0.6;
       pen.stroke();

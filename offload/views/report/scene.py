@@ -1,4 +1,4 @@
-"""The map of the replay: where nodes, cells and devices are, and who stands on a ring to be seen."""
+"""The map of the replay: where nodes, cells and devices are, and who is drawn aside to be seen."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from offload.views.report.packed import Whole, pack, signed, steps
 Point = tuple[float, float]
 
 NOMINAL_M = 100.0  # how wide a map is on which everything stands at one place
-RING = 120  # devices on one ring at most
+GOLDEN = 2.399963  # radians; turning by it spreads any number evenly
 GRID = 16_383  # positions are told in this many parts of the map, which no screen resolves
 
 
@@ -21,14 +21,14 @@ GRID = 16_383  # positions are told in this many parts of the map, which no scre
 class Scene:
     """Where everything is, in metres: edge nodes by name, standing devices by number, and the map's box.
 
-    `on_rings` devices are not drawn where they are: others, or a node, are at the same place.
+    `aside` devices are not drawn where they are: others, or a node, are at the same place.
     `to_scale` says whether there is any distance on the map that is one.
     """
 
     nodes: Mapping[str, Point]
     standing: Mapping[int, Point]
     box_m: tuple[float, float, float, float]
-    on_rings: int
+    aside: int
     to_scale: bool
 
     @property
@@ -39,7 +39,7 @@ class Scene:
 
 
 def lay_out(setting: Setting) -> Scene:
-    """Decide where everything is drawn; who stands together stands on rings around the place."""
+    """Decide where everything is drawn; who stands together is drawn around the place."""
     together: dict[Point, list[int]] = defaultdict(list)
     corners: list[Point] = []
     for number, device in enumerate(setting.devices):
@@ -64,19 +64,23 @@ def lay_out(setting: Setting) -> Scene:
     nodes = {
         name: spot
         for at, names in sites.items()
-        for name, spot in zip(names, _apart(at, len(names), wide_m / 16), strict=True)
+        for name, spot in zip(names, _around(at, len(names), wide_m / 16, wide_m / 8), strict=True)
     }
     standing = {
         number: spot
         for at, numbers in together.items()
-        for number, spot in zip(numbers, _rings(at, len(numbers), wide_m, at in sites), strict=True)
+        for number, spot in zip(
+            numbers,
+            _around(at, len(numbers), wide_m / 12 if at in sites else 0.0, wide_m / 60),
+            strict=True,
+        )
     }
-    on_rings = sum(len(each) for at, each in together.items() if len(each) > 1 or at in sites)
+    aside = sum(len(each) for at, each in together.items() if len(each) > 1 or at in sites)
     # A circle that is far larger than all that happens would leave nothing to see; it is cut off.
     seen = [circle for circle in circles if circle[1] <= 2.0 * wide_m]
     drawn = [*corners, *nodes.values(), *standing.values()]
     drawn += [(x + side * r, y + side * r) for (x, y), r in seen for side in (-1.0, 1.0)]
-    return Scene(nodes, standing, _box(drawn, wide_m / 20), on_rings, to_scale)
+    return Scene(nodes, standing, _box(drawn, wide_m / 20), aside, to_scale)
 
 
 def told(scene: Scene, setting: Setting) -> dict[str, Any]:
@@ -86,7 +90,12 @@ def told(scene: Scene, setting: Setting) -> dict[str, Any]:
         "box_m": scene.box_m,
         "to_scale": scene.to_scale,
         "nodes": [
-            {"name": node.name, "kind": node.kind, "servers": node.servers, "at_m": scene.nodes.get(node.name)}
+            {
+                "name": node.name,
+                "kind": node.kind,
+                "servers": node.servers,
+                "at_m": scene.nodes.get(node.name),
+            }
             for node in setting.nodes.values()
         ],
         "cells": [
@@ -97,7 +106,9 @@ def told(scene: Scene, setting: Setting) -> dict[str, Any]:
     }
 
 
-def tracks(scene: Scene, setting: Setting, begin_s: float, end_s: float, step_s: float) -> dict[str, Any]:
+def tracks(
+    scene: Scene, setting: Setting, begin_s: float, end_s: float, step_s: float
+) -> dict[str, Any]:
     """Return the tracks of devices in a window, for the script: their own points, not one a frame.
 
     Devices are named after their groups, so these and how many are in each will do.
@@ -112,7 +123,11 @@ def tracks(scene: Scene, setting: Setting, begin_s: float, end_s: float, step_s:
         points.append(len(at_s))
         for column, values in zip(
             columns,
-            (steps(at_s - begin_s, step_s), steps(x_m - left, scene.grid_m), steps(y_m - low, scene.grid_m)),
+            (
+                steps(at_s - begin_s, step_s),
+                steps(x_m - left, scene.grid_m),
+                steps(y_m - low, scene.grid_m),
+            ),
             strict=True,
         ):
             column.append(np.diff(values, prepend=0))
@@ -153,27 +168,15 @@ def way(setting: Setting, here: str | None, there: str | None) -> list[str]:
     return passed if passed[-1] == there else [*passed, there]
 
 
-def _apart(at: Point, count: int, radius_m: float) -> list[Point]:
-    """Return places for nodes: the one where they are, or for several a ring around it."""
-    return [at] if count == 1 else _circle(at, count, radius_m, 0.0)
+def _around(at: Point, count: int, inner_m: float, gap_m: float) -> list[Point]:
+    """Return places about a gap apart, from an inner radius on: on a spiral, as the seeds of a sunflower.
 
-
-def _rings(at: Point, count: int, wide_m: float, taken: bool) -> list[Point]:  # noqa: FBT001 - private
-    """Return places for devices that stand at one place: there, or on rings around it."""
-    if count == 1 and not taken:
-        return [at]
-    gap_m = wide_m / 90.0
-    inner_m = max(wide_m / 12.0, min(count, RING) * gap_m / (2.0 * np.pi))
-    return [
-        spot
-        for ring, first in enumerate(range(0, count, RING))
-        for spot in _circle(at, min(RING, count - first), inner_m + 2.5 * ring * gap_m, 0.03 * ring)
-    ]
-
-
-def _circle(at: Point, count: int, radius_m: float, turned: float) -> list[Point]:
-    angles = 2.0 * np.pi * np.arange(count) / count + np.pi / 2.0 + turned
-    return [(at[0] + radius_m * float(np.cos(a)), at[1] + radius_m * float(np.sin(a))) for a in angles]
+    One for which nothing is kept free stands where it is. (H. Vogel, Mathematical Biosciences 44, 1979.)
+    """
+    seeds = np.arange(count)
+    radii = np.sqrt(inner_m**2 + seeds * gap_m**2 / np.pi)
+    x, y = at[0] + radii * np.sin(GOLDEN * seeds), at[1] + radii * np.cos(GOLDEN * seeds)
+    return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def _wide_m(points: Iterable[Point]) -> float:
