@@ -281,7 +281,8 @@ def test_intervals_are_taken_at_the_level_that_adding_replications_asks_for(tmp_
 
 def test_a_check_of_polars_that_fails_is_a_damaged_file(folder, monkeypatch):
     def panic(*_args, **_options):
-        raise pl.exceptions.PanicException("index out of bounds\nat line 7")  # noqa: EM101
+        error = pl.exceptions.PanicException("index out of bounds\nat line 7")
+        raise error
 
     monkeypatch.setattr(story_module, "summarise", panic)
     assert refused(folder) == (
