@@ -11,6 +11,7 @@ from offload.cli import (
     explain,
     export,
     networks,
+    play,
     policies,
     runs,
     size,
@@ -37,7 +38,7 @@ for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
     runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
-    traffic.traffic,
+    traffic.traffic, play.play,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(testbed.app, name="testbed")
