@@ -83,7 +83,7 @@ def test_cuts_are_those_of_the_library(address):
 
 
 def test_a_simulation_is_told_line_by_line(address):
-    settings = Settings(distance_m=100.0, load=0.7)
+    settings = Settings(distance_m=100.0, every_s=0.2)
     status, _, text = ask(address, "/api/simulate", settings.model_dump_json())
     assert status == 200
     expected = [json.loads(json.dumps(to_json(asdict(told)))) for told in simulate(settings)]
@@ -91,14 +91,14 @@ def test_a_simulation_is_told_line_by_line(address):
 
 
 def test_who_asks_later_ends_what_was_asked_before(address):
-    def begin(load):
-        data = Settings(load=load).model_dump_json().encode()
+    def begin(every):
+        data = Settings(every_s=every).model_dump_json().encode()
         asked = urllib.request.Request(
             f"{address}/api/simulate", data, {"content-type": "application/json"}
         )
         return urllib.request.urlopen(asked, timeout=30)
 
-    with begin(0.9) as first, begin(0.5) as second:
+    with begin(0.1) as first, begin(0.5) as second:
         assert json.loads(second.read().decode().splitlines()[-1])["replications"] == 5
         assert json.loads(first.read().decode().splitlines()[-1]) is None
 

@@ -1,1 +1,1 @@
-"""The playground: a page on the loopback where sliders move the best cut, and policies meet in a world."""
+"""The playground: a page on the loopback with sliders, bars of each cut, and a short simulation."""

@@ -42,11 +42,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bars of all cuts, from none of the layers on the device to all; `best` and `frugal` index them.
+    """The bars of all cuts, from none of the layers on the device to all of them.
 
-    `best` takes the least time, `frugal` the least of the device's energy. `says` names the best, `why`
-    tells what it has over others, `rate` what the radio gives at this distance, `world` what the
-    simulation is about. Out of range there is one bar.
+    `best` is the index of the one that takes the least time, `frugal` of that with the least of the
+    device's energy. `says` names the best, `why` tells what it has over others, `rate` what the radio
+    gives at this distance, `world` what the simulation is about. Out of range there is one bar.
     """
 
     bars: tuple[Bar, ...]
@@ -88,7 +88,7 @@ def _bars(found: Situation) -> list[Bar]:
     """
     facts, (variant,) = found.facts, found.facts.variants
     prices = unloaded(facts, found.serving, listed(facts, found.serving).plans)
-    wait_s = found.wait_s * prices.uses["edge"]
+    wait_s: Floats = np.where(prices.uses["edge"], found.wait_s, 0.0)
     legs_s = _legs(found, prices.table, wait_s)
     latency_s = prices.latency_s + wait_s
     bars = []

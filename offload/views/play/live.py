@@ -30,7 +30,7 @@ POLICIES = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one policy came to, written out; `on_time` is the share with its interval, if there is one."""
+    """What one policy came to, written out; `on_time` is the share, with its interval if it has one."""
 
     label: str
     says: str
@@ -63,9 +63,7 @@ def simulate(settings: Settings, over: Callable[[], bool] = lambda: False) -> It
     chosen = choices()
     known = Known.of(scenario)
     runs: dict[str, list[Summary]] = {choice.label: [] for choice in chosen}
-    work = {
-        choice.label: replications(scenario, choice, SEED, REPLICATIONS, None) for choice in chosen
-    }
+    work = {choice.label: replications(scenario, choice, SEED, REPLICATIONS, None) for choice in chosen}
     for number in range(REPLICATIONS):
         for choice in chosen:
             if over():
@@ -90,9 +88,7 @@ def shown() -> list[dict[str, str]]:
 
 
 def _told(found: Comparison, count: int) -> Told:
-    rows = tuple(
-        _row(policy, each) for policy, each in zip(found.policies, shown(), strict=True)
-    )
+    rows = tuple(_row(policy, each) for policy, each in zip(found.policies, shown(), strict=True))
     return Told(count, REPLICATIONS, rows, _says(found) if count == REPLICATIONS else "")
 
 
@@ -124,7 +120,9 @@ def _says(found: Comparison) -> str:
         return ""
     low, high = (pair.low, pair.high) if pair.a == first else (-pair.high, -pair.low)
     apart = f"{abs(pair.mean) * 100:.1f} points more than {second} [{low * 100:.1f}, {high * 100:.1f}]"
-    told = apart if pair.differs else f"not told apart from {second} in {found.replications} replications"
+    told = (
+        apart if pair.differs else f"not told apart from {second} in {found.replications} replications"
+    )
     return f"On time most often: {first}, {told}."
 
 

@@ -1,4 +1,4 @@
-"""The playground's server: its page, what may be chosen there, bars of cuts, simulations line by line."""
+"""The playground's server: its page, what may be chosen there, bars of cuts, and simulations."""
 
 import errno
 import json
@@ -173,8 +173,7 @@ async def _asked(request: Request) -> Settings:
 def _free(port: int) -> int:
     """Return the next port that is free, or 0, which takes any."""
     for other in range(max(port, 1023) + 1, min(max(port, 1023) + 100, 65536)):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
-            with suppress(OSError):
-                trial.bind((LOOPBACK, other))
-                return other
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial, suppress(OSError):
+            trial.bind((LOOPBACK, other))
+            return other
     return 0

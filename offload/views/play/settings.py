@@ -40,7 +40,7 @@ class Slider:
         return Quantity(self.dimension).show(value)
 
 
-RADIO, REQUEST, OTHERS = "Radio", "Request", "Other devices"
+RADIO, REQUEST, SIMULATION = "Radio", "Request", "Simulation"
 
 SLIDERS = {
     "distance_m": Slider(
@@ -48,27 +48,30 @@ SLIDERS = {
         (5, 10, 20, 30, 50, 75, 100, 150, 200, 250, 300, 400, 500, 700, 1000),
     ),
     "bandwidth_hz": Slider(
-        RADIO, "Bandwidth", "frequency", (1e6, 2e6, 5e6, 10e6, 20e6, 40e6, 60e6, 80e6, 100e6, 200e6, 400e6)
+        RADIO, "Bandwidth", "frequency",
+        (1e6, 2e6, 5e6, 10e6, 20e6, 40e6, 60e6, 80e6, 100e6, 200e6, 400e6),
     ),
     "deadline_s": Slider(
         REQUEST, "Deadline", "time",
         (.002, .005, .01, .015, .02, .03, .04, .05, .075, .1, .13, .15, .2, .3, .5, 1, 2),
     ),
     "input_bytes": Slider(
-        REQUEST, "Encoded input", "size", (1e3, 2e3, 5e3, 10e3, 20e3, 40e3, 60e3, 100e3, 200e3, 500e3, 1e6)
+        REQUEST, "Encoded input", "size",
+        (1e3, 2e3, 5e3, 10e3, 20e3, 40e3, 60e3, 100e3, 200e3, 500e3, 1e6),
     ),
     "load": Slider(
-        OTHERS, "Load of the edge server", "share", tuple(step / 20 for step in range(20)),
-        "the share of time for which others keep it busy",
+        REQUEST, "Load of the edge server", "share", tuple(step / 20 for step in range(20)),
+        "the share of time for which others keep it busy (in the simulation, that comes about)",
     ),
-    "devices": Slider(
-        OTHERS, "Devices in the simulation", "count", (1, 2, 3, 5, 8, 10, 15, 20, 30, 40),
-        "who together make that load, if they send it all",
+    "devices": Slider(SIMULATION, "Devices", "count", (1, 2, 3, 5, 8, 10, 15, 20, 30, 40)),
+    "every_s": Slider(
+        SIMULATION, "Each asks every", "time", (.02, .05, .1, .2, .3, .5, .7, 1, 1.5, 2, 3, 5),
+        "at random, on average",
     ),
     "report_every_s": Slider(
-        OTHERS, "The edge reports every", "time",
+        SIMULATION, "The edge reports every", "time",
         (.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5),
-        "simulated policies decide by its last report",
+        "devices decide by its last report",
     ),
 }  # fmt: skip
 
@@ -76,8 +79,9 @@ SLIDERS = {
 class Settings(BaseModel):
     """One position of all controls, SI values; the defaults are where the page begins.
 
-    One device that is `distance_m` from a cell's site wants answers of a network; the site has one edge
-    server. `sight` tells whether there is a line of sight between them.
+    A device that is `distance_m` from a cell's site wants answers of a network; the site has one edge
+    server. `sight` tells whether there is a line of sight between them. In the simulation there are so
+    many `devices`, each of which asks every `every_s` on average.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -94,6 +98,7 @@ class Settings(BaseModel):
     input_bytes: float = 60e3
     load: float = 0.5
     devices: int = 10
+    every_s: float = 1.0
     report_every_s: float = 0.1
 
     @field_validator(*SLIDERS)

@@ -1,4 +1,4 @@
-"""From settings to a world: a scenario with one cell and one edge server, and who waits there how long."""
+"""From settings to a world: a scenario with one cell and one edge server, and the wait there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,6 @@ DELAY_S, RESULT_BYTES, RADIO_W = 0.004, 1000.0, 1.2
 SEED = 1
 BIRTHS, MOST_BIRTHS = 600, 3000  # of one simulation; more only to see several reports
 SHORTEST_S, REPORTS = 2.0, 4
-LEAST_LOAD = 0.01  # of a simulation: where nobody asks there is nothing to see
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,17 +31,14 @@ class Situation:
 
     `serving` is the cell in reach, or None; `link` the budget of its radio at the device's distance,
     which gives the cell its rates. `wait_s` is how long a request waits at the edge for those of others.
-    In the simulation requests are born at `births_hz`.
     """
 
     settings: Settings
     scenario: Scenario
     facts: Facts
-    variant: Variant
     serving: str | None
     link: Budget
     wait_s: float
-    births_hz: float
 
 
 @lru_cache(maxsize=64)
@@ -52,19 +48,15 @@ def situate(settings: Settings) -> Situation:
     at_edge = known_on(variant)[settings.edge]
     preset = PRESETS[settings.radio]
     link = budget(preset, settings.distance_m, sight=settings.sight, bandwidth_hz=settings.bandwidth_hz)
-    births_hz = max(settings.load, LEAST_LOAD) / at_edge.seconds(0, variant.last)
     reached = link.up_bps > 0.0 and link.down_bps > 0.0
     rates = link
     if not reached:  # no device is in range, so that these rates are nobody's
         rates = budget(preset, 0.0, bandwidth_hz=settings.bandwidth_hz)
-    raw = _raw(settings, rates, births_hz, reached=reached)
+    raw = _raw(settings, rates, reached=reached)
     scenario = check(Path("playground"), raw, lambda _: "playground", Path())
     (facts,) = scenario.setting(0.0).facts
-    (own,) = facts.variants
-    cell = "cell" if reached else None
-    return Situation(
-        settings, scenario, facts, own, cell, link, wait_s(at_edge, settings.load), births_hz
-    )
+    wait = wait_s(at_edge, settings.load)
+    return Situation(settings, scenario, facts, "cell" if reached else None, link, wait)
 
 
 def wait_s(profile: Profile, load: float) -> float:
@@ -78,7 +70,7 @@ def wait_s(profile: Profile, load: float) -> float:
 
 
 def _variance(profile: Profile) -> float:
-    """The variance of one run's time over its mean: straight lines between quantiles, if they are given."""
+    """The variance of one run's time over its mean; quantiles are joined by straight lines."""
     if profile.service != "quantiles":
         return 1.0 if profile.service == "exponential" else profile.cv**2
     pieces = list(pairwise(profile.spread)) or [(1.0, 1.0)]
@@ -95,7 +87,7 @@ def catalogue() -> Catalogue:
 
 @cache
 def known_on(variant: Variant) -> Mapping[str, Profile]:
-    """Return what a variant costs on each hardware of which somebody knows, if it fits into its memory."""
+    """Return what a variant costs on each hardware into which it fits, if somebody knows."""
     known = catalogue()
     return {
         name: profile
@@ -127,15 +119,16 @@ def _variant(settings: Settings) -> Variant:
     return variant
 
 
-def _raw(settings: Settings, rates: Budget, births_hz: float, *, reached: bool) -> dict[str, Any]:
+def _raw(settings: Settings, rates: Budget, *, reached: bool) -> dict[str, Any]:
     """The scenario, as its file would say it."""
+    births_hz = settings.devices / settings.every_s
     few_s = min(max(SHORTEST_S, REPORTS * settings.report_every_s), MOST_BIRTHS / births_hz)
     duration_s = max(BIRTHS / births_hz, few_s)
     frames = {
         "models": [settings.network],
         "variants": [settings.variant],
         "arrivals": "poisson",
-        "every": f"{settings.devices / births_hz!r} s",
+        "every": f"{settings.every_s!r} s",
         "deadline": f"{settings.deadline_s!r} s",
         "input": f"{settings.input_bytes!r} B",
         "result": f"{RESULT_BYTES!r} B",

@@ -39,7 +39,9 @@ def sources(found: Situation) -> Iterator[Source]:
     counts = Counter(figure.known for _, figure in preset.figures())
     told = ", ".join(f"{count} figures {known}" for known, count in sorted(counts.items()))
     mean = "the mean over shadows and fading"
-    yield Source(f"rate of {preset.name}", "assumed", f"path loss {preset.path_loss.source}; {told}", mean)
+    yield Source(
+        f"rate of {preset.name}", "assumed", f"path loss {preset.path_loss.source}; {told}", mean
+    )
     yield Source(
         "waiting at the edge", "computed",
         "Pollaczek and Khinchine: others ask at random, and for the whole network",

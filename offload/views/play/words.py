@@ -88,19 +88,19 @@ def world(found: "Situation") -> str:
     """Say what is simulated, and how busy it would be if everything were done in one place."""
     settings, facts = found.settings, found.facts
     (variant,) = facts.variants
-    every_s = settings.devices / found.births_hz
+    births_hz = settings.devices / settings.every_s
     own_s, edge_s = (facts.profiles[at][variant].seconds(0, variant.last) for at in ("device", "edge"))
     busy = [
-        f"their own processors {own_s / every_s:.0%}",
-        f"the edge {found.births_hz * edge_s:.0%}",
+        f"their own processors {own_s / settings.every_s:.0%}",
+        f"the edge {births_hz * edge_s:.0%}",
     ]
     if found.serving is not None:
         sent_s = 8 * facts.input_bytes / facts.cells[found.serving].up_bps
-        busy.append(f"the cell {found.births_hz * sent_s:.0%}")
+        busy.append(f"the cell {births_hz * sent_s:.0%}")
     devices = "1 device" if settings.devices == 1 else f"{settings.devices} devices"
     seconds = float(found.scenario.file.duration)
     return (
-        f"{devices} at this distance, each asking every {show_seconds(every_s)} at random, for"
+        f"{devices} at this distance, each asking every {show_seconds(settings.every_s)} at random, for"
         f" {show_seconds(seconds)}. If all were done there, this would keep busy {', '.join(busy)}."
     )
 

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from offload.analysis.work.processes import deaf
 from offload.entities import OffloadError
 from offload.views.play.settings import Settings, read
 
@@ -59,7 +60,8 @@ class Worker:
         """Start the process; it then waits for its first work."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=work, args=(theirs,), daemon=True)
-        process.start()
+        with deaf():
+            process.start()
         theirs.close()
         self._process, self._pipe, self._served = process, ours, 0
 
@@ -93,7 +95,7 @@ class Worker:
 
 def work(pipe: Connection) -> None:
     """Simulate what comes through a pipe until that is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which closes the pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where signals cannot be blocked from outside
     from offload.analysis.files import to_json
     from offload.views.play.live import simulate
 

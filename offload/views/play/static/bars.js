@@ -1,6 +1,4 @@
 /* Two charts over the same cuts: latency in stacked legs, and the device's energy. */
-"use strict";
-
 const WIDTH = 58; // of both vertical axes, so that the cuts of both stand below each other
 const CUT_OFF = 6; // bars higher than so many times the best are cut off: the table has them
 

@@ -1,7 +1,5 @@
 /* The controls on the left, made of what the server says may be chosen. */
-"use strict";
-
-const GROUPS = ["Network", "Radio", "Request", "Other devices"];
+const GROUPS = ["Network", "Radio", "Request", "Simulation"];
 
 export function controls(form, choices, changed) {
   const now = { ...choices.start };

@@ -1,6 +1,4 @@
 /* The table of policies, filled as a simulation tells what it came to. */
-"use strict";
-
 export async function simulate(asked, signal, policies, parts) {
   parts.status.textContent = "simulating …";
   const answer = await fetch("/api/simulate", {

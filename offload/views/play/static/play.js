@@ -1,6 +1,4 @@
 /* The page: settings go to the server, its answers are shown, or asked for first. */
-"use strict";
-
 import { charts } from "./bars.js";
 import { controls } from "./controls.js";
 import { simulate } from "./live.js";
