@@ -9,6 +9,8 @@ from offload.views.play.live import REPLICATIONS, simulate
 from offload.views.play.settings import SLIDERS, Settings
 from tests.served import served
 
+CHARTS = ("latency", "energy")
+
 
 @pytest.fixture(scope="module")
 def address():
@@ -104,11 +106,30 @@ def test_predict_first_hides_then_judges_and_keeps_score(opened):
     assert opened.locator("#judged").is_hidden()
     there = answer(Settings(distance_m=100.0))
     box = opened.locator("#latency").bounding_box()
-    left, right = 58, 8  # the vertical axis, and room at the end
+    left, right = 66, 8  # the vertical axis, and room at the end
     place = (there.best + 0.5) / len(there.bars)
     opened.mouse.click(box["x"] + left + place * (box["width"] - left - right), box["y"] + 150)
     assert opened.text_content("#judged") == f"Right. {there.bars[there.best].told}"
     assert opened.text_content("#score") == "1 of 2 right"
+
+
+def test_hidden_bars_look_the_same_whatever_is_best(opened):
+    def drawn():
+        return [opened.evaluate(f"() => document.getElementById('{c}').toDataURL()") for c in CHARTS]
+
+    shown = drawn()
+    opened.check("#predict")
+    hidden = drawn()
+    assert hidden != shown
+    slide(opened, "bandwidth_hz", 100e6)
+    rate = answer(Settings(bandwidth_hz=100e6)).rate
+    opened.wait_for_function("text => document.getElementById('rate').textContent === text", arg=rate)
+    assert drawn() == hidden
+    opened.uncheck("#predict")
+    says(opened, answer(Settings(bandwidth_hz=100e6)).says)
+    assert all(
+        one not in (other, before) for one, other, before in zip(drawn(), hidden, shown, strict=True)
+    )
 
 
 def test_a_guess_counts_once(opened):
@@ -131,5 +152,13 @@ def test_the_simulation_shows_every_policy_as_the_library_has_it(opened):
     assert rows.count() == len(expected.rows)
     for number, row in enumerate(expected.rows):
         texts = [cell.strip() for cell in rows.nth(number).locator("th, td").all_text_contents()]
-        wanted = [row.label, "", row.on_time_text, row.mean_ms, row.p95_ms, row.energy_mj, row.notes]
+        wanted = [
+            row.label + row.says,
+            "",
+            row.on_time_text,
+            row.mean_ms,
+            row.p95_ms,
+            row.energy_mj,
+            row.notes,
+        ]
         assert texts == wanted

@@ -20,7 +20,7 @@ REPLICATIONS = 5
 POLICIES = (
     ({"name": "local"}, "always on the device"),
     ({"name": "edge"}, "always at the edge"),
-    ({"name": "random"}, "either, by a coin"),
+    ({"name": "random"}, "the device or the edge, by a coin"),
     ({"name": "quickest"}, "the least predicted latency"),
     ({"name": "quickest", "label": "sampled", "estimate": "sampled"}, "the same, on drawn estimates"),
     ({"name": "thrifty"}, "the least energy in time"),

@@ -56,14 +56,15 @@ class Worker:
             if mine == self._number and self._pipe is pipe:
                 self._drop()
 
-    def start(self) -> None:
-        """Start the process; it then waits for its first work."""
+    def start(self) -> Connection:
+        """Start the process, which then waits for its first work; return the pipe to it."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=work, args=(theirs,), daemon=True)
         with deaf():
             process.start()
         theirs.close()
         self._process, self._pipe, self._served = process, ours, 0
+        return ours
 
     def close(self) -> None:
         """End the process."""
@@ -76,13 +77,12 @@ class Worker:
         self._process = self._pipe = None
 
     def _ready(self) -> Connection:
-        if self._served >= SERVES or self._process is None or not self._process.is_alive():
+        pipe, alive = self._pipe, self._process is not None and self._process.is_alive()
+        if pipe is None or not alive or self._served >= SERVES:
             self.close()
-            self.start()
+            pipe = self.start()
         self._served += 1
-        if self._pipe is None:
-            raise AssertionError
-        return self._pipe
+        return pipe
 
     def _drop(self) -> None:
         """Let the process stop what it is at; it may be done already."""

@@ -1,5 +1,5 @@
 /* Two charts over the same cuts: latency in stacked legs, and the device's energy. */
-const WIDTH = 58; // of both vertical axes, so that the cuts of both stand below each other
+const WIDTH = 66; // of both vertical axes, so that the cuts of both stand below each other
 const CUT_OFF = 6; // bars higher than so many times the best are cut off: the table has them
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -31,6 +31,7 @@ export function charts(latency, energy, legs, pick) {
     },
   };
 
+  // Returns whether some bars are cut off.
   function draw(answer, { hidden = false, guess = null } = {}) {
     Object.assign(state, { answer, hidden, guess });
     Chart.defaults.color = css("--ink");
@@ -38,7 +39,9 @@ export function charts(latency, energy, legs, pick) {
     const labels = bars.map((bar) => bar.cut);
     const best = 1e3 * bars[answer.best].latency_s;
     upper.data = { labels, datasets: hidden ? [places(bars)] : stacks(bars, legs) };
-    upper.options.scales.y.max = hidden ? 1 : Math.min(CUT_OFF * best, 1.12 * highest(bars));
+    upper.options.scales.y.max = hidden ? 1 : Math.min(CUT_OFF * best, 1.12 * most(bars, "latency_s"));
+    const frugal = 1e3 * bars[answer.frugal].energy_j;
+    lower.options.scales.y.max = hidden ? 1 : Math.min(CUT_OFF * frugal, 1.12 * most(bars, "energy_j"));
     lower.data = { labels, datasets: hidden ? [] : [joules(bars)] };
     for (const chart of [upper, lower]) {
       colour(chart);
@@ -47,15 +50,16 @@ export function charts(latency, energy, legs, pick) {
       chart.options.plugins.legend.display = chart === upper && !hidden;
       chart.update("none");
     }
+    return !hidden && upper.options.scales.y.max < most(bars, "latency_s");
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    if (state.answer) draw(state.answer, state);
+    if (state.answer) draw(state.answer, { ...state });
   });
   return draw;
 }
 
-const highest = (bars) => 1e3 * Math.max(...bars.map((bar) => bar.latency_s));
+const most = (bars, figure) => 1e3 * Math.max(...bars.map((bar) => bar[figure]));
 
 function stacks(bars, legs) {
   return legs.map(({ name, colour }, leg) => ({
@@ -88,7 +92,7 @@ function options(unit, upper, onClick = null) {
       y: scale({
         title: title(upper ? `latency, ${unit}` : `energy, ${unit}`),
         beginAtZero: true,
-        ticks: { maxTicksLimit: upper ? 7 : 3 },
+        ticks: { maxTicksLimit: upper ? 7 : 4, includeBounds: false },
         afterFit: (axis) => { axis.width = WIDTH; },
       }),
     },
@@ -127,7 +131,7 @@ function marks(state) {
 function deadline(ctx, area, axis, at) {
   ctx.textAlign = "right";
   if (at > axis.max) {
-    ctx.fillText(`deadline ${digits(at)} ms, above`, area.right, area.top - 6);
+    write(ctx, `deadline ${digits(at)} ms, above`, area.right, area.top - 6);
     return;
   }
   const y = axis.getPixelForValue(at);
@@ -136,7 +140,7 @@ function deadline(ctx, area, axis, at) {
   ctx.moveTo(area.left, y);
   ctx.lineTo(area.right, y);
   ctx.stroke();
-  ctx.fillText(`deadline ${digits(at)} ms`, area.right, y - 5);
+  write(ctx, `deadline ${digits(at)} ms`, area.right, y - 5);
 }
 
 function mark(ctx, area, scales, answer, row, text) {
@@ -144,5 +148,17 @@ function mark(ctx, area, scales, answer, row, text) {
   const top = scales.y.getPixelForValue(1e3 * answer.bars[row].latency_s);
   const left = x + ctx.measureText(text).width > area.right;
   ctx.textAlign = left ? "right" : "left";
-  ctx.fillText(text, x + (left ? 6 : -6), Math.max(top - 6, area.top - 6));
+  write(ctx, text, x + (left ? 6 : -6), Math.max(top - 6, area.top - 6));
+}
+
+/* Text with a rim of the page's colour, to be read on bars too. */
+function write(ctx, text, x, y) {
+  ctx.save();
+  ctx.setLineDash([]);
+  ctx.lineWidth = 4;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = css("--paper");
+  ctx.strokeText(text, x, y);
+  ctx.restore();
+  ctx.fillText(text, x, y);
 }

@@ -29,20 +29,22 @@ async function* lines(body) {
 }
 
 function show({ replications, of, rows, says }, { body, status, table }) {
-  body.replaceChildren(...rows.map(row));
+  body.replaceChildren(...rows.map(line));
   table.dataset.replications = replications;
   status.textContent = replications < of ? `${replications} of ${of} replications …` : says;
 }
 
-function row({ label, says, colour, on_time, on_time_text, mean_ms, p95_ms, energy_mj, notes }) {
+function line({ label, says, colour, on_time, on_time_text, mean_ms, p95_ms, energy_mj, notes }) {
   const made = document.createElement("tr");
   const head = cell("th", label);
-  head.scope = "row";
-  head.title = says;
+  const meaning = document.createElement("small");
   const swatch = document.createElement("span");
+  head.scope = "row";
+  meaning.textContent = says;
   swatch.className = "swatch";
   swatch.style.backgroundColor = colour;
   head.prepend(swatch);
+  head.append(meaning);
   made.append(head, bar(on_time, colour));
   made.append(...[on_time_text, mean_ms, p95_ms, energy_mj].map((text) => cell("td", text, "figure")));
   made.append(cell("td", notes));

@@ -86,7 +86,7 @@ function show(answer, legs, draw) {
   } else {
     reveal();
   }
-  draw(answer, { hidden: game.open });
+  picture(draw);
 }
 
 function reveal() {
@@ -108,7 +108,11 @@ function judge(row, draw) {
   $("judged").hidden = false;
   $("score").textContent = `${game.right} of ${game.asked} right`;
   reveal();
-  draw(game.answer, { guess: row });
+  picture(draw, row);
+}
+
+function picture(draw, guess = null) {
+  $("cut-off").hidden = !draw(game.answer, { hidden: game.open, guess });
 }
 
 function fillGuesses(bars) {
