@@ -1,6 +1,11 @@
 """The process that simulates: it drops what nobody waits for, and another takes over if it dies."""
 
 import asyncio
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +69,18 @@ def test_a_process_serves_so_many_and_makes_way(worker, monkeypatch):
 
     first, second = asyncio.run(ask())
     assert first != second
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells which signals are blocked")
+def test_ctrl_c_is_not_the_process_s_even_while_it_begins():
+    # In a program of its own: what multiprocessing began before would hide it.
+    script = (
+        "from offload.views.play.worker import Worker; from pathlib import Path; worker = Worker();"
+        "worker.start(); print(Path(f'/proc/{worker._process.pid}/status').read_text()); worker.close()"
+    )
+    told = subprocess.check_output([sys.executable, "-c", script], text=True)
+    blocked = int(re.search(r"SigBlk:\s*([0-9a-f]+)", told)[1], 16)
+    assert blocked & 1 << signal.SIGINT - 1
 
 
 def test_it_stops_when_the_server_does(worker):

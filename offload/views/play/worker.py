@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -60,6 +60,7 @@ class Worker:
         """Start the process, which then waits for its first work; return the pipe to it."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=work, args=(theirs,), daemon=True)
+        resource_tracker.ensure_running()  # which would let the process hear Ctrl-C if it began with it
         with deaf():
             process.start()
         theirs.close()
