@@ -18,6 +18,7 @@ from offload.cli import (
     split,
     sweep,
     testbed,
+    timeline,
     traffic,
 )
 
@@ -38,7 +39,7 @@ for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
     runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
-    traffic.traffic, play.play,
+    traffic.traffic, timeline.timeline, play.play,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(testbed.app, name="testbed")
