@@ -97,6 +97,7 @@ def test_predict_first_hides_then_judges_and_keeps_score(opened):
     wrong = next(row for row, bar in enumerate(told.bars) if not bar.right)
     opened.select_option("#guessed", str(wrong))
     opened.click("#guess button")
+    opened.locator("#judged").wait_for()  # a click returns before the page has dealt with it
     assert opened.text_content("#judged") == f"Not the best. {told.bars[wrong].told}"
     assert opened.text_content("#score") == "0 of 1 right"
     assert opened.text_content("#says") == told.says
@@ -109,6 +110,7 @@ def test_predict_first_hides_then_judges_and_keeps_score(opened):
     left, right = 66, 8  # the vertical axis, and room at the end
     place = (there.best + 0.5) / len(there.bars)
     opened.mouse.click(box["x"] + left + place * (box["width"] - left - right), box["y"] + 150)
+    opened.locator("#judged").wait_for()
     assert opened.text_content("#judged") == f"Right. {there.bars[there.best].told}"
     assert opened.text_content("#score") == "1 of 2 right"
 
@@ -136,6 +138,7 @@ def test_a_guess_counts_once(opened):
     opened.check("#predict")
     for _ in range(3):
         opened.click("#guess button")
+        opened.wait_for_timeout(50)
     assert re.fullmatch(r"[01] of 1 right", opened.text_content("#score"))
 
 
