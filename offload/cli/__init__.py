@@ -13,6 +13,7 @@ from offload.cli import (
     export,
     networks,
     new,
+    play,
     policies,
     report,
     runs,
@@ -40,7 +41,7 @@ for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, new.new, new.schema, check.check,
     runs.run, runs.compare, report.report, timeline.timeline, explain.explain, bound.bound,
-    sweep.sweep, sweep.merge, size.size, traffic.traffic,
+    sweep.sweep, sweep.merge, size.size, traffic.traffic, play.play,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(testbed.app, name="testbed")
