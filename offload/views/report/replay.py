@@ -96,7 +96,7 @@ def _what(told: Mapping[str, Any]) -> str:
     policies = told["policies"]
     count = sum(policy["requests"] for policy in policies)
     return (
-        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, {told['begin_s']:g} to"
+        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {told['begin_s']:g} to"
         f" {told['end_s']:.4g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
     )
 
@@ -108,8 +108,8 @@ def _shortened(told: Mapping[str, Any], setting: Setting, born: Mapping[str, int
     left = f", without {_count(lacking, 'policy', 'policies')}," if lacking else ""
     whole_mb = size * sum(born.values()) / count / 1e6
     return (
-        f"Shortened: all {sum(born.values()):,} requests of the {setting.duration_s:g} s would take about"
-        f" {whole_mb:.2g} MB of this page; this part{left} takes {size / 1e6:.2g} MB."
+        f"Shortened: all {sum(born.values()):,} requests of the {setting.duration_s:g} s would take"
+        f" about {whole_mb:.2g} MB of this page; this part{left} takes {size / 1e6:.2g} MB."
     )
 
 
@@ -156,4 +156,5 @@ def _markup(shown: str, said: Sequence[str]) -> str:
             f'<script type="module">\n{script}</script>'
         )
     title = '<h2 id="replay-title">Map replay</h2>'
-    return f'<section id="replay" class="replay" aria-labelledby="replay-title">\n{title}\n{body}\n</section>\n'
+    tag = '<section id="replay" class="replay" aria-labelledby="replay-title">'
+    return f"{tag}\n{title}\n{body}\n</section>\n"

@@ -88,7 +88,6 @@ function makeScene(section, canvas, told, devices) {
     }
     pen.stroke();
     pen.globalAlpha = 1;
-    nodes.forEach((node) => drawNode(pen, node));
     if (to_scale) drawScale(pen);
   }
 
@@ -208,6 +207,7 @@ function makeScene(section, canvas, told, devices) {
     ctx.drawImage(still, 0, 0);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawDevices(time, chosen);
+    nodes.forEach((node) => drawNode(ctx, node));
     nodes.forEach(drawLoad);
     drawMarks();
     drawEnds(requests);

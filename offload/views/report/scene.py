@@ -84,7 +84,7 @@ def lay_out(setting: Setting) -> Scene:
 
 
 def told(scene: Scene, setting: Setting) -> dict[str, Any]:
-    """Return what stands still, for the script: nodes, cells and wires; clouds have no place on the map."""
+    """Return what stands still, for the script: nodes, cells and wires; clouds have no place."""
     number = {name: index for index, name in enumerate(setting.nodes)}
     return {
         "box_m": scene.box_m,
@@ -158,10 +158,10 @@ def _points(
 
 
 def way(setting: Setting, here: str | None, there: str | None) -> list[str]:
-    """Return the nodes that one passes from node to node, over the wires of the route; none without any."""
+    """Return the nodes that one passes from node to node, over the wires of the route."""
     if here is None or there is None or here == there:
-        return [each for each in (there,) if each in setting.nodes]
-    passed = [here]
+        return [there] if there in setting.nodes and there is not None else []
+    passed: list[str] = [here]
     for name in setting.facts[0].routes.get((here, there), ()):
         ends = setting.wires[name].ends
         passed.append(ends[1] if ends[0] == passed[-1] else ends[0])
@@ -169,7 +169,7 @@ def way(setting: Setting, here: str | None, there: str | None) -> list[str]:
 
 
 def _around(at: Point, count: int, inner_m: float, gap_m: float) -> list[Point]:
-    """Return places about a gap apart, from an inner radius on: on a spiral, as the seeds of a sunflower.
+    """Return places about a gap apart, from an inner radius on, as the seeds of a sunflower.
 
     One for which nothing is kept free stands where it is. (H. Vogel, Mathematical Biosciences 44, 1979.)
     """
