@@ -175,6 +175,7 @@ def test_who_stands_together_is_drawn_apart(story: stories.Story) -> None:
     left, low, right, high = drawn.box_m
     assert ((spots > [left, low]) & (spots < [right, high])).all()
     assert not drawn.to_scale
+    assert drawn.nodes == {"cabinet": (0.0, 0.0)}
     assert "6 devices at the same place as others" in section(story)
 
 

@@ -55,9 +55,9 @@ def section(story: Story, budget: int = BUDGET) -> str | None:
             said = [_what(told), *_otherwise(drawn, setting)]
             if window != whole:
                 said.insert(1, _shortened(told, setting, born, size))
-            return _markup(shown, said)
+            return _markup(said, shown, drawn.aspect)
         window = _smaller(window, budget / size, warm_s)
-    return _markup("", [_too_large(setting, size, budget)])
+    return _markup([_too_large(setting, size, budget)])
 
 
 def _told(story: Story, setting: Setting, drawn: Scene, window: Window) -> dict[str, Any]:
@@ -122,7 +122,9 @@ def _otherwise(drawn: Scene, setting: Setting) -> list[str]:
             " are drawn around it."
         )
     if any(node.kind == "cloud" for node in setting.nodes.values()):
-        said.append("Clouds are drawn at the upper border, wherever they are.")
+        said.append("Clouds are drawn at the border, wherever they are.")
+    if any(cell.range_m == float("inf") for cell in setting.cells.values()):
+        said.append("Cells whose range nothing states, or a radio model decides, have no circle.")
     said.append(
         "On links pulses move evenly, with what they wait there; a request that was tried again is drawn"
         " as if once, with all that its legs took."
@@ -141,7 +143,7 @@ def _count(number: int, one: str, more: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
-def _markup(shown: str, said: Sequence[str]) -> str:
+def _markup(said: Sequence[str], shown: str = "", aspect: float = 1.0) -> str:
     """Return the section; only what `shown` holds, as JSON, comes from files."""
     caption = " ".join(said)
     body = f"<p>{caption}</p>"
@@ -149,7 +151,8 @@ def _markup(shown: str, said: Sequence[str]) -> str:
         here = Path(__file__)
         style = here.with_name("replay.css").read_text(encoding="utf-8")
         script = "\n".join(here.with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-        form = here.with_name("replay.html").read_text(encoding="utf-8").replace("CAPTION", caption)
+        form = here.with_name("replay.html").read_text(encoding="utf-8")
+        form = form.replace("CAPTION", caption).replace("ASPECT", f"{aspect:.3f}")
         body = (
             f"<style>\n{style}</style>\n{form}"
             f'<script type="application/json" class="replay-data">{shown}</script>\n'

@@ -32,6 +32,12 @@ class Scene:
     to_scale: bool
 
     @property
+    def aspect(self) -> float:
+        """How wide it is to be drawn for its height, within what suits a page."""
+        left, low, right, high = self.box_m
+        return min(max((right - left) / (high - low), 1.5), 3.2)
+
+    @property
     def grid_m(self) -> float:
         """The least distance that positions are told to."""
         left, low, right, high = self.box_m
@@ -64,14 +70,16 @@ def lay_out(setting: Setting) -> Scene:
     nodes = {
         name: spot
         for at, names in sites.items()
-        for name, spot in zip(names, _around(at, len(names), wide_m / 16, wide_m / 8), strict=True)
+        for name, spot in zip(
+            names, _around(at, len(names), wide_m / 16 * (len(names) > 1), wide_m / 8), strict=True
+        )
     }
     standing = {
         number: spot
         for at, numbers in together.items()
         for number, spot in zip(
             numbers,
-            _around(at, len(numbers), wide_m / 12 if at in sites else 0.0, wide_m / 60),
+            _around(at, len(numbers), wide_m / 8 if at in sites else 0.0, wide_m / 60),
             strict=True,
         )
     }
