@@ -35,6 +35,8 @@ def scenario(folder: Path, seconds: int = 60) -> Scenario:
             f'devices.car.mobility={{ trace = "{trace(folder / "crowd.csv", seconds)}" }}',
             "devices.car.count=200",
             'links.cell.range="350 m"',
+            'links.cell.up="2 Gbit/s"',  # room for all: nobody's backlog grows
+            "nodes.cabinet.servers=8",
         ],
     )
 

@@ -50,7 +50,7 @@ def state(page, key):
 def calm(legs, around):
     """Return a time near this one at which no leg begins or ends within rounding."""
     edges = np.concatenate([legs["begin_s"].to_numpy(), legs["end_s"].to_numpy()])
-    times = around + np.arange(2000) * STEP_S
+    times = around + np.arange(200) * STEP_S
     far = np.abs(edges[:, None] - times[None]).min(axis=0)
     assert far.max() > 1.5 * STEP_S
     return float(times[far.argmax()])
@@ -137,7 +137,7 @@ def test_a_frame_costs_what_is_under_way(replay, story) -> None:
         # A frame advances 0.1 s at most; ends are marked for 0.35 s.
         near = ((born_s <= time_s + 0.01) & (ended_s >= time_s - 0.1 - 0.35 - 0.01)).sum()
         assert examined <= near
-    assert max(examined for _, examined, _ in seen) < len(rows) / 5
+    assert max(examined for _, examined, _ in seen) < len(rows) / 4
 
 
 def test_clicking_a_vehicle_opens_its_last_requests_leg_by_leg(replay, story) -> None:
@@ -166,7 +166,7 @@ def test_clicking_a_vehicle_opens_its_last_requests_leg_by_leg(replay, story) ->
 
 
 def test_a_device_is_chosen_from_the_list_too(replay) -> None:
-    replay.get_by_label("Device").select_option("car-5")
+    replay.locator("select[name=device]").select_option("car-5")
     assert replay.locator(".replay-panel h3").inner_text().startswith("car-5 under edge")
 
 
@@ -202,7 +202,8 @@ def test_the_slider_scrubs(replay) -> None:
 
 def corner(page):
     return page.evaluate(
-        "[...document.querySelector('canvas').getContext('2d').getImageData(2, 2, 1, 1).data].slice(0, 3)"
+        "[...document.querySelector('canvas').getContext('2d')"
+        ".getImageData(2, 2, 1, 1).data].slice(0, 3)"
     )
 
 
@@ -222,12 +223,13 @@ def test_the_canvas_is_as_sharp_as_the_screen_and_moves_nothing(browser, story, 
     page = context.new_page()
     page.add_init_script(
         "window.moved = 0; new PerformanceObserver((list) => list.getEntries()"
-        ".forEach((one) => { window.moved += one.value; })).observe({ type: 'layout-shift', buffered: true });"
+        ".forEach((one) => { window.moved += one.value; }))"
+        ".observe({ type: 'layout-shift', buffered: true });"
     )
     page.goto(written(tmp_path, section(story)))
     page.wait_for_function("window.offloadReplay?.counts")
     page.wait_for_timeout(200)
-    sizes = "(({ width, clientWidth, height, clientHeight }) => [width / clientWidth, height / clientHeight])"
+    sizes = "((one) => [one.width / one.clientWidth, one.height / one.clientHeight])"
     assert page.evaluate(f"{sizes}(document.querySelector('canvas'))") == [2, 2]
     assert page.evaluate("window.moved") < 0.01
     page.set_viewport_size({"width": 500, "height": 700})
@@ -245,7 +247,7 @@ def test_names_are_words_and_not_markup(page, tmp_path) -> None:
     )
     page.goto(written(tmp_path, section(crowd.story(scenario, {evil: rows}))))
     page.wait_for_function("window.offloadReplay?.counts")
-    page.get_by_label("Device").select_option("car-1")
+    page.locator("select[name=device]").select_option("car-1")
     page.evaluate("window.offloadReplay.seek(9.9)")
     assert evil in page.locator(".replay-panel").inner_text()
     assert page.locator("img").count() == 0

@@ -84,7 +84,7 @@ def _told_once(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[pl.DataFrame, W
 
 
 def _lasting(legs: pl.DataFrame, born: Whole, begin_s: float) -> tuple[Whole, Whole]:
-    """Return how long legs take (those of a request sum to its latency), and how long one waits in them."""
+    """Return how long legs take (a request's sum to its latency), and how long one waits in them."""
     request = legs["number"].to_numpy().astype(np.int64)
     until = steps(legs["end_s"].to_numpy() - begin_s, STEP_S)
     first = np.diff(request, prepend=-1) > 0  # it begins at the birth, others where the last one ended

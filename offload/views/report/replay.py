@@ -55,9 +55,9 @@ def section(story: Story, budget: int = BUDGET) -> str | None:
             said = [_what(told), *_otherwise(drawn, setting)]
             if window != whole:
                 said.insert(1, _shortened(told, setting, born, size))
-            return _markup(shown, said)
+            return _markup(said, shown, drawn.aspect)
         window = _smaller(window, budget / size, warm_s)
-    return _markup("", [_too_large(setting, size, budget)])
+    return _markup([_too_large(setting, size, budget)])
 
 
 def _told(story: Story, setting: Setting, drawn: Scene, window: Window) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _what(told: Mapping[str, Any]) -> str:
     policies = told["policies"]
     count = sum(policy["requests"] for policy in policies)
     return (
-        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, {told['begin_s']:g} to"
+        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {told['begin_s']:g} to"
         f" {told['end_s']:.4g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
     )
 
@@ -108,8 +108,8 @@ def _shortened(told: Mapping[str, Any], setting: Setting, born: Mapping[str, int
     left = f", without {_count(lacking, 'policy', 'policies')}," if lacking else ""
     whole_mb = size * sum(born.values()) / count / 1e6
     return (
-        f"Shortened: all {sum(born.values()):,} requests of the {setting.duration_s:g} s would take about"
-        f" {whole_mb:.2g} MB of this page; this part{left} takes {size / 1e6:.2g} MB."
+        f"Shortened: all {sum(born.values()):,} requests of the {setting.duration_s:g} s would take"
+        f" about {whole_mb:.2g} MB of this page; this part{left} takes {size / 1e6:.2g} MB."
     )
 
 
@@ -122,7 +122,9 @@ def _otherwise(drawn: Scene, setting: Setting) -> list[str]:
             " are drawn around it."
         )
     if any(node.kind == "cloud" for node in setting.nodes.values()):
-        said.append("Clouds are drawn at the upper border, wherever they are.")
+        said.append("Clouds are drawn at the border, wherever they are.")
+    if any(cell.range_m == float("inf") for cell in setting.cells.values()):
+        said.append("Cells whose range nothing states, or a radio model decides, have no circle.")
     said.append(
         "On links pulses move evenly, with what they wait there; a request that was tried again is drawn"
         " as if once, with all that its legs took."
@@ -141,7 +143,7 @@ def _count(number: int, one: str, more: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
-def _markup(shown: str, said: Sequence[str]) -> str:
+def _markup(said: Sequence[str], shown: str = "", aspect: float = 1.0) -> str:
     """Return the section; only what `shown` holds, as JSON, comes from files."""
     caption = " ".join(said)
     body = f"<p>{caption}</p>"
@@ -149,11 +151,13 @@ def _markup(shown: str, said: Sequence[str]) -> str:
         here = Path(__file__)
         style = here.with_name("replay.css").read_text(encoding="utf-8")
         script = "\n".join(here.with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-        form = here.with_name("replay.html").read_text(encoding="utf-8").replace("CAPTION", caption)
+        form = here.with_name("replay.html").read_text(encoding="utf-8")
+        form = form.replace("CAPTION", caption).replace("ASPECT", f"{aspect:.3f}")
         body = (
             f"<style>\n{style}</style>\n{form}"
             f'<script type="application/json" class="replay-data">{shown}</script>\n'
             f'<script type="module">\n{script}</script>'
         )
     title = '<h2 id="replay-title">Map replay</h2>'
-    return f'<section id="replay" class="replay" aria-labelledby="replay-title">\n{title}\n{body}\n</section>\n'
+    tag = '<section id="replay" class="replay" aria-labelledby="replay-title">'
+    return f"{tag}\n{title}\n{body}\n</section>\n"

@@ -2,7 +2,7 @@
 
 const PLACES = ["device", "edge", "cloud", "split", "none"];
 const BORDER = 84; // pixels for clouds, at the upper border or the right one
-const FOOT = 40; // and for what is written below a node
+const FOOT = 46; // and for what is written below a node
 const GOLDEN = 2.399963; // an angle that spreads any number of marks around a node
 
 // One mark of each shape, added to the path that is being drawn.
@@ -88,7 +88,6 @@ function makeScene(section, canvas, told, devices) {
     }
     pen.stroke();
     pen.globalAlpha = 1;
-    nodes.forEach((node) => drawNode(pen, node));
     if (to_scale) drawScale(pen);
   }
 
@@ -114,7 +113,7 @@ function makeScene(section, canvas, told, devices) {
     else pen.ellipse(x, y, 22, 13, 0, 0, 7);
     pen.fill();
     pen.stroke();
-    write(pen, name, x, y + (at_m ? 31 : 35), "center");
+    write(pen, name, x, y + (at_m ? 36 : 38), "center");
   }
 
   // A name on the ground that it hides, so that it can be read wherever it stands.
@@ -169,7 +168,7 @@ function makeScene(section, canvas, told, devices) {
     spot.waits = pieces === 0 && time < begin + waits[k];
     if (pieces === 0) {
       if (way[0] < 0) return;
-      const away = 15 + 4 * (r % 4), angle = GOLDEN * (r % 1000);
+      const away = 13 + 3 * (r % 3), angle = GOLDEN * (r % 1000);
       spot.node = atNodes[spot.leg] ? way[0] : -1;
       spot.x = nodes[way[0]].x + away * Math.cos(angle);
       spot.y = nodes[way[0]].y + away * Math.sin(angle);
@@ -208,6 +207,7 @@ function makeScene(section, canvas, told, devices) {
     ctx.drawImage(still, 0, 0);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawDevices(time, chosen);
+    nodes.forEach((node) => drawNode(ctx, node));
     nodes.forEach(drawLoad);
     drawMarks();
     drawEnds(requests);
@@ -230,7 +230,7 @@ function makeScene(section, canvas, told, devices) {
 
   // Servers at work fill a box; who waits stands behind it, as long as there is room.
   function drawLoad({ x, y, at_m, servers }, n) {
-    const [from, top, full] = [x - 20, y + (at_m ? 35 : 39), 40];
+    const [from, top, full] = [x - 20, y + (at_m ? 40 : 42), 40];
     const busy = full * Math.min(1, works[n] / servers);
     const behind = Math.min(30, (full * (there[n] - works[n])) / servers);
     ctx.fillStyle = colours.paper;

@@ -32,6 +32,12 @@ class Scene:
     to_scale: bool
 
     @property
+    def aspect(self) -> float:
+        """How wide it is to be drawn for its height, within what suits a page."""
+        left, low, right, high = self.box_m
+        return min(max((right - left) / (high - low), 1.5), 3.2)
+
+    @property
     def grid_m(self) -> float:
         """The least distance that positions are told to."""
         left, low, right, high = self.box_m
@@ -64,14 +70,16 @@ def lay_out(setting: Setting) -> Scene:
     nodes = {
         name: spot
         for at, names in sites.items()
-        for name, spot in zip(names, _around(at, len(names), wide_m / 16, wide_m / 8), strict=True)
+        for name, spot in zip(
+            names, _around(at, len(names), wide_m / 16 * (len(names) > 1), wide_m / 8), strict=True
+        )
     }
     standing = {
         number: spot
         for at, numbers in together.items()
         for number, spot in zip(
             numbers,
-            _around(at, len(numbers), wide_m / 12 if at in sites else 0.0, wide_m / 60),
+            _around(at, len(numbers), wide_m / 8 if at in sites else 0.0, wide_m / 60),
             strict=True,
         )
     }
@@ -84,7 +92,7 @@ def lay_out(setting: Setting) -> Scene:
 
 
 def told(scene: Scene, setting: Setting) -> dict[str, Any]:
-    """Return what stands still, for the script: nodes, cells and wires; clouds have no place on the map."""
+    """Return what stands still, for the script: nodes, cells and wires; clouds have no place."""
     number = {name: index for index, name in enumerate(setting.nodes)}
     return {
         "box_m": scene.box_m,
@@ -158,10 +166,10 @@ def _points(
 
 
 def way(setting: Setting, here: str | None, there: str | None) -> list[str]:
-    """Return the nodes that one passes from node to node, over the wires of the route; none without any."""
+    """Return the nodes that one passes from node to node, over the wires of the route."""
     if here is None or there is None or here == there:
-        return [each for each in (there,) if each in setting.nodes]
-    passed = [here]
+        return [there] if there in setting.nodes and there is not None else []
+    passed: list[str] = [here]
     for name in setting.facts[0].routes.get((here, there), ()):
         ends = setting.wires[name].ends
         passed.append(ends[1] if ends[0] == passed[-1] else ends[0])
@@ -169,7 +177,7 @@ def way(setting: Setting, here: str | None, there: str | None) -> list[str]:
 
 
 def _around(at: Point, count: int, inner_m: float, gap_m: float) -> list[Point]:
-    """Return places about a gap apart, from an inner radius on: on a spiral, as the seeds of a sunflower.
+    """Return places about a gap apart, from an inner radius on, as the seeds of a sunflower.
 
     One for which nothing is kept free stands where it is. (H. Vogel, Mathematical Biosciences 44, 1979.)
     """
