@@ -16,7 +16,7 @@ with app.setup:
 
     import offload
     from offload.analysis.statistics import interval
-    from offload.views.figures import canvas, legend, panels
+    from offload.views.figures import legend, panels
     from offload.views.palette import COLOURS
 
 
@@ -25,8 +25,8 @@ def _():
     mo.md(r"""
     # 6. Queues and batching
 
-    A server needs 10 ms for a frame, and 80 frames a second come to it. So it works for 800 ms of every
-    second and rests for 200 ms. Do frames have to wait, then?
+    A server needs 10 ms for a frame, for some less and for some more, and 80 frames a second come to it.
+    So it works for 800 ms of every second and rests for 200 ms. Do frames have to wait, then?
 
     They do, and for long: on average four times as long as their own work takes. Frames do not come in
     step. Now and then five come at once, and the rest that the server had before is of no use to them:
@@ -111,8 +111,8 @@ def _(load_slider, service_s):
 {1e3 * several_servers_s(_load, service_s, 4):.1f} ms | \
 {4 * _load / service_s * several_servers_s(_load, service_s, 4):.1f} |
 
-    In M/M/1 {_on_time:.1%} of the frames leave within 100 ms. Move the slider: from 0.8 to 0.9 is an eighth
-    more work for the server and twice the wait for everybody.
+    In M/M/1 {_on_time:.1%} of the frames leave within 100 ms. Move the slider: from 0.8 to 0.9 is an
+    eighth more work for the server and twice the wait for everybody.
     """)
 
 
@@ -122,9 +122,9 @@ def _():
     ## The same by simulation
 
     A scenario file says all of this: a camera whose frames come by chance, a link that takes no time, a
-    server. `offload.load` checks the file, and settings replace its keys; `offload.simulate` runs it once.
-    Each **replication** has chance of its own, so several of them tell how far to trust their mean: that is
-    the interval (Student's, 95 %; lesson 9 is about it).
+    server. `offload.load` checks the file, and settings replace its keys; `offload.simulate` runs it
+    once. Each **replication** has chance of its own, so several of them tell how far to trust their
+    mean: that is the interval (Student's, 95 %; lesson 9 is about it).
     """)
 
 
@@ -167,6 +167,7 @@ def _():
     down = "1 Gbit/s"
     shared = false
     """
+    mo.md(f"```toml{queue}```")
     return (queue,)
 
 
@@ -240,7 +241,7 @@ def _(loads, service_s, simulated):
     _slow.set(xlabel="load of the server", ylabel="time, wait and work (ms)", ylim=(0, 700))
     legend(_means, loc="upper left")
     legend(_slow, loc="upper left", bbox_to_anchor=(0, 0.95))
-    queues.text(0.01, 0.005, "work of 10 ms is assumed; points: simulated, 95 % intervals over 6 replications",
+    queues.text(0.01, 0.005, "work of 10 ms assumed; points: simulated, 95 % intervals over 6 replications",
                 fontsize=6.5, color="#555555")  # fmt: skip
     queues
     return (queues,)
@@ -256,16 +257,19 @@ def _(loads, service_s, simulated):
     **What to notice.**
 
     - The curves have no corner, and yet everybody speaks of a *knee*: up to a load of about 0.7 little
-      happens, and from 0.8 on everything does. Kleinrock (1979) put a rule to it: the load over the time,
-      $\\rho / T$, is largest in M/M/1 at $\\rho = 0.5$, where $T = 2S = {2e3 * service_s:.0f}$ ms.
-    - Work that is always the same (M/D/1) waits half as long; four servers behind **one** queue wait much
-      less at the same load, since a long frame blocks one of four only. Beyond the knee both rise as well.
+      happens, and from 0.8 on everything does. Kleinrock (1979) put a rule to it: the load over the
+      time, $\\rho / T$, is largest in M/M/1 at $\\rho = 0.5$, where $T = 2S = {2e3 * service_s:.0f}$ ms.
+    - Work that is always the same (M/D/1) waits half as long; four servers behind **one** queue wait
+      much less at the same load, since a long frame blocks one of four only. Beyond the knee both rise
+      as well.
     - The slow ones explode: p95, the time that 95 of 100 frames keep, is three times the mean
-      ($\\ln 20 = {math.log(20):.1f}$), at every load. Who doubles the mean adds three times as much to p95. Late after
-      100 ms: {np.mean(_calm):.1%} of the frames at a load of 0.6, {np.mean(_late):.0%} at 0.9.
-    - Formula and simulation agree within the intervals, and these grow with the load: at {loads[-1]} it is
-      {_wide.low:.0f} to {_wide.high:.0f} ms. Near its limit a queue remembers for long, and
-      half a minute tells little about it.
+      ($\\ln 20 = {math.log(20):.1f}$), at every load. Who doubles the mean adds three times as much to
+      p95. Late after 100 ms: {np.mean(_calm):.1%} of the frames at a load of 0.6, {np.mean(_late):.0%}
+      at 0.9.
+    - Formula and simulation agree within the intervals, and these grow with the load: at {loads[-1]} it
+      is {_wide.low:.0f} to {_wide.high:.0f} ms. Near its limit a queue remembers for long, and
+      half a minute tells little about it. (All loads are simulated with the same luck, so the points err
+      to the same side.)
     """)
 
 
@@ -286,12 +290,13 @@ def _():
     | $\mu(b) = b / \ell(b)$ | frames done in a second if all batches have $b$ | 1/s |
     | $(b - 1) / 2\lambda$ | how long a frame waits for company on average, in batches that fill | s |
 
-    As $b$ grows, $\mu(b)$ goes to $1/\alpha$ and never past it, while every frame of a batch takes all of
-    $\ell(b)$: **a batch trades latency for throughput**. Source of $\alpha$ and $\beta$ here: MLPerf Inference
-    v0.7, an NVIDIA T4 with ResNet-50; the library reads both figures from `data/hardware/t4.toml`.
+    As $b$ grows, $\mu(b)$ goes to $1/\alpha$ and never past it, while every frame of a batch takes all
+    of $\ell(b)$: **a batch trades latency for throughput**. Source of $\alpha$ and $\beta$ here: MLPerf
+    Inference v0.7, an NVIDIA T4 with ResNet-50; the library reads both figures from
+    `data/hardware/t4.toml`.
 
-    A server does not wait for ever for company. In a scenario `batch = { max = 16, wait = "2 ms" }` begins
-    a batch when 16 frames are there, or 2 ms after its first one came, if a server is free.
+    A server does not wait for ever for company. In a scenario `batch = { max = 16, wait = "2 ms" }`
+    begins a batch when 16 frames are there, or 2 ms after its first one came, if a server is free.
     """)
 
 
@@ -327,7 +332,9 @@ def _():
     down = "10 Gbit/s"
     shared = false
     """
-    wait_slider = mo.ui.slider(0, 8, step=1, value=2, label="wait for company, at most (ms)", show_value=True)
+    wait_slider = mo.ui.slider(
+        0, 8, step=1, value=2, label="wait for company, at most (ms)", show_value=True
+    )
     wait_slider
     return batching, wait_slider
 
@@ -345,7 +352,8 @@ def _(batching):
     mo.md(f"""
     From the library: a batch of one takes {1e3 * batch_s(1):.3f} ms, of 16 {1e3 * batch_s(16):.2f} ms;
     so $\\alpha$ = {1e3 * (batch_s(64) - batch_s(1)) / 63:.3f} ms and $\\beta$ =
-    {1e3 * (batch_s(1) - (batch_s(64) - batch_s(1)) / 63):.3f} ms. How that is known: *{t4.known}*, {t4.error}.
+    {1e3 * (batch_s(1) - (batch_s(64) - batch_s(1)) / 63):.3f} ms. How that is known: *{t4.known}*,
+    {t4.error}.
     """)
     return batch_s, t4
 
@@ -369,14 +377,17 @@ def _(batch_s, batching, wait_slider):
 
 @app.cell
 def _(batch_s, latencies_s, limits, wait_slider):
-    figure, (_bought, _paid) = panels("an NVIDIA T4 with ResNet-50: what batches buy, and what they cost", 2, 4.3, 3.6, 2)
+    figure, (_bought, _paid) = panels(
+        "an NVIDIA T4 with ResNet-50: what batches buy, and what they cost", 2, 4.3, 3.6, 2
+    )
     _sizes = np.arange(1, 33)
     _bought.plot(_sizes, [b / batch_s(b) for b in _sizes], color="#555555", label="b / l(b)")
     for _limit, _colour in zip(limits, COLOURS, strict=False):
         _most_hz = _limit / batch_s(_limit)
         _bought.plot(_limit, _most_hz, "o", color=_colour)
         _bought.annotate(f"{_most_hz:.0f} a second\n{1e3 * batch_s(_limit):.1f} ms a batch",
-                         (_limit, _most_hz), xytext=(8, -14), textcoords="offset points", fontsize=7)  # fmt: skip
+                         (_limit, _most_hz), xytext=(8, -14), textcoords="offset points",
+                         fontsize=7)  # fmt: skip
         _found = latencies_s[_limit]
         _paid.errorbar(
             list(_found), [1e3 * i.mean for i in _found.values()],
@@ -387,13 +398,18 @@ def _(batch_s, latencies_s, limits, wait_slider):
         _paid.axvline(_most_hz, color=_colour, linestyle=":", linewidth=1)
     _limit_hz = 1 / (batch_s(64) - batch_s(1)) * 63
     _bought.axhline(_limit_hz, color="#999999", linestyle=":", linewidth=1)
-    _bought.annotate(f"1 / alpha: {_limit_hz:.0f} a second", (1, _limit_hz + 80), fontsize=7, color="#555555")
+    _bought.annotate(
+        f"1 / alpha: {_limit_hz:.0f} a second", (1, _limit_hz + 80), fontsize=7, color="#555555"
+    )
     _bought.set(xlabel="frames in a batch, b", ylabel="most frames a second", ylim=(0, 6800))
     _paid.set(xlabel="frames a second that come (dotted: the most)",
-              ylabel=f"mean time, waits of at most {wait_slider.value} ms (ms)", ylim=(0, None))  # fmt: skip
-    legend(_paid, loc="upper left")
-    figure.text(0.01, 0.005, "l(b): from published single-stream latency and offline rate (MLPerf v0.7; int8 "
-                "assumed); points: simulated, 95 % intervals over 4 replications", fontsize=6.5, color="#555555")  # fmt: skip
+              ylabel="mean time, wait and work (ms)", ylim=(0, None))  # fmt: skip
+    _paid.set_title(f"waiting at most {wait_slider.value} ms for company", fontsize=8, loc="left")
+    _bought.set_title("full batches", fontsize=8, loc="left")
+    legend(_paid, loc="upper right", bbox_to_anchor=(0.94, 1))
+    figure.text(0.01, 0.005, "l(b): from published single-stream latency and offline rate (MLPerf v0.7; "
+                "int8 assumed); points: simulated, 95 % intervals over 4 replications",
+                fontsize=6.5, color="#555555")  # fmt: skip
     figure
     return (figure,)
 
@@ -405,12 +421,13 @@ def _(batch_s, latencies_s, limits, wait_slider):
     mo.md(f"""
     **What to notice.**
 
-    - One by one, the T4 does {1 / batch_s(1):.0f} frames a second; in batches of 16, {16 / batch_s(16):.0f}.
-      No queueing trick gives that: the work itself became cheaper.
+    - One by one, the T4 does {1 / batch_s(1):.0f} frames a second; in batches of 16,
+      {16 / batch_s(16):.0f}. No queueing trick gives that: the work itself became cheaper.
     - It has its price where there is little to do: at {_first} frames a second a frame takes
-      {_alone:.1f} ms one by one and {_large:.1f} ms with batches, since it waits {wait_slider.value} ms for company that
-      does not come. Set the slider to 0: then a batch is whatever came while the server was at work, which
-      costs nothing when there is little to do. Waiting pays only near the limit.
+      {_alone:.1f} ms one by one and {_large:.1f} ms with batches, which wait at most
+      {wait_slider.value} ms for company that hardly ever comes. Set the slider to 0: then a batch is
+      whatever came while the server was at work, which costs nothing when there is little to do.
+      Waiting pays only near the limit.
     - The knee is still there, just further right: near its own dotted line each curve rises.
     """)
 
@@ -420,7 +437,8 @@ def _(batch_s, queue, service_s):
     _deadline_s = 0.1
     _most = 1 - service_s * math.log(20) / _deadline_s
     _every = f"devices.camera.tasks.frames.every={1e3 * service_s / _most!r} ms"
-    _kept = interval([float(np.mean(each <= _deadline_s)) for each in stays_s(read(queue, _every), 6)])
+    _longer = read(queue, _every, "duration=150 s")
+    _kept = interval([float(np.mean(each <= _deadline_s)) for each in stays_s(_longer, 8)])
     _two_queues, _one_queue, _fast = (
         1e3 * one_server_s(0.8, service_s),
         1e3 * several_servers_s(0.8, service_s, 2),
@@ -429,25 +447,32 @@ def _(batch_s, queue, service_s):
     _needed = next(b for b in range(1, 65) if b / batch_s(b) > 3000)
     exercises = [
         (
-            "One server, 10 ms a frame, all by chance (M/M/1): up to which load are 95 % of the frames done"
+            "One server, 10 ms a frame, all by chance (M/M/1): up to which load are 95 % of the frames"
+            " done"
             " within 100 ms?",
-            f"p95 is $T \\ln 20 = S \\ln 20 / (1 - \\rho)$, which is 100 ms at $\\rho = 1 - S \\ln 20 / d$ ="
+            f"p95 is $T \\ln 20 = S \\ln 20 / (1 - \\rho)$, which is 100 ms at"
+            f" $\\rho = 1 - S \\ln 20 / d$ ="
             f" **{_most:.2f}**, that is {_most / service_s:.0f} frames a second. Simulated at that load:"
             f" {_kept.mean:.1%} within 100 ms (95 % interval {_kept.low:.1%} to {_kept.high:.1%}). The"
             f" {1 - _most:.0%} of its time for which the server rests are what the promise costs.",
         ),
         (
-            "160 frames a second come. You may have two servers of 10 ms with a queue each, two behind one"
+            "160 frames a second come. You may have two servers of 10 ms with a queue each, two behind"
+            " one"
             " queue, or one server that is twice as fast. In which order do you buy?",
-            f"All have a load of 0.8. Two queues: M/M/1 twice, **{_two_queues:.1f} ms**. One queue: M/M/2,"
-            f" **{_one_queue:.1f} ms**, since nobody waits while a server rests. Twice as fast: M/M/1 with"
+            f"All have a load of 0.8. Two queues: M/M/1 twice, **{_two_queues:.1f} ms**. One queue:"
+            f" M/M/2,"
+            f" **{_one_queue:.1f} ms**, since nobody waits while a server rests. Twice as fast: M/M/1"
+            f" with"
             f" $S$ = 5 ms, **{_fast:.1f} ms**. So the fast one, then one queue; two queues never.",
         ),
         (
-            "3 000 frames a second come to the T4. What is the smallest limit of a batch with which it keeps"
+            "3 000 frames a second come to the T4. What is the smallest limit of a batch with which it"
+            " keeps"
             " up, and how long does such a batch take?",
             f"$b / (\\alpha b + \\beta)$ exceeds 3 000 a second from **b = {_needed}** on: it does"
-            f" {_needed / batch_s(_needed):.0f} a second, and a batch takes {1e3 * batch_s(_needed):.2f} ms."
+            f" {_needed / batch_s(_needed):.0f} a second, and a batch takes"
+            f" {1e3 * batch_s(_needed):.2f} ms."
             f" So close to its limit it waits for long; a limit of {2 * _needed} can do"
             f" {2 * _needed / batch_s(2 * _needed):.0f} a second.",
         ),

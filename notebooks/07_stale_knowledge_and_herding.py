@@ -6,8 +6,6 @@ __generated_with = "0.13.0"
 app = marimo.App(width="medium", app_title="7. Stale knowledge and herding")
 
 with app.setup:
-    import math
-
     import marimo as mo
     import numpy as np
     import polars as pl
@@ -24,12 +22,12 @@ def _():
     # 7. Stale knowledge and herding
 
     The traffic news says that the side road is empty. Everybody turns into it, and it is full. The next
-    news says so, everybody stays on the main road, and the side road is empty again. Nobody lied and nobody
-    was stupid: all acted **alike**, on news that was **old**.
+    news says so, everybody stays on the main road, and the side road is empty again. Nobody lied and
+    nobody was stupid: all acted **alike**, on news that was **old**.
 
-    Here forty cameras share a cell. Each reads how busy it was when the last report was made, and sends its
-    frame where it would be done soonest. This lesson shows how good that is with fresh reports, how bad
-    with old ones, and what helps.
+    Here forty cameras share a cell. Each reads how busy it was when the last report was made, and sends
+    its frame where it would be done soonest. This lesson shows how good that is with fresh reports, how
+    bad with old ones, and what helps.
     """)
 
 
@@ -49,14 +47,14 @@ def _():
     | $n$ | devices that were sending when the last report was made | |
     | $R = C / (n + 1)$ | the rate that a device expects | bit/s |
     | $8B / R$ | the time that it expects a frame to be under way | s |
-    | $a$ | age of the report: with one every $\Delta$ seconds, $\Delta / 2$ on average (and its way) | s |
-    | $q = C \tau / 8BN$ | share of all frames that the cell can carry | |
+    | $a$ | age of the report: with one every $\Delta$ seconds, about $\Delta / 2$ on average | s |
+    | $q = C \tau / 8BN$ | share of all frames that the cell can carry whole | |
 
-    $n + 1$ is right if nobody else reads the same and does the same. When the cell looks idle, all $N$ expect
-    $8B/C$ and all get about $8BN/C$. The formulas are the library's (`offload.Uplink`, in
-    `offload/entities.py`): sharing a cell equally is *processor sharing* (Kleinrock 1967). That selfish choices on the same old
-    news swing from one side to the other was shown for load balancing by Mitzenmacher, *How useful is old
-    information?* (2000).
+    $n + 1$ is right if nobody else reads the same and does the same. When the cell looks idle, all $N$
+    expect $8B/C$ and all get about $8BN/C$. The formulas are the library's (`offload.Uplink`, in
+    `offload/entities.py`): sharing a cell equally is *processor sharing* (Kleinrock 1967). That selfish
+    choices on the same old news swing from one side to the other was shown for load balancing by
+    Mitzenmacher, *How useful is old information?* (2000).
     """)
 
 
@@ -72,10 +70,12 @@ def _():
     carried = _file.links["cell"].up / needed_bps
     mo.md(f"""
     The scenario is `scenarios/staleness.toml`: {_file.devices["camera"].count} cameras, a frame of
-    {_task.input.mean_bytes / 1e3:.0f} kB each {1e3 * _task.every:.0f} ms, a deadline of {1e3 * _task.deadline:.0f} ms, a cell of
-    {_file.links["cell"].up / 1e6:.0f} Mbit/s. All frames would need {needed_bps / 1e6:.0f} Mbit/s, so the cell carries
-    $q$ = **{carried:.1%}** of them; the rest must stay on the cameras, which are nearly too slow: how slow, is
-    *rescaled* from a published table. The policies are those that the file compares:
+    {_task.input.mean_bytes / 1e3:.0f} kB each {1e3 * _task.every:.0f} ms, a deadline of
+    {1e3 * _task.deadline:.0f} ms, a cell of {_file.links["cell"].up / 1e6:.0f} Mbit/s. All frames would
+    need {needed_bps / 1e6:.0f} Mbit/s, so the cell carries $q$ = **{carried:.1%}** of them whole. A
+    camera may also run the first layers itself and send what they make of the frame, 25 kB after two
+    fifths of the work, or do all of it, for which it is nearly too slow (how slow, is *rescaled* from a
+    published table). The policies are those that the file compares:
     {", ".join(f"`{label}`" for label in choices)}.
     """)
     return carried, choices, needed_bps, scenario, shorter, staleness
@@ -84,53 +84,67 @@ def _():
 @app.cell
 def _():
     every_dropdown = mo.ui.dropdown(
-        ["1 ms", "50 ms", "100 ms", "200 ms", "1 s"], value="1 s", label="reports every"
+        ["1 ms", "50 ms", "100 ms", "200 ms", "1 s"], value="1 s", label="a report every"
     )
     every_dropdown
     return (every_dropdown,)
 
 
 @app.cell
-def _(carried, choices, every_dropdown, scenario, shorter, staleness):
-    _scenario = offload.load(staleness, [*shorter, f"nodes.cabinet.reports.every={every_dropdown.value}"])
-    _period_s = scenario.file.devices["camera"].tasks["objects"].every
-    herding, _axes = canvas(f"share of the frames that leave the cameras (reports every {every_dropdown.value})")
-    _labels = ("quickest", "sampled")
-    sent = {}
-    for _label in _labels:
-        _rows = offload.simulate(_scenario, choices[_label]).rows()
-        _period = (pl.col("born_s") / _period_s).floor().cast(pl.Int64)
-        _by_period = (
-            _rows.group_by(period=_period)
-            .agg(share=pl.col("uplink").is_not_null().mean())
-            .filter(pl.col("period") < round(_scenario.file.duration / _period_s))
+def _(choices, every_dropdown, scenario, shorter, staleness):
+    def asked_bps(every: str, label: str) -> np.ndarray:
+        """Return what cameras ask of the cell in each period of the frames, in bits a second."""
+        here = offload.load(staleness, [*shorter, f"nodes.cabinet.reports.every={every}"])
+        (facts,) = here.setting(0.0).facts
+        crosses = {cut: float(each.payload_bytes) for cut, each in enumerate(facts.variants[0].cuts)}
+        crosses |= {0: facts.input_bytes, facts.variants[0].last: 0.0}  # whole; computed at home
+        period_s = here.file.devices["camera"].tasks["objects"].every
+        by_period = (
+            offload.simulate(here, choices[label])
+            .rows()
+            .group_by(period=(pl.col("born_s") / period_s).floor().cast(pl.Int64))
+            .agg(bits=8 * pl.col("device_cut").replace_strict(crosses).sum())
+            .filter(pl.col("period") < round(here.file.duration / period_s))
             .sort("period")
         )
-        sent[_label] = _by_period["share"].to_numpy()
+        return by_period["bits"].to_numpy() / period_s
+
+    cell_bps = scenario.file.links["cell"].up
+    asked = {label: asked_bps(every_dropdown.value, label) for label in ("quickest", "sampled")}
+    quick = asked_bps("1 ms", "quickest")
+    herding, _axes = canvas(
+        f"what the cameras ask of the cell, with a report every {every_dropdown.value}"
+    )
+    for _label, _bps in asked.items():
         _axes.step(
-            _period_s * _by_period["period"].to_numpy(), 100 * sent[_label], where="post", label=_label,
+            0.2 * np.arange(len(_bps)), _bps / 1e6, where="post", label=_label,
             color=colour(_label, list(choices)), linewidth=1.6,
         )  # fmt: skip
-    _axes.axhline(100 * carried, color="#999999", linestyle=":", linewidth=1)
-    _axes.annotate(f"what the cell carries as whole frames: {carried:.1%}", (0.1, 100 * carried + 2),
-                   fontsize=7, color="#555555")  # fmt: skip
-    _axes.set(xlabel="time (s)", ylabel="of the frames of 200 ms, sent away at least in part (%)", ylim=(-3, 112))
-    legend(_axes, loc="upper right", ncols=2)
-    herding.text(0.01, 0.005, _scenario.known, fontsize=5, color="#555555")
+    _axes.axhline(
+        cell_bps / 1e6, color="#555555", linestyle=":", linewidth=1.2, label="what the cell carries"
+    )
+    _axes.set(
+        xlabel="time (s)", ylabel="asked of the cell, by periods of 200 ms (Mbit/s)", ylim=(-3, 118)
+    )
+    legend(_axes, loc="upper right", ncols=3)
+    herding.text(0.01, 0.005, f"simulated; {scenario.known}", fontsize=6, color="#555555")
     herding
-    return herding, sent
+    return asked, cell_bps, herding, quick
 
 
 @app.cell(hide_code=True)
-def _(sent):
-    def _swing(shares):
-        return float(np.std(shares[len(shares) // 5 :]))
+def _(asked, cell_bps, every_dropdown, quick):
+    def _swing(bps):
+        return float(np.std(bps[len(bps) // 5 :]) / 1e6)
 
     mo.md(f"""
-    **What to notice.** With one report a second, `quickest` sends nearly everything for a second and then
-    nearly nothing for a second (standard deviation of the share {_swing(sent["quickest"]):.2f}): nobody is
-    in the middle. Choose 1 ms, and the line lies still near what the cell carries. `sampled` is the same
-    policy on other news; its swing is {_swing(sent["sampled"]):.2f}.
+    **What to notice.** With one report a second `quickest` asks for nearly everything for a second, then
+    for nothing for a second. Never is it in the middle, at the {cell_bps / 1e6:.0f} Mbit/s where it
+    should be. (Its standard deviation with a report every {every_dropdown.value}:
+    {_swing(asked["quickest"]):.0f} Mbit/s.) Choose 1 ms, and the same policy keeps to the middle within
+    {_swing(quick):.0f} Mbit/s: nobody coordinates the cameras, each just takes what is quickest *now*.
+    `sampled` is that policy on other news; its standard deviation is {_swing(asked["sampled"]):.0f}
+    Mbit/s.
     """)
 
 
@@ -140,9 +154,10 @@ def _():
     ## Trust old news less
 
     What a report said of something, $x$, wanders about its mean and forgets. After a while the mean says
-    more than the report. If it forgets with a time constant $T_m$, then what is true now is about normal:
+    more than the report. If it forgets with a time constant $T_m$, then what is true now is about
+    normal:
 
-    $$ \text{mean}\;\; m + d\,(x - m), \qquad \text{variance}\;\; (1 - d^2)\,s^2, \qquad d = e^{-a / T_m} $$
+    $$ \text{mean } m + d\,(x - m), \qquad \text{variance } (1 - d^2)\,s^2, \qquad d = e^{-a / T_m} $$
 
     | symbol | meaning | unit |
     |---|---|---|
@@ -151,17 +166,17 @@ def _():
     | $d$ | how far the report is still to be believed: 1 when fresh, 0 when old | |
     | $T_m$ | time constant of forgetting, 50 ms in the library | s |
 
-    Source: Uhlenbeck and Ornstein, *Physical Review* (1930); in the library `offload/planning/estimate.py`.
-    With `estimate = "ewma"` a policy decides on the mean. All devices then still act alike. With
-    `estimate = "sampled"` each **draws** from this normal distribution and decides on what it drew
-    (Thompson, *Biometrika*, 1933): where news is old, some believe that the cell is busy and some do not,
-    and so some send and some do not.
+    Source: Uhlenbeck and Ornstein, *Physical Review* (1930); in the library
+    `offload/planning/estimate.py`. With `estimate = "ewma"` a policy decides on the mean. All devices then
+    still act alike. With `estimate = "sampled"` each **draws** from this normal distribution and decides on
+    what it drew (Thompson, *Biometrika*, 1933): where news is old, some believe that the cell is busy and some do
+    not, and so some send whole frames and some less.
     """)
 
 
 @app.cell
 def _(choices, shorter, staleness):
-    ages_s = {"1 ms": 0.001, "10 ms": 0.01, "50 ms": 0.05, "100 ms": 0.1, "200 ms": 0.2, "1 s": 1.0}
+    ages_s = {"1 ms": 0.001, "50 ms": 0.05, "100 ms": 0.1, "200 ms": 0.2, "1 s": 1.0}
     replications = 4
 
     def on_time(label: str, *settings: str) -> list[float]:
@@ -184,7 +199,9 @@ def _(choices, shorter, staleness):
 
 @app.cell
 def _(ages_s, choices, replications, scenario, shares):
-    figure, _axes = canvas("what knowledge of an age is worth")
+    figure, _axes = canvas(
+        f"what reports are worth (95 % intervals over {replications} replications of 6 s)"
+    )
     for _marker, _label in zip(MARKERS, ("fresh", "quickest", "sampled", "local"), strict=False):
         _found = [interval([100 * share for share in shares[_label, every]]) for every in ages_s]
         _axes.errorbar(
@@ -193,12 +210,16 @@ def _(ages_s, choices, replications, scenario, shares):
             fmt=f"{_marker}{'--' if _label == 'fresh' else '-'}", markersize=5, capsize=3, linewidth=1.4,
             color=colour(_label, list(choices)), label=_label,
         )  # fmt: skip
-    _axes.set(xscale="log", xlabel="a report every (s)", ylabel="frames answered on time (%)", ylim=(30, 103))
-    _axes.set_xticks(list(ages_s.values()), list(ages_s), minor=False)
+    _axes.set(
+        xscale="log",
+        xlabel="time from report to report (logarithmic)",
+        ylabel="frames answered on time (%)",
+        ylim=(30, 103),
+    )
+    _axes.set_xticks(list(ages_s.values()), list(ages_s), fontsize=8)
     _axes.minorticks_off()
     legend(_axes, loc="lower left")
-    figure.text(0.01, 0.005, f"95 % intervals over {replications} replications of 6 s; {scenario.known[:95]}",
-                fontsize=6.5, color="#555555")  # fmt: skip
+    figure.text(0.01, 0.005, f"simulated; {scenario.known}", fontsize=6, color="#555555")
     figure
     return (figure,)
 
@@ -212,17 +233,23 @@ def _(ages_s, shares):
 
     _rows = []
     for _every in ages_s:
-        _cells = [paired(a, b, _every) for a, b in (("quickest", "local"), ("sampled", "local"), ("fresh", "quickest"))]
+        _cells = [
+            paired(a, b, _every)
+            for a, b in (("quickest", "local"), ("sampled", "local"), ("fresh", "quickest"))
+        ]
         _told = " | ".join(f"{i.mean:+.1f} ({i.low:+.1f} to {i.high:+.1f})" for i in _cells)
         _rows.append(f"| {_every} | {_told} |")
-    mo.md("""
-    What knowing is worth, in points of frames on time; in the same replications, so births and luck are the
-    same on both sides (95 % intervals, each alone; with four replications they are wide):
+    mo.md(
+        """
+    What knowing is worth, in points of frames on time; in the same replications, so births and luck are
+    the same on both sides (95 % intervals, each alone; with four replications they are wide):
 
     | reports every | `quickest` over `local`: looking, over not looking | `sampled` over `local` | \
 `fresh` over `quickest`: what age costs |
     |---|--:|--:|--:|
-    """ + "\n    ".join(_rows))
+    """
+        + "\n    ".join(_rows)
+    )
     return (paired,)
 
 
@@ -232,45 +259,59 @@ def _(shares):
     mo.md(f"""
     **What to notice.**
 
-    - Knowledge can be worth **less than nothing**. With a report every millisecond `quickest` is on time for
-      {_mean["quickest", "1 ms"]:.1f} %; with one a second for {_mean["quickest", "1 s"]:.1f} %, while cameras that never look
-      (`local`) keep {_mean["local", "1 s"]:.1f} %.
-    - It is not that old news is wrong on average. It is that forty devices are wrong **together**. `sampled`
-      has heard the same reports and keeps {_mean["sampled", "1 s"]:.1f} % with one a second.
-    - The frames come every 200 ms. Reports that are much quicker than that see the herd as it moves; slower
-      ones see it when it has passed. Whether a report is old is a question of what it is about.
-    - `fresh` is the same policy with reports of no age: a reference (dashed), nothing that devices could have.
+    - Knowledge can be worth **less than nothing**. With a report every millisecond `quickest` is on
+      time for {_mean["quickest", "1 ms"]:.1f} %; with one a second for {_mean["quickest", "1 s"]:.1f}
+      %, while cameras that never look (`local`) keep {_mean["local", "1 s"]:.1f} %.
+    - It is not that old news is wrong on average. It is that forty devices are wrong **together**.
+      `sampled` has heard the same reports and keeps {_mean["sampled", "1 s"]:.1f} % with one a second.
+    - The frames come every 200 ms. Reports that are much quicker than that see the herd as it moves;
+      slower ones see it when it has passed. Whether a report is old is a question of what it is about.
+    - `fresh` is the same policy with reports of no age: a reference (dashed), nothing that devices
+      could have.
     """)
 
 
 @app.cell
-def _(ages_s, carried, needed_bps, on_time, paired, scenario, shares):
+def _(ages_s, cell_bps, needed_bps, on_time, paired, scenario, shares):
     _worse = [every for every in ages_s if paired("local", "quickest", every).low > 0]
-    _wide = interval([100 * x for x in on_time("quickest", "links.cell.up=120 Mbit/s", "nodes.cabinet.reports.every=1 s")])
+    _wide = interval(
+        [
+            100 * x
+            for x in on_time("quickest", "links.cell.up=120 Mbit/s", "nodes.cabinet.reports.every=1 s")
+        ]
+    )
     _narrow = interval([100 * x for x in shares["quickest", "1 s"]])
-    _cell = scenario.file.links["cell"].up
-    _together_ms = 1e3 * carried**-1 * scenario.file.devices["camera"].tasks["objects"].every
+    _devices = scenario.file.devices["camera"]
+    _task = _devices.tasks["objects"]
+    _alone_ms = 8e3 * _task.input.mean_bytes / cell_bps
     exercises = [
         (
-            "When the report says that the cell is idle, a camera expects its frame to be through in $8B/C$."
+            "When the report says that the cell is idle, a camera expects its frame to be through in"
+            " $8B/C$."
             " How long is that, and how long does it take if all forty believe it at once?",
-            f"Expected: $8 \\cdot 60\\,000 / ({_cell / 1e6:.0f} \\cdot 10^6)$ s ="
-            f" **{8 * 60e3 / _cell * 1e3:.0f} ms**. All at once: forty times as long,"
-            f" **{_together_ms:.0f} ms**, far beyond the deadline of 132 ms. (If all come within one period;"
-            " frames that are late at a station are dropped, which makes room for others.)",
+            f"Expected: $8 \\cdot {_task.input.mean_bytes:.0f} / ({cell_bps / 1e6:.0f} \\cdot 10^6)$ s ="
+            f" **{_alone_ms:.0f} ms**. All at once: {_devices.count} times as long,"
+            f" **{_alone_ms * _devices.count:.0f} ms**, far beyond the deadline of"
+            f" {1e3 * _task.deadline:.0f} ms."
+            " (If none were dropped; here the cell drops what is late already, which makes room for"
+            " others.)",
         ),
         (
             "From which of these intervals on is it surely better not to look at all?",
             f"Where the paired difference `local` minus `quickest` has an interval above 0: at"
-            f" **{', '.join(_worse) or 'none of them'}**. At 100 ms four replications do not decide; the ten of 30 s in"
+            f" **{', '.join(_worse) or 'none of them'}**. At 100 ms four replications do not decide;"
+            f" the ten of 30 s in"
             " README put the crossing near there.",
         ),
         (
             "The cell gets 120 Mbit/s: more than all frames need. Is a report a second still harmful?",
-            f"All frames need {needed_bps / 1e6:.0f} Mbit/s, so sending everything fits now on average, and yet"
-            f" `quickest` is on time for **{_wide.mean:.1f} %** ({_wide.low:.1f} to {_wide.high:.1f}) instead of"
+            f"All frames need {needed_bps / 1e6:.0f} Mbit/s, so sending everything fits now on"
+            f" average, and yet"
+            f" `quickest` is on time for **{_wide.mean:.1f} %** ({_wide.low:.1f} to {_wide.high:.1f})"
+            f" instead of"
             f" {_narrow.mean:.1f} % at 60 Mbit/s."
-            " Herding is a matter of capacity, too: where everybody fits, it does little harm that everybody comes.",
+            " Herding is a matter of capacity, too: where everybody fits, it does little harm that"
+            " everybody comes.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})
