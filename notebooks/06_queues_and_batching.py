@@ -241,7 +241,7 @@ def _(loads, service_s, simulated):
     _slow.set(xlabel="load of the server", ylabel="time, wait and work (ms)", ylim=(0, 700))
     legend(_means, loc="upper left")
     legend(_slow, loc="upper left", bbox_to_anchor=(0, 0.95))
-    queues.text(0.01, 0.005, "work of 10 ms assumed; points: simulated, 95 % intervals over 6 replications",
+    queues.text(0.01, 0.005, "work of 10 ms assumed; points: simulated, 95 % intervals over 6 runs",
                 fontsize=6.5, color="#555555")  # fmt: skip
     queues
     return (queues,)

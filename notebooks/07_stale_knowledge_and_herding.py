@@ -167,10 +167,10 @@ def _():
     | $T_m$ | time constant of forgetting, 50 ms in the library | s |
 
     Source: Uhlenbeck and Ornstein, *Physical Review* (1930); in the library
-    `offload/planning/estimate.py`. With `estimate = "ewma"` a policy decides on the mean. All devices then
-    still act alike. With `estimate = "sampled"` each **draws** from this normal distribution and decides on
-    what it drew (Thompson, *Biometrika*, 1933): where news is old, some believe that the cell is busy and some do
-    not, and so some send whole frames and some less.
+    `offload/planning/estimate.py`. With `estimate = "ewma"` a policy decides on the mean. All devices
+    then still act alike. With `estimate = "sampled"` each **draws** from this normal distribution and
+    decides on what it drew (Thompson, *Biometrika*, 1933): where news is old, some believe that the cell is
+    busy and some do not, and so some send whole frames and some less.
     """)
 
 

@@ -275,7 +275,7 @@ def _():
     | $Q$ | what the battery holds | J |
     | $E$ | joules of a frame above idling (all parts) | J |
     | $P_i + E/G$ | what the device draws on average | W |
-    | $H$ | what a panel gives on average: $\tfrac{2}{\pi}\,\tfrac{12}{24}$ of its peak (half a sine by day) | W |
+    | $H$ | what a panel gives on average: $\tfrac{2}{\pi}\,\tfrac{12}{24}$ of its peak (half a sine) | W |
     | $L$ | how long the battery lasts | s |
 
     $$ L = \frac{Q}{P_i + E/G - H} \qquad \text{if the draw exceeds } H $$
@@ -313,8 +313,7 @@ def _(camera):
     }
 
     def live(label: str, peak_w: float, capacity: str = "0.6 Wh"):
-        """Simulate a day from noon; return times (s), charges (J) seen at frames, and the device's"
-        " account."""
+        """Simulate a day from noon; return times (s) and charges (J) at frames, and the account."""
         policy, radio, _ = lives[label]
         harvest = f'{{ peak = "{peak_w!r} W", starts = "12 h" }}'
         battery = f'devices.camera.battery={{ capacity = "{capacity}", low = 0.1, harvest = {harvest} }}'
@@ -389,12 +388,12 @@ def _(days, without_sun):
     _off = {label: account.off_s / 3600 for label, (_, _, account) in days.items()}
     _ratio = without_sun["on the device"].drawn_j / max(without_sun["on the device"].idle_j, 1e-9)
     mo.md(f"""
-    **What to notice.** Once the board sleeps between frames, the frames decide: computing makes the device
-    draw {_ratio:.1f} times its idle power. With this panel it is off for {_off["on the device"]:.1f} h if it
-    computes, for {_off["sent, phone-lte"]:.1f} h if it sends over `phone-lte`, and for
-    {_off["sent, lte"]:.1f} h with `lte` and its tail of 2012: a frame every 6 s keeps that radio awake for
-    ever. Which one is best is a matter of radios, not of principle: move the panel, and mark which radios
-    rest on published runs and which are assumed.
+    **What to notice.** Once the board sleeps between frames, the frames decide: computing makes the
+    device draw {_ratio:.1f} times its idle power. With this panel it is off for
+    {_off["on the device"]:.1f} h if it computes, for {_off["sent, phone-lte"]:.1f} h if it sends over
+    `phone-lte`, and for {_off["sent, lte"]:.1f} h with `lte` and its tail of 2012: a frame every 6 s keeps
+    that radio awake for ever. Which one is best is a matter of radios, not of principle: move the panel,
+    and mark which radios rest on published runs and which are assumed.
     """)
 
 
@@ -417,8 +416,8 @@ def _(compute_j, parts_j, without_sun):
         (
             "A radio draws 1.2 W, the cell has 20 Mbit/s. Up to how many bytes does sending a frame save"
             " energy?",
-            f"$1.2 \\cdot 8B / C = E_\\text{{compute}}$ at $B$ = **{_most_bytes / 1e3:.0f} kB**. A JPEG of"
-            " 60 kB is far below; the same picture as raw numbers (224 x 224 x 3 floats,"
+            f"$1.2 \\cdot 8B / C = E_\\text{{compute}}$ at $B$ = **{_most_bytes / 1e3:.0f} kB**. A JPEG"
+            " of 60 kB is far below; the same picture as raw numbers (224 x 224 x 3 floats,"
             f" {_pixels_kb:.0f} kB) is above.",
         ),
         (
@@ -429,11 +428,11 @@ def _(compute_j, parts_j, without_sun):
         (
             "What peak must a panel have so that the computing camera could live off it, with a battery"
             " that is large enough? And how large is that at the least?",
-            f"It draws {1e3 * _draw_w:.0f} mW. A panel gives $2/\\pi \\cdot 12/24$ of its peak on average, so"
-            f" the peak must be at least $\\pi$ times the draw: **{1e3 * _peak_w:.0f} mW**. With it the charge"
-            f" after a day is where it was ({_end_j / 3600:.2f} of {_start_j / 3600:.2f} Wh, by"
-            f" `Battery.after`), and in between it swings by **{(_top_j - _low_j) / 3600:.2f} Wh**: more than"
-            " the 0.6 Wh of this lesson. A panel alone does not bring anybody through the night.",
+            f"It draws {1e3 * _draw_w:.0f} mW. A panel gives $2/\\pi \\cdot 12/24$ of its peak on average,"
+            f" so the peak must be at least $\\pi$ times the draw: **{1e3 * _peak_w:.0f} mW**. With it the"
+            f" charge after a day is where it was ({_end_j / 3600:.2f} of {_start_j / 3600:.2f} Wh, by"
+            f" `Battery.after`), and in between it swings by **{(_top_j - _low_j) / 3600:.2f} Wh**: more"
+            " than the 0.6 Wh of this lesson. A panel alone does not bring anybody through the night.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})
