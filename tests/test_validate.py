@@ -436,7 +436,9 @@ def test_the_short_form_measures_judges_and_can_judge_again(tmp_path: Path, fake
 
     (out / SHORT[0].name / "cell.json").unlink()  # as if it had been interrupted there
     assert "1 of 3 cells to measure" in _offload("--short", "--out", str(out)).stderr
+    before = (out / "summary.json").read_text()
     report = _offload("--report", str(out), "--cells", "*loaded", "--json")
+    assert (out / "summary.json").read_text() == before  # it tells of all
     assert [row["cell"] for row in json.loads(report.stdout)["cells"]] == [SHORT[2].name]
     assert len(fake) == 4
 

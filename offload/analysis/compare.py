@@ -80,7 +80,8 @@ class Comparison:
     """Policies side by side, and their paired differences.
 
     `known` and `rescaled` say how the latencies are known, and how well; `unmet` which intervals are
-    not as narrow as was asked for.
+    not as narrow as was asked for. Intervals hold at `level`; where replications were added until they
+    were narrow enough, they were taken at a higher one for that: `taken_at`.
     """
 
     scenario: str
@@ -94,11 +95,22 @@ class Comparison:
     rescaled: tuple[str, ...]
     second_opinion: Survival | None = None
     unmet: tuple[str, ...] = ()
+    taken_at: float = LEVEL
 
     @property
     def doubtful(self) -> bool:
         """Whether some policy divides a network where two opinions on its layers differ."""
         return any(policy.doubtful for policy in self.policies)
+
+    def best(self, measure: str) -> str | None:
+        """Return the label of the contender with the largest mean of a measure; None if none has one.
+
+        Contenders know no more than reports, if there are any such.
+        """
+        known = [each for each in self.policies if each.measures[measure] is not None]
+        contenders = [each for each in known if each.knowledge == "reported"] or known
+        means = {each.label: told.mean for each in contenders if (told := each.measures[measure])}
+        return max(means, key=lambda label: means[label], default=None)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `compare --json` prints."""
@@ -237,7 +249,7 @@ def conclude(
     policies = tuple(_result(choice, runs[choice.label], first_bin, level) for choice in choices)
     return Comparison(
         of.scenario, seed, count, LEVEL, warm_up_s, policies,
-        tuple(statistics.pairs(values, level)), of.known, of.rescaled,
+        tuple(statistics.pairs(values, level)), of.known, of.rescaled, taken_at=level,
     )  # fmt: skip
 
 

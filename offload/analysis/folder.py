@@ -42,7 +42,7 @@ class Kept:
     @property
     def folder(self) -> Path:
         """The folder of its comparison, or of its point of a sweep."""
-        return self.file.absolute().parents[2]
+        return self.file.absolute().parent.parent.parent
 
     @property
     def point(self) -> tuple[str, str]:
@@ -120,7 +120,8 @@ def _kept(file: Path) -> Kept:
     try:
         told = pl.read_parquet_metadata(file)
     except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{file}: no whole file of rows ({error}); delete it and simulate again"
+        reason = str(error).partition("\n")[0]
+        msg = f"{file}: no whole file of rows ({reason:.200}); delete it and simulate again"
         raise FolderError(msg) from error
     missing = [key for key in NEEDED if key not in told]
     if missing:

@@ -17,6 +17,7 @@ from offload.cli import (
     split,
     sweep,
     testbed,
+    timeline,
     traffic,
 )
 
@@ -37,7 +38,7 @@ for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, runs.check,
     runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
-    traffic.traffic,
+    traffic.traffic, timeline.timeline,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(testbed.app, name="testbed")

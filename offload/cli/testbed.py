@@ -16,6 +16,9 @@ from offload.views.progress import progress
 
 if TYPE_CHECKING:
     from offload.entities import Outcome
+    from offload.policies.table import Choice
+    from offload.scenario.load import Scenario
+    from offload.testbed.run import Measured
     from offload.testbed.timing import Timing
 
 app = typer.Typer(no_args_is_help=True, help="Run the real thing on this machine, and compare with it.")
@@ -64,10 +67,8 @@ def run(
 ) -> None:
     """Run a scenario with real processes, networks and sockets, and simulate it with the same births."""
     with clear_errors("the rows that were there are kept"):
-        from offload.analysis.files import to_json
         from offload.scenario.load import load
         from offload.testbed.run import run as measure
-        from offload.views.testbed import lost_text, tables
 
         if labels is not None and not show:
             msg = f"--labels {labels}: nothing is shown without --show; add it, or leave them out"
@@ -88,25 +89,28 @@ def run(
                 say=lambda text: typer.echo(text, err=True),
                 showing=(lambda _: nullcontext(lambda _: None)) if show else partial(progress, "ended"),
             )  # fmt: skip
-        if json_:
-            told = {
-                "scenario": scenario.file.name,
-                "policy": chosen.label,
-                "requests": found.frame.height,
-            }
-            told |= {"measured": dict(found.values), "simulated": dict(found.foreseen_values)}
-            typer.echo(json.dumps(to_json(told)))
-            return
-        from rich.console import Console
-
-        console = Console()
-        warm_up = scenario.file.warm_up
-        for table in tables(found.frame, found.foreseen, 0.0 if warm_up == "auto" else float(warm_up)):
-            console.print(table)
-        typer.echo(lost_text(found.frame))
-        typer.echo(f"simulated with: {scenario.known}")
-        if out is not None:
+        _tell(found, scenario, chosen, json_=json_)
+        if out is not None and not json_:
             typer.echo(f"requests.parquet, timings.parquet and log.txt are in {out}")
+
+
+def _tell(found: "Measured", scenario: "Scenario", chosen: "Choice", *, json_: bool) -> None:
+    """Print what was measured beside what was simulated."""
+    from offload.analysis.files import to_json
+    from offload.views.testbed import lost_text, tables
+
+    if json_:
+        told = {"scenario": scenario.file.name, "policy": chosen.label, "requests": found.frame.height}
+        told |= {"measured": dict(found.values), "simulated": dict(found.foreseen_values)}
+        typer.echo(json.dumps(to_json(told)))
+        return
+    from rich.console import Console
+
+    console, warm_up = Console(), scenario.file.warm_up
+    for table in tables(found.frame, found.foreseen, 0.0 if warm_up == "auto" else float(warm_up)):
+        console.print(table)
+    typer.echo(lost_text(found.frame))
+    typer.echo(f"simulated with: {scenario.known}")
 
 
 @app.command()

@@ -55,14 +55,15 @@ def validate(
         if report is not None:
             there, used = results.rules_in(report)
             with kept_for_this(report):
-                _judge(_chosen(there, cells), report, used, charged, json_)
+                # Of some of its cells nothing is written: what tells of all stays.
+                _judge(_chosen(there, cells), report, used, charged, json_, keep=not cells)
             return
         used = rules.QUICK if short else rules.USUAL
         chosen = _chosen(matrix.SHORT if short else matrix.MATRIX, cells)
         folder = out / "short" if short and out == USUAL_OUT else out
         with kept_for_this(folder):
             _measure(chosen, folder, used)
-            _judge(chosen, folder, used, charged, json_)
+            _judge(chosen, folder, used, charged, json_, keep=True)
 
 
 def _chosen(cells: "Sequence[Cell]", patterns: list[str] | None) -> "list[Cell]":
@@ -114,9 +115,10 @@ def _start(scenario: "Scenario", choice: "Choice") -> "Testbed":
 
 
 def _judge(
-    cells: "list[Cell]", out: Path, rules: "Rules", costs: "MeasuredCosts | None", json_: bool
-) -> None:
-    """Judge, show, and write what can be read later; exit code 1 if not even the size is right."""
+    cells: "list[Cell]", out: Path, rules: "Rules", costs: "MeasuredCosts | None", json_: bool, *,
+    keep: bool,
+) -> None:  # fmt: skip
+    """Judge, show, and keep what can be read later; exit code 1 if not even the size is right."""
     from textwrap import fill
 
     import polars as pl
@@ -133,7 +135,9 @@ def _judge(
         judged, told = results.judge_all(cells, out, rules, costs, advance)
     table = pl.DataFrame([each.row for each in judged])
     known = f"costs measured: {costs.source}" if costs else "no costs of messages and decisions charged"
-    save(scatter(table), out / "scatter", known)
+    if keep:
+        results.keep(judged, told, out)
+        save(scatter(table), out / "scatter", known)
     faults = [*told["unfit"], *results.insane(judged)]
     if json_:
         rows = table.to_dicts()
@@ -144,7 +148,8 @@ def _judge(
         for each in views.tables(table):
             console.print(each, crop=False)
         typer.echo(f"{views.NOTES}\n\n{views.summary_text(told)}\n{fill(known, views.WIDTH)}")
-        typer.echo(f"cells.csv, summary.json, scatter.png and a folder for each cell are in {out}")
+        if keep:
+            typer.echo(f"cells.csv, summary.json, scatter.png and a folder for each cell are in {out}")
     for line in (*told["few"], *faults):
         typer.echo(line, err=True)
     if faults:

@@ -1,4 +1,4 @@
-"""Colours that colour-blind readers tell apart: one for a policy, wherever it is drawn, and one for a leg."""
+"""Colours that colour-blind readers tell apart: one of a policy wherever it is drawn, one of a leg."""
 
 from collections.abc import Sequence
 

@@ -81,12 +81,9 @@ def headed(title: str, columns: tuple[str, ...]) -> Table:
 def pairs_text(found: Comparison, measure: str = "useful") -> str:
     """Say how the best contender in a measure differs from each other one, and how many pairs differ."""
     rows = [pair for pair in found.pairs if pair.measure == measure]
-    known = [p for p in found.policies if p.measures[measure] is not None]
-    contenders = [p for p in known if p.knowledge == "reported"] or known
-    means = {p.label: m.mean for p in contenders if (m := p.measures[measure]) is not None}
-    if not rows or not means:
+    best = found.best(measure)
+    if not rows or best is None:
         return f"{measure}: not defined for every policy; no differences to tell"
-    best = max(means, key=lambda label: means[label])
     apart = sum(pair.differs for pair in rows)
     width = max(len(policy.label) for policy in found.policies)
     lines = [

@@ -17,10 +17,10 @@ from offload.analysis import repeat, rows, statistics
 from offload.analysis.compare import Progress, silent
 from offload.analysis.explaining import effects as explain_effects
 from offload.analysis.explaining.effects import Effects
-from offload.analysis.folder import FolderError, Kept, find
 from offload.analysis.explaining.legs import Cause, Kind
 from offload.analysis.explaining.mistakes import MISTAKES
 from offload.analysis.explaining.study import Late, Study, study
+from offload.analysis.folder import FolderError, Kept, find
 from offload.analysis.measures import COLUMNS, Tally
 from offload.analysis.statistics import Interval
 

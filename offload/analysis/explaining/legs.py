@@ -92,7 +92,7 @@ def alone_s(facts: Facts, plan: Plan, input_bytes: float, luck: Luck | None = No
     took = [facts.overhead_s, device_s, 0.0, edge_s, 0.0, cloud_s, 0.0]
     if plan.uplinks is None:
         return tuple(took)
-    sizes = up_bytes, _, result_bytes = _sizes(facts, plan, input_bytes)
+    messages = up_bytes, _, result_bytes = sizes(facts, plan, input_bytes)
     cell = facts.cells[plan.uplinks[0]]
     took[UPLINK] = cell.toll.seconds(up_bytes, 8 / cell.up_bps) + cell.delay_s
     took[DOWNLINK] = cell.toll.seconds(result_bytes, 8 / cell.down_bps) + cell.delay_s
@@ -100,14 +100,14 @@ def alone_s(facts: Facts, plan: Plan, input_bytes: float, luck: Luck | None = No
         if name is not None and facts.nodes[name].batch_max > 1:
             took[leg] += facts.nodes[name].batch_wait_s
     seen = Observation(0.0, 0.0, None, {}, {}, facts, None, luck)
-    for here, there, payload, back in _crossings(plan, cell.node, sizes):
+    for here, there, payload, back in crossings(plan, cell.node, messages):
         took[WAN] += float(
             over(facts, here, there, np.zeros(1), np.array([payload]), seen, back=back)[0]
         )
     return tuple(took)
 
 
-def _sizes(facts: Facts, plan: Plan, input_bytes: float) -> tuple[float, float, float]:
+def sizes(facts: Facts, plan: Plan, input_bytes: float) -> tuple[float, float, float]:
     """The bytes of a plan's messages: up, on to the cloud, and back."""
     _, _, _, up_bytes, mid_bytes, result_bytes, _ = cost(facts, plan)
     if sends_input(plan):
@@ -116,16 +116,16 @@ def _sizes(facts: Facts, plan: Plan, input_bytes: float) -> tuple[float, float, 
     return up_bytes, mid_bytes, result_bytes
 
 
-def _crossings(
-    plan: Plan, site: str, sizes: tuple[float, float, float]
+def crossings(
+    plan: Plan, site: str, messages: tuple[float, float, float]
 ) -> list[tuple[str, str, float, bool]]:
     """From which node to which a plan goes over wires, with how many bytes, and whether back."""
     here, found = site, []
-    for there, payload in ((plan.edge, sizes[0]), (plan.cloud, sizes[1])):
+    for there, payload in ((plan.edge, messages[0]), (plan.cloud, messages[1])):
         if there is not None:
             found.append((here, there, payload, False))
             here = there
-    return [*found, (here, site, sizes[2], True)]
+    return [*found, (here, site, messages[2], True)]
 
 
 def luck_of(fate: Sequence[float], facts: Facts) -> Luck:
@@ -147,7 +147,7 @@ def places(part: Part) -> tuple[str, ...]:
     cell = facts.cells[plan.uplinks[0]]
     wires = [
         name
-        for here, there, _, _ in _crossings(plan, cell.node, (0.0, 0.0, 0.0))
+        for here, there, _, _ in crossings(plan, cell.node, (0.0, 0.0, 0.0))
         for name in facts.routes[here, there]
     ]
     wan = ", ".join(dict.fromkeys(wires)) or way
@@ -249,7 +249,7 @@ def _signal_s(part: Part, mean: Seven) -> dict[int, float]:
     if place is None or plan is None or plan.uplinks is None or row["attempts"] > 1:
         return {}
     cell, found = facts.cells[plan.uplinks[0]], {}
-    up_bytes, _, result_bytes = _sizes(facts, plan, row["input_bytes"])
+    up_bytes, _, result_bytes = sizes(facts, plan, row["input_bytes"])
     back_s = row["ended_s"] - row["born_s"] - row["downlink_s"]
     ways = (
         (UPLINK, place.up, cell.up_bps, up_bytes, sum(row[LEGS[leg]] for leg in (DECIDE, ON_DEVICE))),

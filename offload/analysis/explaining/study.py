@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from offload.analysis import repeat
-from offload.analysis.folder import FolderError, Kept
 from offload.analysis.explaining.legs import (
     NAMES,
     ORDER,
@@ -23,6 +22,7 @@ from offload.analysis.explaining.legs import (
     quickest_alone_s,
 )  # fmt: skip
 from offload.analysis.explaining.mistakes import Look, Witness, judge
+from offload.analysis.folder import FolderError, Kept
 from offload.analysis.repeat import Recipe
 from offload.analysis.result import simulate_in_chunks
 from offload.analysis.rows import SCHEMA

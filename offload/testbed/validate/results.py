@@ -122,7 +122,7 @@ def measure_cell(cell: Cell, out: Path, rules: Rules, start: Start, tell: Told) 
 def judge_all(
     cells: Sequence[Cell], out: Path, rules: Rules, costs: MeasuredCosts | None, tell: Told
 ) -> tuple[list[Judged], dict[str, Any]]:
-    """Judge what was measured in a folder, and write cells.csv and summary.json there.
+    """Judge what was measured in a folder; see `keep`.
 
     Of cells that cannot be judged the summary says why not. Raises ResultsError where there are no
     others.
@@ -152,11 +152,15 @@ def judge_all(
         "sentinel_s": usual,
         "rules": asdict(rules),
     }
+    return judged, told
+
+
+def keep(judged: Iterable[Judged], told: Mapping[str, Any], out: Path) -> None:
+    """Write cells.csv and summary.json."""
     with writing(out / "cells.csv") as aside:
         pl.DataFrame([each.row for each in judged]).write_csv(aside)
         aside.replace(out / "cells.csv")
     write_json(out / "summary.json", told)
-    return judged, told
 
 
 def few(judged: Iterable[Judged], rules: Rules) -> list[str]:
