@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="6. Queues and batching")
 
 with app.setup:
@@ -47,7 +47,7 @@ def _():
     pure chance to one server that takes a random time are an **M/M/1** queue.
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $\lambda$ | frames that come in a second, on average | 1/s |
     | $S$ | time that the work of one frame takes, on average | s |
     | $c$ | servers | |
@@ -103,7 +103,7 @@ def _(load_slider, service_s):
     At a load of **{_load:.2f}** ({_load / service_s:.0f} frames a second for one server):
 
     | | mean time | frames there (Little: $\\lambda T$) |
-    |---|--:|--:|
+    |:--|--:|--:|
     | M/D/1: always the same work | {1e3 * one_server_s(_load, service_s, 0):.1f} ms | \
 {_load / service_s * one_server_s(_load, service_s, 0):.1f} |
     | M/M/1: work of random length | {1e3 * _mean_s:.1f} ms | {_load / service_s * _mean_s:.1f} |
@@ -282,7 +282,7 @@ def _():
     times of a batch lie near a straight line.
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $b$ | frames in a batch | |
     | $\ell(b) = \alpha b + \beta$ | time of a batch | s |
     | $\alpha$ | what each further frame adds: one over the published *offline* rate | s |
@@ -447,34 +447,29 @@ def _(batch_s, queue, service_s):
     _needed = next(b for b in range(1, 65) if b / batch_s(b) > 3000)
     exercises = [
         (
-            "One server, 10 ms a frame, all by chance (M/M/1): up to which load are 95 % of the frames"
-            " done"
-            " within 100 ms?",
-            f"p95 is $T \\ln 20 = S \\ln 20 / (1 - \\rho)$, which is 100 ms at"
-            f" $\\rho = 1 - S \\ln 20 / d$ ="
-            f" **{_most:.2f}**, that is {_most / service_s:.0f} frames a second. Simulated at that load:"
-            f" {_kept.mean:.1%} within 100 ms (95 % interval {_kept.low:.1%} to {_kept.high:.1%}). The"
-            f" {1 - _most:.0%} of its time for which the server rests are what the promise costs.",
+            "One server, 10 ms a frame, all by chance (M/M/1): up to which load are 95 % of the"
+            " frames done within 100 ms?",
+            "p95 is $T \\ln 20 = S \\ln 20 / (1 - \\rho)$, which is 100 ms at $\\rho = 1 - S \\ln 20"
+            f" / d$ = **{_most:.2f}**, that is {_most / service_s:.0f} frames a second. Simulated at"
+            f" that load: {_kept.mean:.1%} within 100 ms (95 % interval {_kept.low:.1%} to"
+            f" {_kept.high:.1%}). The {1 - _most:.0%} of its time for which the server rests are what"
+            " the promise costs.",
         ),
         (
-            "160 frames a second come. You may have two servers of 10 ms with a queue each, two behind"
-            " one"
-            " queue, or one server that is twice as fast. In which order do you buy?",
+            "160 frames a second come. You may have two servers of 10 ms with a queue each, two"
+            " behind one queue, or one server that is twice as fast. In which order do you buy?",
             f"All have a load of 0.8. Two queues: M/M/1 twice, **{_two_queues:.1f} ms**. One queue:"
-            f" M/M/2,"
-            f" **{_one_queue:.1f} ms**, since nobody waits while a server rests. Twice as fast: M/M/1"
-            f" with"
-            f" $S$ = 5 ms, **{_fast:.1f} ms**. So the fast one, then one queue; two queues never.",
+            f" M/M/2, **{_one_queue:.1f} ms**, since nobody waits while a server rests. Twice as"
+            f" fast: M/M/1 with $S$ = 5 ms, **{_fast:.1f} ms**. So the fast one, then one queue; two"
+            " queues never.",
         ),
         (
-            "3 000 frames a second come to the T4. What is the smallest limit of a batch with which it"
-            " keeps"
-            " up, and how long does such a batch take?",
+            "3 000 frames a second come to the T4. What is the smallest limit of a batch with which"
+            " it keeps up, and how long does such a batch take?",
             f"$b / (\\alpha b + \\beta)$ exceeds 3 000 a second from **b = {_needed}** on: it does"
             f" {_needed / batch_s(_needed):.0f} a second, and a batch takes"
-            f" {1e3 * batch_s(_needed):.2f} ms."
-            f" So close to its limit it waits for long; a limit of {2 * _needed} can do"
-            f" {2 * _needed / batch_s(2 * _needed):.0f} a second.",
+            f" {1e3 * batch_s(_needed):.2f} ms. So close to its limit it waits for long; a limit of"
+            f" {2 * _needed} can do {2 * _needed / batch_s(2 * _needed):.0f} a second.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})

@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="7. Stale knowledge and herding")
 
 with app.setup:
@@ -40,7 +40,7 @@ def _():
     sending expects to be one of $n + 1$:
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $N$ | devices; each makes a frame every $\tau$ seconds | |
     | $C$ | rate of the cell | bit/s |
     | $B$ | bytes of a frame | byte |
@@ -160,7 +160,7 @@ def _():
     $$ \text{mean } m + d\,(x - m), \qquad \text{variance } (1 - d^2)\,s^2, \qquad d = e^{-a / T_m} $$
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $x$ | what the last report said, of age $a$ | |
     | $m, s^2$ | mean and variance of all that was reported so far | |
     | $d$ | how far the report is still to be believed: 1 when fresh, 0 when old | |
@@ -169,8 +169,8 @@ def _():
     Source: Uhlenbeck and Ornstein, *Physical Review* (1930); in the library
     `offload/planning/estimate.py`. With `estimate = "ewma"` a policy decides on the mean. All devices
     then still act alike. With `estimate = "sampled"` each **draws** from this normal distribution and
-    decides on what it drew (Thompson, *Biometrika*, 1933): where news is old, some believe that the cell is
-    busy and some do not, and so some send whole frames and some less.
+    decides on what it drew (Thompson, *Biometrika*, 1933): where news is old, some believe that the cell
+    is busy and some do not, and so some send whole frames and some less.
     """)
 
 
@@ -246,7 +246,7 @@ def _(ages_s, shares):
 
     | reports every | `quickest` over `local`: looking, over not looking | `sampled` over `local` | \
 `fresh` over `quickest`: what age costs |
-    |---|--:|--:|--:|
+    |:--|--:|--:|--:|
     """
         + "\n    ".join(_rows)
     )
@@ -286,32 +286,26 @@ def _(ages_s, cell_bps, needed_bps, on_time, paired, scenario, shares):
     _alone_ms = 8e3 * _task.input.mean_bytes / cell_bps
     exercises = [
         (
-            "When the report says that the cell is idle, a camera expects its frame to be through in"
-            " $8B/C$."
-            " How long is that, and how long does it take if all forty believe it at once?",
-            f"Expected: $8 \\cdot {_task.input.mean_bytes:.0f} / ({cell_bps / 1e6:.0f} \\cdot 10^6)$ s ="
-            f" **{_alone_ms:.0f} ms**. All at once: {_devices.count} times as long,"
+            "When the report says that the cell is idle, how soon does a camera expect its frame to"
+            " be through, and how long does it take if all forty believe it at once?",
+            f"Expected: $8 \\cdot {_task.input.mean_bytes:.0f} / ({cell_bps / 1e6:.0f} \\cdot 10^6)$"
+            f" s = **{_alone_ms:.0f} ms**. All at once: {_devices.count} times as long,"
             f" **{_alone_ms * _devices.count:.0f} ms**, far beyond the deadline of"
-            f" {1e3 * _task.deadline:.0f} ms."
-            " (If none were dropped; here the cell drops what is late already, which makes room for"
-            " others.)",
+            f" {1e3 * _task.deadline:.0f} ms. (If none were dropped; here the cell drops what is late"
+            " already, which makes room for others.)",
         ),
         (
             "From which of these intervals on is it surely better not to look at all?",
-            f"Where the paired difference `local` minus `quickest` has an interval above 0: at"
+            "Where the paired difference `local` minus `quickest` has an interval above 0: at"
             f" **{', '.join(_worse) or 'none of them'}**. At 100 ms four replications do not decide;"
-            f" the ten of 30 s in"
-            " README put the crossing near there.",
+            " the ten of 30 s in README put the crossing near there.",
         ),
         (
             "The cell gets 120 Mbit/s: more than all frames need. Is a report a second still harmful?",
             f"All frames need {needed_bps / 1e6:.0f} Mbit/s, so sending everything fits now on"
-            f" average, and yet"
-            f" `quickest` is on time for **{_wide.mean:.1f} %** ({_wide.low:.1f} to {_wide.high:.1f})"
-            f" instead of"
-            f" {_narrow.mean:.1f} % at 60 Mbit/s."
-            " Herding is a matter of capacity, too: where everybody fits, it does little harm that"
-            " everybody comes.",
+            f" average, and yet `quickest` is on time for **{_wide.mean:.1f} %** ({_wide.low:.1f} to"
+            f" {_wide.high:.1f}) instead of {_narrow.mean:.1f} % at 60 Mbit/s. Herding is a matter of"
+            " capacity, too: where everybody fits, it does little harm that everybody comes.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})

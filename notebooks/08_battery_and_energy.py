@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="8. Battery and energy")
 
 with app.setup:
@@ -41,7 +41,7 @@ def _():
     ## Joules of a frame
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $t$ | time that the network takes on the device | s |
     | $P_b, P_i$ | power of the device when it computes, and when it is idle | W |
     | $B$ | bytes that are sent | byte |
@@ -271,11 +271,11 @@ def _():
     ## How long it lasts, and living off the sun
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $Q$ | what the battery holds | J |
     | $E$ | joules of a frame above idling (all parts) | J |
     | $P_i + E/G$ | what the device draws on average | W |
-    | $H$ | what a panel gives on average: $\tfrac{2}{\pi}\,\tfrac{12}{24}$ of its peak (half a sine) | W |
+    | $H$ | what a panel gives on average: $1 / \pi$ of its peak (half a sine, half of the day) | W |
     | $L$ | how long the battery lasts | s |
 
     $$ L = \frac{Q}{P_i + E/G - H} \qquad \text{if the draw exceeds } H $$
@@ -376,7 +376,7 @@ def _(live, lives):
     Without any sun:
 
     | a frame every 6 s | draws | $L = Q / (P_i + E/G)$ | simulated |
-    |---|--:|--:|--:|
+    |:--|--:|--:|--:|
     """
         + "\n    ".join(_rows)
     )
@@ -391,9 +391,9 @@ def _(days, without_sun):
     **What to notice.** Once the board sleeps between frames, the frames decide: computing makes the
     device draw {_ratio:.1f} times its idle power. With this panel it is off for
     {_off["on the device"]:.1f} h if it computes, for {_off["sent, phone-lte"]:.1f} h if it sends over
-    `phone-lte`, and for {_off["sent, lte"]:.1f} h with `lte` and its tail of 2012: a frame every 6 s keeps
-    that radio awake for ever. Which one is best is a matter of radios, not of principle: move the panel,
-    and mark which radios rest on published runs and which are assumed.
+    `phone-lte`, and for {_off["sent, lte"]:.1f} h with `lte` and its tail of 2012: a frame every 6 s
+    keeps that radio awake for ever. Which one is best is a matter of radios, not of principle: move the
+    panel, and mark which radios rest on published runs and which are assumed.
     """)
 
 
@@ -414,25 +414,26 @@ def _(compute_j, parts_j, without_sun):
     _pixels_kb = 224 * 224 * 3 * 4 / 1e3
     exercises = [
         (
-            "A radio draws 1.2 W, the cell has 20 Mbit/s. Up to how many bytes does sending a frame save"
-            " energy?",
-            f"$1.2 \\cdot 8B / C = E_\\text{{compute}}$ at $B$ = **{_most_bytes / 1e3:.0f} kB**. A JPEG"
-            " of 60 kB is far below; the same picture as raw numbers (224 x 224 x 3 floats,"
+            "A radio draws 1.2 W, the cell has 20 Mbit/s. Up to how many bytes does sending a frame"
+            " save energy?",
+            f"$1.2 \\cdot 8B / C = E_\\text{{compute}}$ at $B$ = **{_most_bytes / 1e3:.0f} kB**. A"
+            " JPEG of 60 kB is far below; the same picture as raw numbers (224 x 224 x 3 floats,"
             f" {_pixels_kb:.0f} kB) is above.",
         ),
         (
-            "A frame every 20 s: how many times as many joules does `lte` take for it as computing?",
+            "A frame every 20 s: how many times as many joules does lte take for it as computing?",
             f"{_lte:.1f} J against {_local:.2f} J (the figure's bars): **{_lte / _local:.0f} times**."
             " Nearly all of it is the tail.",
         ),
         (
-            "What peak must a panel have so that the computing camera could live off it, with a battery"
-            " that is large enough? And how large is that at the least?",
-            f"It draws {1e3 * _draw_w:.0f} mW. A panel gives $2/\\pi \\cdot 12/24$ of its peak on average,"
-            f" so the peak must be at least $\\pi$ times the draw: **{1e3 * _peak_w:.0f} mW**. With it the"
-            f" charge after a day is where it was ({_end_j / 3600:.2f} of {_start_j / 3600:.2f} Wh, by"
-            f" `Battery.after`), and in between it swings by **{(_top_j - _low_j) / 3600:.2f} Wh**: more"
-            " than the 0.6 Wh of this lesson. A panel alone does not bring anybody through the night.",
+            "What peak must a panel have so that the computing camera could live off it, with a"
+            " battery that is large enough? And how large is that at the least?",
+            f"It draws {1e3 * _draw_w:.0f} mW. A panel gives $1/\\pi$ of its peak on average, so the"
+            f" peak must be at least $\\pi$ times the draw: **{1e3 * _peak_w:.0f} mW**. With it the"
+            f" charge after a day is where it was ({_end_j / 3600:.2f} of {_start_j / 3600:.2f} Wh,"
+            f" by `Battery.after`), and in between it swings by **{(_top_j - _low_j) / 3600:.2f}"
+            " Wh**: more than the 0.6 Wh of this lesson. A panel alone does not bring anybody"
+            " through the night.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})

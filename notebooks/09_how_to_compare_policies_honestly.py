@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="9. How to compare policies honestly")
 
 with app.setup:
@@ -43,7 +43,7 @@ def _():
     ## One run is no result
 
     | symbol | meaning |
-    |---|---|
+    |:--|:--|
     | $n$ | **replications**: runs that differ in nothing but their luck |
     | $x_1, \dots, x_n$ | what each came to, such as its share of useful requests |
     | $\bar x, s$ | their mean and their standard deviation |
@@ -166,7 +166,7 @@ def _(policies, replications, useful):
     `{policies[0]}` minus `{policies[1]}`, in points:
 
     | told as | from | to |
-    |---|--:|--:|
+    |:--|--:|--:|
     """
         + "\n    ".join(
             f"| {name} | {low:+.2f} | {high:+.2f} |" for name, (low, _, high) in told.items()
@@ -191,7 +191,7 @@ def _():
     $$ 1 - 0.95^k $$
 
     | symbol | meaning |
-    |---|---|
+    |:--|:--|
     | $k$ | independent tries: seeds, settings, deadlines, subsets of the data |
 
     With 14 tries it is more likely than not. The same holds for many comparisons in one table: nine
@@ -236,7 +236,7 @@ def _():
     $$ d^* = \arg\min_d \; \frac{1}{(m - d)^2} \sum_{i > d} (Y_i - \bar Y_d)^2 $$
 
     | symbol | meaning |
-    |---|---|
+    |:--|:--|
     | $Y_1, \dots, Y_m$ | means of five values one after the other, over all replications |
     | $\bar Y_d$ | mean of those after the first $d$ |
     """)
@@ -329,7 +329,7 @@ def _(crossing):
     mo.md(
         """
     | policy (one run) | mean latency of those answered | never answered | p95 of all | on time, of all |
-    |---|--:|--:|--:|--:|
+    |:--|--:|--:|--:|--:|
     """
         + "\n    ".join(_rows)
     )
@@ -439,32 +439,27 @@ def _(claimed, pair, policies, replications, survivors, unpaired, useful):
     exercises = [
         (
             "You try 10 seeds and publish the one with the largest gain. Your policy is the same as"
-            " the old one"
-            " under another name. How likely is it that some 95 % interval excludes 0?",
-            f"$1 - 0.95^{{10}}$ = **{1 - 0.95**10:.0%}** if the tries are independent; in the cell above"
-            f" {claimed[9]:.0%} of the studies had claimed something by the tenth try. (Ten seeds are"
-            f" a fine"
-            " thing if all ten are published: they are ten replications.)",
+            " the old one under another name. How likely is it that some 95 % interval excludes 0?",
+            f"$1 - 0.95^{{10}}$ = **{1 - 0.95**10:.0%}** if the tries are independent; in the cell"
+            f" above {claimed[9]:.0%} of the studies had claimed something by the tenth try. (Ten"
+            " seeds are a fine thing if all ten are published: they are ten replications.)",
         ),
         (
             "How many runs of each policy does it take to know the difference of these two to ±0.5"
-            " points: with"
-            " luck of their own, and in pairs?",
+            " points: with luck of their own, and in pairs?",
             f"$n\\,(h / h^*)^2$ with $n$ = {replications}: unpaired $h$ = {_own:.2f} points, so"
             f" **{math.ceil(replications * (_own / _target) ** 2)}** runs; in pairs $h$ ="
-            f" {_paired:.2f}, so"
-            f" **{max(2, math.ceil(replications * (_paired / _target) ** 2))}**. (With few runs"
-            f" Student's factor grows, so that"
-            " small numbers are too hopeful.)",
+            f" {_paired:.2f}, so **{max(2, math.ceil(replications * (_paired / _target) ** 2))}**."
+            " (With few runs Student's factor grows, so that small numbers are too hopeful.)",
         ),
         (
-            'Somebody writes: "`edge` has a mean latency of'
-            f" {_edge[0]:.0f} ms, `local` one of {_local[0]:.0f} ms, so the edge is"
+            f'Somebody writes: "Always sending has a mean latency of {_edge[0]:.0f} ms, always computing'
+            f" on the device one of {_local[0]:.0f} ms, so the edge is"
             f' {"quicker" if _edge[0] < _local[0] else "hardly slower"}." What is missing?',
             f"That `edge` never answered **{_edge[1]:.0%}** of the requests (`local`:"
-            f" {_local[1]:.0%}). Those it answers"
-            " were lucky to come when the cell was not yet full. Of all that were born"
-            f" {_edge[2]:.0%} were on time at the edge, and {_local[2]:.0%} on the device.",
+            f" {_local[1]:.0%}). Those that it answers were lucky to come when the cell was not yet"
+            f" full. Of all that were born {_edge[2]:.0%} were on time at the edge, and"
+            f" {_local[2]:.0%} on the device.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})

@@ -2,7 +2,7 @@
 
 import marimo
 
-__generated_with = "0.13.0"
+__generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="10. Size an edge site")
 
 with app.setup:
@@ -72,7 +72,7 @@ def _():
     (lesson 6: near a load of 1 waits grow without end).
 
     | symbol | meaning | unit |
-    |---|---|---|
+    |:--|:--|:--|
     | $N, \tau$ | cameras; time from frame to frame of each | s |
     | $f$ | share of the frames that are sent to the site | |
     | $\lambda = f N / \tau$ | frames that come to the site in a second | 1/s |
@@ -133,7 +133,7 @@ def _():
     **bound**: how low may the share be, given these runs?
 
     | symbol | meaning |
-    |---|---|
+    |:--|:--|
     | $m$ | configurations that are possible |
     | $0.05 / m$ | how often the bound of each may be wrong; all hold at once with 95 % (Bonferroni) |
     | *meets* | its lower bound is at least the target |
@@ -175,7 +175,10 @@ def _(junction, shorter, target_dropdown):
             for choice in each.compared
             if choice.label == "sampled"
         ]
-        _search = Sizing(_axes, _cases, [target(target_dropdown.value)], 10, 5, Path(_folder), silent)
+        _search = Sizing(
+            _axes, _cases, [target(target_dropdown.value)], most=10, seed=5, out=Path(_folder),
+            progress=silent,
+        )  # fmt: skip
         _search.run()
         found = result(_search)
     return (found,)
@@ -205,7 +208,7 @@ def _(found):
     {found.replications} runs (all of them would have taken {found.exhaustive}):
 
     | configuration | {found.currency} a month | on time | bounds that hold at once | runs | verdict |
-    |---|--:|--:|--:|--:|---|
+    |:--|--:|--:|--:|--:|:--|
     """
         + "\n    ".join(_lines)
     )
@@ -236,7 +239,7 @@ def _(found, name):
     month, and how each part is known:
 
     | | a month | known | source |
-    |---|--:|---|---|
+    |:--|--:|:--|:--|
     {_items}
     | together | **{_best.cost.mean:.2f}** | | |
     """)
@@ -259,13 +262,13 @@ def _(found, junction, shorter):
 
 
 @app.cell(hide_code=True)
-def _(by_hand, crossing, found):
+def _(by_hand, crossing, found, name):
     _best = None if found.chosen is None else found.configurations[found.chosen]
-    _told = "" if _best is None else f"The search bought {_best.values[0]} and {_best.values[1]}; "
+    _told = "" if _best is None else f"The search chose {name(_best)}; "
     mo.md(f"""
     **What to notice.**
 
-    - {_told}the envelope said {by_hand["servers"]} and {by_hand["Mbit/s"]:.0f} Mbit/s. Where the two
+    - {_told}the envelope said {by_hand["Mbit/s"]:.0f} Mbit/s. Where the two
       differ it is because the envelope sends whole frames. In the simulation
       {crossing["sent whole"]:.0%} are sent whole and {crossing["cut in the middle"]:.0%} are cut in the
       middle, where less crosses: {crossing["kB a frame"]:.0f} kB a frame on average.
@@ -281,7 +284,7 @@ def _(by_hand, crossing, found):
     - *Anything about what was not varied.* Most of the rent pays for 400 Mbit/s **down**, which the file
       says and nobody asked about (exercise 3).
     - *That the prices are right.* All are assumed; the file says so for each. Replace them by your
-      offers (`price`, `rent`), and the search costs nothing again: rows stay.
+      offers (`price`, `rent`); `offload size` keeps its rows, and simulates nothing again.
     - *That next year is like this.* Forty cameras, a frame each 200 ms, the same load by night and day.
       Sizing is for the busiest hour; growth needs its own configuration.
     - *That it survives a fault.* One core is one core. No replication showed a failure, so no bound
@@ -307,38 +310,34 @@ def _(cameras, chosen_settings, every_s, facts, found, junction, load_slider, of
     _sampled = next(choice for choice in _narrow.compared if choice.label == "sampled")
     _runs = [offload.simulate(_narrow, _sampled, replication=n).measures()["on_time"] for n in range(5)]
     _kept = interval(_runs)
-    _answers_bps = cameras / every_s * 8 * facts.result_bytes[facts.variants[0]]
+    _answer_bytes = facts.result_bytes[facts.variants[0]]
+    _answers_bps = cameras / every_s * 8 * _answer_bytes
     exercises = [
         (
             "The cameras are replaced, and a frame has 90 kB. What does the envelope say of the"
             " bandwidth?",
             f"$C \\ge 8 B \\lambda / \\rho$ with $\\lambda$ = {offered_hz:.0f} of the"
-            f" {cameras / every_s:.0f} frames a second:"
-            f" **{_larger:.0f} Mbit/s**, half as much again. (Unless the network is cut: what crosses"
-            f" a cut"
-            " does not depend on the size of the JPEG.)",
+            f" {cameras / every_s:.0f} frames a second: **{_larger:.0f} Mbit/s**, half as much again."
+            " (Unless the network is cut: what crosses a cut does not depend on the size of the"
+            " JPEG.)",
         ),
         (
             "Suppose that no frame at all was late. How many must you have seen to claim 99.9 % on"
             " time with 95 % confidence?",
-            f"If the truth were 99.9 %, $n$ frames would all be on time with probability $0.999^n$;"
-            f" that is 5 % at"
-            f" $n = \\ln 0.05 / \\ln 0.999$ = **{_needed}** (the rule of three: $3 / 0.001$). The"
-            f" library's"
-            f" bound agrees: {_needed - 1} frames {'suffice' if _short else 'do not suffice'}, {_needed}"
+            "If the truth were 99.9 %, $n$ frames would all be on time with probability $0.999^n$;"
+            f" that is 5 % at $n = \\ln 0.05 / \\ln 0.999$ = **{_needed}** (the rule of three: $3 /"
+            f" 0.001$). The library's bound agrees: {_needed - 1} frames"
+            f" {'suffice' if _short else 'do not suffice'}, {_needed}"
             f" {'do' if _enough else 'do not'}. A target of 99.999 % needs a hundred times as many.",
         ),
         (
             "The rent is for up and down together, and the file has 400 Mbit/s down. How many do the"
-            " answers"
-            " need, and what does the site cost with 10?",
-            f"An answer has 1 kB, so all of them together need **{_answers_bps / 1e6:.1f} Mbit/s**."
-            f" With 10 Mbit/s"
-            f" down the standing costs are **{_after:.2f}** instead of {_before:.2f} {found.currency}"
-            f" a month, and"
-            f" {_kept.mean:.2%} are on time ({_kept.low:.2%} to {min(1.0, _kept.high):.2%}, five"
-            f" runs). No search finds"
-            " what nobody varies: read the bill before you read the answer.",
+            " answers need, and what does the site cost with 10?",
+            f"An answer has {_answer_bytes / 1e3:.0f} kB, so all of them together need **{_answers_bps / 1e6:.1f} Mbit/s**."
+            f" With 10 Mbit/s down the standing costs are **{_after:.2f}** instead of {_before:.2f}"
+            f" {found.currency} a month, and {_kept.mean:.2%} are on time ({_kept.low:.2%} to"
+            f" {min(1.0, _kept.high):.2%}, five runs). No search finds what nobody varies: read the"
+            " bill before you read the answer.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})
