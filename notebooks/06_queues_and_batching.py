@@ -134,7 +134,7 @@ def _():
     format = 1
     name = "queue"
     duration = "40 s"
-    warm_up = "8 s"            # the server starts without a queue, which flatters it: not counted
+    warm_up = "8 s"    # not counted: the server starts without a queue
 
     [models.work.variants.only]
     layers = [{ name = "all", output = "0 B" }]
@@ -151,7 +151,7 @@ def _():
     arrivals = "poisson"
     every = "12.5 ms"
     deadline = "100 ms"
-    late = "finish"            # nobody gives up: formulas know no deadline
+    late = "finish"    # nobody gives up: formulas know no deadline
     input = "0 B"
     result = "0 B"
 
@@ -318,7 +318,7 @@ def _():
     every = "40 ms"
     deadline = "50 ms"
     late = "finish"
-    input = "0 B"              # nothing to send: this lesson is about the server alone
+    input = "0 B"      # nothing to send: this lesson is about the server
     result = "0 B"
 
     [nodes.gpu]
@@ -421,8 +421,8 @@ def _(batch_s, latencies_s, limits, wait_slider):
     mo.md(f"""
     **What to notice.**
 
-    - One by one, the T4 does {1 / batch_s(1):.0f} frames a second; in batches of 16,
-      {16 / batch_s(16):.0f}. No queueing trick gives that: the work itself became cheaper.
+    - One by one, the T4 does {1 / batch_s(1):.0f} frames a second, and {16 / batch_s(16):.0f} in
+      batches of 16. No queueing trick gives that: the work itself became cheaper.
     - It has its price where there is little to do: at {_first} frames a second a frame takes
       {_alone:.1f} ms one by one and {_large:.1f} ms with batches, which wait at most
       {wait_slider.value} ms for company that hardly ever comes. Set the slider to 0: then a batch is

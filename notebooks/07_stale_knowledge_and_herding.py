@@ -244,8 +244,8 @@ def _(ages_s, shares):
     What knowing is worth, in points of frames on time; in the same replications, so births and luck are
     the same on both sides (95 % intervals, each alone; with four replications they are wide):
 
-    | reports every | `quickest` over `local`: looking, over not looking | `sampled` over `local` | \
-`fresh` over `quickest`: what age costs |
+    | reports every | `quickest` over `local` (looking) | `sampled` over `local` | \
+`fresh` over `quickest` (age) |
     |:--|--:|--:|--:|
     """
         + "\n    ".join(_rows)

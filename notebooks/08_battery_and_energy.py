@@ -132,8 +132,12 @@ def _():
 
 @app.cell
 def _(compute_j, known, rate_slider):
+    def sent_j(radio: Radio, size: float, rate_bps: float, gap_s: float) -> float:
+        """Return the joules of sending so many bytes, and of what the radio does until the next."""
+        after_j = radio.tail_j(gap_s) + radio.sleeps_after(gap_s) * radio.promotion_j
+        return radio.up_j(size, 8 * size / rate_bps) + after_j
+
     _bps = 1e6 * rate_slider.value
-    _gap_s = 1.0
     _sizes = np.geomspace(1e3, 2e6, 60)
     breakeven, _axes = canvas(
         f"joules of a frame, one a second, over a cell of {rate_slider.value} Mbit/s"
@@ -149,9 +153,8 @@ def _(compute_j, known, rate_slider):
     }
     for (_label, _name), _colour in zip(_radios.items(), COLOURS[1:], strict=False):
         _radio = RADIOS[_name] if _name else Radio.constant(1.2, "this lesson")
-        _after_j = _radio.tail_j(_gap_s) + _radio.sleeps_after(_gap_s) * _radio.promotion_j
-        _sent_j = [_radio.up_j(size, 8 * size / _bps) + _after_j for size in _sizes]
-        _axes.plot(_sizes / 1e3, 1e3 * np.array(_sent_j), color=_colour, label=_label)
+        _joules = [sent_j(_radio, size, _bps, 1.0) for size in _sizes]
+        _axes.plot(_sizes / 1e3, 1e3 * np.array(_joules), color=_colour, label=_label)
     _axes.axvline(60, color="#999999", linestyle=":", linewidth=1)
     _axes.annotate("a JPEG frame\n(60 kB, assumed)", (62, 1.3), fontsize=7, color="#555555")
     _axes.set(
@@ -164,7 +167,7 @@ def _(compute_j, known, rate_slider):
     _axes.set_ylim(1, 3e4)
     breakeven.text(0.01, 0.005, f"formulas of this lesson; {known}", fontsize=6.5, color="#555555")
     breakeven
-    return (breakeven,)
+    return breakeven, sent_j
 
 
 @app.cell(hide_code=True)
@@ -353,7 +356,7 @@ def _(days, known, lives, peak_slider):
     _axes.annotate(
         "night", (12, 0.03), xycoords=("data", "axes fraction"), ha="center", fontsize=7, color="#555555"
     )
-    _axes.set(xlabel="hours since noon", ylabel="charge (Wh)", xlim=(0, 24), ylim=(0, 0.66))
+    _axes.set(xlabel="hours since noon", ylabel="charge (Wh)", xlim=(0, 24), ylim=(0, 0.78))
     _axes.set_xticks(range(0, 25, 3))
     legend(_axes, loc="upper right")
     figure.text(0.01, 0.005, f"simulated; {known.split(';')[0]}; powers and panel assumed; phone-lte: "
@@ -363,22 +366,29 @@ def _(days, known, lives, peak_slider):
 
 
 @app.cell
-def _(live, lives):
+def _(compute_j, live, lives, sent_j):
     without_sun = {label: live(label, 0.0)[2] for label in lives}
     _rows = []
     for _label, _account in without_sun.items():
         _on_s = _account.seconds - _account.off_s
-        _watts = (_account.drawn_j - _account.short_j) / _on_s
+        _policy, _radio, _ = lives[_label]
+        _each_j = compute_j if _policy == "local" else sent_j(RADIOS[_radio], 60e3, 20e6, 6.0)
+        _watts = 0.03 + _each_j / 6
         _told = f"{_on_s / 3600:.2f} h" if _account.off_s else f"more than {_on_s / 3600:.0f} h"
         _rows.append(f"| {_label} | {1e3 * _watts:.0f} mW | {0.6 / _watts:.2f} h | {_told} |")
     mo.md(
         """
     Without any sun:
 
-    | a frame every 6 s | draws | $L = Q / (P_i + E/G)$ | simulated |
+    | a frame every 6 s | $P_i + E/G$ | $L = Q / (P_i + E/G)$ | simulated |
     |:--|--:|--:|--:|
     """
         + "\n    ".join(_rows)
+        + """
+
+    (The formula leaves out the answer of 1 kB that comes back, and that some frames take longer than
+    others.)
+    """
     )
     return (without_sun,)
 

@@ -201,7 +201,8 @@ def _():
     look, and report all that you tried.**
 
     Here is the fraud in the open: both sides are `quickest`. A study compares five runs with five
-    others; it is repeated with other runs until it claims a difference, or $k$ tries are over.
+    others; it is repeated with other runs until it claims a difference, or $k$ tries are over. The last
+    figure shows how that ends.
     """)
 
 
@@ -346,7 +347,10 @@ def _():
     runs by that rule, looks seldom, and takes wider intervals (97 % where 95 % are promised) to pay for
     looking:
 
-    `offload compare scenarios/urban-intersection.toml --until 'useful ±0.5%, useful of pairs ±0.3%'`
+    ```sh
+    offload compare scenarios/urban-intersection.toml \
+      --until 'useful ±0.5%, useful of pairs ±0.3%'
+    ```
 
     How well the promise holds is told in `offload/analysis/until.py`, with figures of 20 000 simulated
     studies.
@@ -366,10 +370,9 @@ def _(policies, replications, useful):
     )
     _verdict = "differ" if pair.differs else "cannot be told apart by these runs"
     mo.md(f"""
-    After {replications} runs the half-widths are {_halves} points (at 97 %). For ±0.5 points `--until`
-    would go on to
-    **{wanted}** runs and look again. And the two policies {_verdict}: {100 * pair.low:+.2f} to
-    {100 * pair.high:+.2f} points.
+    After {replications} runs the half-widths are {_halves} points (at 97 %). For ±0.5 points it would
+    go on to **{wanted}** runs and look again. And the two policies {_verdict}: {100 * pair.low:+.2f} to
+    {100 * pair.high:+.2f} points, if they were the only two that anybody compared.
     """)
     return pair, wanted
 

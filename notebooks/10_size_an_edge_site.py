@@ -147,7 +147,8 @@ def _():
 
     ```sh
     offload size scenarios/staleness.toml --policy sampled --target 'on_time >= 99%' \
-      --vary 'nodes.cabinet.servers=1..2' --vary 'links.cell.up=60..90 Mbit/s step 10 Mbit/s'
+      --vary 'nodes.cabinet.servers=1..2' \
+      --vary 'links.cell.up=60..90 Mbit/s step 10 Mbit/s'
     ```
     """)
 
@@ -333,11 +334,11 @@ def _(cameras, chosen_settings, every_s, facts, found, junction, load_slider, of
         (
             "The rent is for up and down together, and the file has 400 Mbit/s down. How many do the"
             " answers need, and what does the site cost with 10?",
-            f"An answer has {_answer_bytes / 1e3:.0f} kB, so all of them together need **{_answers_bps / 1e6:.1f} Mbit/s**."
-            f" With 10 Mbit/s down the standing costs are **{_after:.2f}** instead of {_before:.2f}"
-            f" {found.currency} a month, and {_kept.mean:.2%} are on time ({_kept.low:.2%} to"
-            f" {min(1.0, _kept.high):.2%}, five runs). No search finds what nobody varies: read the"
-            " bill before you read the answer.",
+            f"An answer has {_answer_bytes / 1e3:.0f} kB, so all of them together need"
+            f" **{_answers_bps / 1e6:.1f} Mbit/s**. With 10 Mbit/s down the standing costs are"
+            f" **{_after:.2f}** instead of {_before:.2f} {found.currency} a month, and"
+            f" {_kept.mean:.2%} are on time ({_kept.low:.2%} to {min(1.0, _kept.high):.2%}, five"
+            " runs). No search finds what nobody varies: read the bill before you read the answer.",
         ),
     ]
     mo.accordion({question: mo.md(answer) for question, answer in exercises})
