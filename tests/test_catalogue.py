@@ -10,7 +10,7 @@ import pytest
 from offload.dnn import answers
 from offload.dnn.profiles import ProfileError
 from offload.scenario.catalogue import Catalogue, with_shipped
-from offload.scenario.schema import HardwareTable, InlineModel
+from offload.scenario.inline import HardwareTable, InlineModel
 from offload.shipped import DATA
 from tests import hand_made
 

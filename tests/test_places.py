@@ -1,5 +1,6 @@
 """What cells give to devices: radios, traces and drawn rates, the same under every policy."""
 
+from math import dist
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,28 @@ def test_only_one_cell_of_a_radio_serves_at_a_time(tmp_path: Path) -> None:
         for number in range(800):
             now = number * 0.025
             assert sum(place.up.inside(name, now) for name in ("cell-a", "cell-b")) <= 1
+
+
+def test_who_is_on_its_way_before_the_run_is_where_it_is_when_it_begins(tmp_path: Path) -> None:
+    """In a loop those behind the first began long ago; the cells that they had then do not count."""
+    way = (
+        '{ waypoints = [["0 m", "0 m"], ["400 m", "400 m"]], speed = "20 m/s", loop = true,'
+        ' headway = "3 s" }'
+    )
+    cells = "".join(
+        f'cell-{node} = {{ from = "*", to = "{node}", up = "20 Mbit/s", down = "20 Mbit/s",'
+        ' handover = "50 ms" }\n'
+        for node in "ab"
+    )
+    for device in scenario(tmp_path, cells, f"devices.car.mobility={way}").setting(0.0).devices:
+        place = device.place
+        assert place.track.times_s[0] < 0 or device.name == "car-0"
+        for now in (0.0, 1.0, 7.0, 15.0):
+            at = place.track.position(now)
+            near = min(place.centres_m, key=lambda name: dist(at, place.centres_m[name]))
+            served = [name for name in place.centres_m if place.up.inside(name, now)]
+            assert served in ([near], [])  # none while it is handed over
+        assert any(place.up.inside(name, 0.0) for name in place.centres_m)
 
 
 def test_nothing_is_lost_between_cells(tmp_path: Path) -> None:

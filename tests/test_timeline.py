@@ -276,6 +276,20 @@ def test_members_of_a_batch_share_its_server(timelines):
         assert max(event["dur"] for event in its) - min(event["dur"] for event in its) <= 1
 
 
+def test_no_more_servers_are_drawn_than_there_are(tmp_path):
+    """Chance on wires moves work to and fro; what overlaps then has lanes of its own."""
+    settings = ['duration="20 s"', "devices.car.count=20", 'links.backhaul.jitter="20 ms"']
+    fast = 'links.cell.up="5 Gbit/s"'
+    story = made(tmp_path / "out", "small", *settings, fast, policies=("cloud",))
+    found = written(story, tmp_path / "timeline.json")
+    check(found)
+    processes, threads = names_of(found)
+    mine = [told for (pid, _), told in threads.items() if processes[pid] == "cloud: region"]
+    assert [told for told in mine if "server" in told] == ["server 1"]
+    assert "overlap 1" in mine
+    assert "overlap" in found["otherData"]["inferred"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_counters_conserve(timelines, name):
     """The integral of each counter is what the slices of its lanes last."""
@@ -285,7 +299,7 @@ def test_counters_conserve(timelines, name):
     lasted = Counter()
     for event in by(events, "X"):
         lane = threads[event["pid"], event["tid"]].split()[0]
-        lasted[event["pid"], {"server": "at work"}.get(lane, lane)] += event["dur"]
+        lasted[event["pid"], {"server": "at work", "overlap": "at work"}.get(lane, lane)] += event["dur"]
     counted, last = Counter(), {}
     for event in by(events, "C"):
         before = last.get(event["pid"], {"ts": 0, "args": {}})

@@ -19,8 +19,9 @@ from offload.analysis.files import writing
 from offload.entities import Facts, Outcome, Plan, Request
 from offload.planning.money import has_prices
 from offload.planning.shares import share_gap_s
+from offload.policies.named import NAMED
 from offload.policies.protocol import Policy
-from offload.policies.table import NAMED, Choice
+from offload.policies.table import Choice
 from offload.policies.table import load as load_policy
 from offload.scenario.load import Scenario
 from offload.simulation.flow import CHUNK

@@ -42,8 +42,8 @@ def spans(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
     its row. Three things rows do not tell, and are inferred:
 
     - what of `wan_s` was the way there and what the way back: in proportion to what they take alone, so
-      exactly where wires have neither a queue nor chance; what only a handover made necessary counts as
-      behind the edge;
+      exactly where wires have neither a queue nor chance; what only a handover made necessary, or a node
+      that refused, counts as behind the edge;
     - what was work: at nodes the joules of the row over the node's watts above idling (loading weights
       is waiting; a node without such watts works all the time), on a device, which serves one by one,
       what its queue leaves; on links and while deciding, all;
@@ -89,8 +89,9 @@ def _told(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
     )
     failed = pl.col("cause") != ""
     home = pl.all_horizontal(pl.col("uplink", "edge", "cloud").is_null()) & (pl.col("uplink_s") > 0.0)
-    # Who failed has not gone further than its legs tell.
-    before_cloud = failed & pl.col("edge").is_not_null() & (pl.col("cloud_s") <= LEAST_S)
+    # Who failed has not gone further than its legs tell; it may have failed as it came to the cloud.
+    came = (pl.col("edge_j") > 0.0) & (pl.col("wan_s") >= pl.col("out") + pl.col("on") - LEAST_S)
+    before_cloud = failed & pl.col("edge").is_not_null() & (pl.col("cloud_s") <= LEAST_S) & ~came
     rows = rows.with_columns(
         on=pl.when(before_cloud).then(0.0).otherwise("on"),
         back=pl.when(failed & (pl.col("downlink_s") <= LEAST_S)).then(0.0).otherwise("back"),
@@ -102,8 +103,7 @@ def _told(rows: pl.DataFrame, setting: Setting) -> pl.DataFrame:
         pl.when(whole > 0.0).then(pl.col("wan_s") * pl.col(way) / whole).otherwise(0.0).alias(f"{way}_s")
         for way in ("out", "on")
     ]
-    rows = rows.with_columns(shared).with_columns(out_s=pl.when(home).then("wan_s").otherwise("out_s"))
-    return rows.with_columns(
+    return rows.with_columns(shared).with_columns(
         back_s=(pl.col("wan_s") - pl.col("out_s") - pl.col("on_s")).clip(lower_bound=0.0),
         home_s=pl.when(home).then("device_s").otherwise(0.0),
         device_s=pl.when(home).then(0.0).otherwise("device_s"),

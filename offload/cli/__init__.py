@@ -6,11 +6,13 @@ import typer
 
 from offload.cli import (
     bound,
+    check,
     codecs,
     compress,
     explain,
     export,
     networks,
+    new,
     policies,
     runs,
     size,
@@ -23,7 +25,6 @@ from offload.cli import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -36,7 +37,7 @@ def _offload() -> None:
 
 for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
-    compress.compress, codecs.codecs, export.export, runs.check,
+    compress.compress, codecs.codecs, export.export, new.new, new.schema, check.check,
     runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
     traffic.traffic, timeline.timeline,
 ):  # fmt: skip

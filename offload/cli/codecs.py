@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.completion import networks as network_names
 
 if TYPE_CHECKING:
     from offload.dnn.codec import Codec
@@ -20,7 +21,12 @@ KEEP_EVERY_S = 20.0
 
 
 def codecs(
-    model: Annotated[str, typer.Argument(help="fashion-cnn, a named network, or module:factory.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="fashion-cnn, a named network, or module:factory.", autocompletion=network_names
+        ),
+    ],
     variant: Annotated[list[str], typer.Option(help="fp32, int8, ...; repeatable.")] = ["fp32"],  # noqa: B006
     images: Annotated[
         Path | None, typer.Option(help="A folder of pictures (fashion-cnn has its own).")

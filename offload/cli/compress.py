@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.completion import networks as network_names
 from offload.entities import OffloadError
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def compress(
-    model: Annotated[str, typer.Argument(help="fashion-cnn, a named network, or module:factory.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="fashion-cnn, a named network, or module:factory.", autocompletion=network_names
+        ),
+    ],
     data: Annotated[
         Path | None, typer.Option(help="Fashion-MNIST's IDX files, or a subfolder of images a class.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli.common import BadInputError, clear_errors, writable
+from offload.cli.completion import networks as network_names
 
 if TYPE_CHECKING:
     from offload.dnn.network import Network
@@ -16,7 +17,12 @@ _SHOWN, _CALIBRATION = 8, 64  # images
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A named network, module:factory, or FILE.pt2.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A named network, module:factory, or FILE.pt2.", autocompletion=network_names
+        ),
+    ],
     variant: Annotated[str, typer.Option(help="fp32, int8, ...")] = "fp32",
     form: Annotated[str, typer.Option("--format", help="onnx or pt2.")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file (default: MODEL.VARIANT.FORMAT).")] = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.completion import networks as network_names
 from offload.cli.split import Example, Inputs
 from offload.views.progress import progress
 
@@ -110,7 +111,12 @@ def _errors(name: str, found: "dict[str, Judgement]") -> list[dict[str, Any]]:
 
 
 def profile(
-    models: Annotated[list[str], typer.Argument(help="Named networks, module:factory, or FILE.pt2.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Named networks, module:factory, or FILE.pt2.", autocompletion=network_names
+        ),
+    ],
     variant: Annotated[list[str], typer.Option(help="fp32, bf16, int8, ...; repeatable.")] = ["fp32"],  # noqa: B006
     batch: Annotated[str, typer.Option(help="Batch sizes, with commas; 1 is always one.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Accepted rounds to measure.")] = 5,

@@ -8,8 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list
+from offload.cli.completion import policies as policy_names
 
-Name = Annotated[str | None, typer.Argument(help="One of them, or module:Class, in full.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(help="One of them, or module:Class, in full.", autocompletion=policy_names),
+]
 
 
 def policies(name: Name = None, json_: Json = False) -> None:
@@ -31,9 +35,10 @@ def policies(name: Name = None, json_: Json = False) -> None:
 
 def _list(json_: bool) -> None:
     from offload.policies import table
+    from offload.policies.named import NAMED
 
     rows = []
-    for name in (*table.NAMED, *table.installed()):
+    for name in (*NAMED, *table.installed()):
         try:
             told = _told(name)
         except BadInputError as error:  # a package that is broken; the others are still there

@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,20 +17,23 @@ from offload.cli.common import (
     clear_errors,
     kept_for_this,
     narrow,
-    show_list,
     workers,
 )
+from offload.cli.completion import policies as policy_names
+from offload.cli.completion import scenario_files
 
 if TYPE_CHECKING:
     from offload.analysis.until import Until
     from offload.analysis.work.workers import Workers
     from offload.policies.table import Choice
     from offload.scenario.load import Scenario
-    from offload.scenario.setup import Setting
 
-File = Annotated[Path, typer.Argument(help="A scenario file (TOML).")]
+File = Annotated[Path, typer.Argument(help="A scenario file (TOML).", autocompletion=scenario_files)]
 Policies = Annotated[
-    list[str] | None, typer.Option("--policy", help="A policy's name or module:Class; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--policy", help="A policy's name or module:Class; repeatable.", autocompletion=policy_names
+    ),
 ]
 Replications = Annotated[int | None, typer.Option(min=1, max=10_000, help="Independent runs.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's.")]
@@ -44,71 +47,13 @@ Set = Annotated[
 ]
 
 
-def check(file: File, settings: Set = None, json_: Json = False) -> None:
-    """Check a scenario; show which variant can run where, and how each latency is known."""
-    from offload.planning.validity import why_not_at
-    from offload.scenario.coverage import remarks
-    from offload.scenario.load import load
-
-    with clear_errors():
-        scenario = load(file, settings or ())
-        found = scenario.setting(0.0)
-        rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for facts in found.facts:
-            for place, profiles in facts.profiles.items():
-                name = facts.hardware.name if place == "device" else facts.nodes[place].hardware.name
-                for variant in facts.variants:
-                    profile = profiles.get(variant)
-                    where = facts.group if place == "device" else place
-                    rows[variant.label, where, name] = {
-                        "variant": variant.label,
-                        "place": where,
-                        "hardware": name,
-                        "known": profile.known if profile else "none",
-                        "latency_s": sum(profile.layers_s[1]) if profile else None,
-                        "error": profile.error if profile else why_not_at(facts, place, variant),
-                    }
-        offers = _offers(found)
-        remarked = remarks(found, scenario.file.map)
-    table = list(rows.values())
-    if json_:
-        told = {"scenario": scenario.file.name, "devices": len(found.devices), "profiles": table}
-        overheads = [
-            {"key": f"{of}.{key}", "known": each.known, "source": each.source, **each.figures}
-            for of, key, each in scenario.file.overheads
-        ]
-        typer.echo(json.dumps(told | {"offers": offers, "overheads": overheads, "remarks": remarked}))
-        return
-    typer.echo(f"{file}: {len(found.devices)} devices, {len(found.sources)} sources of requests")
-    for remark in remarked:
-        typer.echo(f"note: {remark}")
-    show_list(table, ["variant", "place", "hardware", "known", "latency_s", "error"], json_=False)
-    for each in offers:
-        words = {"codecs": "codecs", "exits": "exits after layers", "confidences": "confidences"}
-        offer = [f"{words[key]} {', '.join(map(str, each[key]))}" for key in words if each[key]]
-        typer.echo(f"{each['task']}, {each['variant']}: {'; '.join(offer) or 'no codecs'}")
-    for of, key, overhead in scenario.file.overheads:
-        typer.echo(f"{of}.{key}: {overhead}")
-
-
-def _offers(found: "Setting") -> list[dict[str, Any]]:
-    """What each task offers besides raw values and whole networks: codecs, and exits after layers."""
-    return [
-        {
-            "task": f"{facts.group}.{facts.asked}",
-            "variant": variant.label,
-            "codecs": [codec for codec in facts.codecs if codec in {name for name, _ in variant.codecs}],
-            "exits": [variant.cuts[cut].after for cut in variant.exits],
-            "confidences": list(facts.confidences) if variant.leaves_early else [],
-        }
-        for facts in found.facts
-        for variant in facts.variants
-        if facts.codecs or variant.leaves_early
-    ]
-
-
 def run(
-    file: Annotated[Path, typer.Argument(help="A scenario file, or a requests.parquet to repeat.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A scenario file, or a requests.parquet to repeat.", autocompletion=scenario_files
+        ),
+    ],
     policy: Policies = None,
     replications: Replications = None,
     seed: Seed = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, show_list
+from offload.cli.completion import networks as network_names
 
 Inputs = Annotated[
     list[str], typer.Option("--input", help='One input, "3,224,224" or "128:int64"; repeatable.')
@@ -15,7 +16,12 @@ Example = Annotated[
 
 
 def split(
-    model: Annotated[str, typer.Argument(help="A named network, module:factory, or FILE.pt2.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A named network, module:factory, or FILE.pt2.", autocompletion=network_names
+        ),
+    ],
     variant: Annotated[str, typer.Option(help="fp32, bf16, int8, ...")] = "fp32",
     cuts: Annotated[int, typer.Option(min=0, help="How many cuts to try; 0 for all.")] = 8,
     inputs: Inputs = [],  # noqa: B006

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offload.cli.common import BadInputError, Json, clear_errors, kept_for_this, show_list
+from offload.cli.completion import policies as policy_names
 from offload.cli.runs import File, Seed, Set, choices
 from offload.cli.validate import validate
 from offload.views.progress import progress
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Run the real thing on this machine, and compare with it.")
 app.command()(validate)
 
-Policy = Annotated[str | None, typer.Option("--policy", help="A policy's name or module:Class.")]
+Policy = Annotated[
+    str | None,
+    typer.Option("--policy", help="A policy's name or module:Class.", autocompletion=policy_names),
+]
 Folder = Annotated[
     Path | None,
     typer.Option("--certificates", help="A folder of `offload testbed init` (else made for the run)."),

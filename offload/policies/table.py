@@ -17,47 +17,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from offload.entities import NAME_RULE, Knowledge, OffloadError, is_name
 from offload.planning.estimate import Estimate
+from offload.policies.named import NAMED
 from offload.policies.protocol import Policy
 from offload.units import UNITS, Quantity, Seconds
-
-NAMED: dict[str, str] = {
-    # Baselines
-    "local": "offload.policies.fixed:Local",
-    "edge": "offload.policies.fixed:Edge",
-    "cloud": "offload.policies.fixed:Cloud",
-    "random": "offload.policies.chance:Random",
-    "round-robin": "offload.policies.round_robin:RoundRobin",
-    "least-loaded": "offload.policies.least_loaded:LeastLoaded",
-    "power-of-d": "offload.policies.power_of_d:PowerOfD",
-    "deadline-threshold": "offload.policies.threshold:DeadlineThreshold",
-    "energy-threshold": "offload.policies.threshold:EnergyThreshold",
-    "bandwidth-threshold": "offload.policies.threshold:BandwidthThreshold",
-    # Greedy, over all plans
-    "quickest": "offload.policies.quickest:Quickest",
-    "thrifty": "offload.policies.thrifty:Thrifty",
-    "on-time": "offload.policies.on_time:OnTime",
-    "weighted": "offload.policies.weighted:Weighted",
-    # Models and budgets
-    "deep-decision": "offload.policies.deep_decision:DeepDecision",
-    "mcdnn": "offload.policies.mcdnn:Mcdnn",
-    # Partition
-    "dads": "offload.policies.dads:Dads",
-    "qdmp": "offload.policies.qdmp:Qdmp",
-    "jointdnn": "offload.policies.jointdnn:JointDnn",
-    "neurosurgeon": "offload.policies.neurosurgeon:Neurosurgeon",
-    "edgent": "offload.policies.edgent:Edgent",
-    "spinn": "offload.policies.spinn:Spinn",
-    "jalad": "offload.policies.jalad:Jalad",
-    "maui": "offload.policies.maui:Maui",
-    # Several requests at once
-    "assignment": "offload.policies.assignment:Assignment",
-    "jps": "offload.policies.jps:Jps",
-    "edf": "offload.policies.admission:EarliestDeadline",
-    "least-slack": "offload.policies.admission:LeastSlack",
-    # References
-    "fresh": "offload.policies.quickest:Fresh",
-    "clairvoyant": "offload.policies.quickest:Clairvoyant",
-}
 
 # What every policy table may say besides its options, its label and its knowledge.
 GENERIC: dict[str, tuple[Any, Any]] = {

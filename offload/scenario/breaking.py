@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from offload.scenario.fields import LongTime, Table, Time
 from offload.streams import Streams
@@ -17,17 +17,28 @@ class FaultTable(Table):
     What fails does nothing; if it gets `slower`, all takes that many times longer there.
     """
 
-    of: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["windows"]}, {"required": ["mtbf", "mttr"]}]}
+    )
+
+    of: Annotated[list[str], Field(min_length=1, max_length=1000, examples=[["cabinet"]])]
+    """The nodes and links that fail together, by name."""
     windows: (
         Annotated[
             list[Annotated[tuple[Time, Time], Field(strict=False)]],
-            Field(min_length=1, max_length=10_000),
+            Field(min_length=1, max_length=10_000, examples=[[["10 s", "20 s"]]]),
         ]
         | None
     ) = None
-    mtbf: LongTime | None = None
-    mttr: LongTime | None = None
-    slower: Annotated[float, Field(gt=1, le=1e6, strict=False, allow_inf_nan=False)] | None = None
+    """When they fail: pairs of a beginning and an end, in time from the start of the run."""
+    mtbf: Annotated[LongTime, Field(examples=["60 s"])] | None = None
+    """Instead of windows: the mean time they work (exponential), drawn anew in each replication."""
+    mttr: Annotated[LongTime, Field(examples=["5 s"])] | None = None
+    """The mean time until they are repaired (exponential); belongs to `mtbf`."""
+    slower: (
+        Annotated[float, Field(gt=1, le=1e6, strict=False, allow_inf_nan=False, examples=[4.0])] | None
+    ) = None
+    """How many times longer everything takes there meanwhile. Not given: nothing works."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -15,7 +15,7 @@ from offload.dnn.methods import Judgement, Network, judge
 from offload.entities import Anchor, Hardware
 from offload.networks import Cut, Figure, Layer, Profile, Variant
 from offload.scenario.costs import PriceTable
-from offload.scenario.schema import CostTable, HardwareTable, InlineModel, Value
+from offload.scenario.inline import CostTable, HardwareTable, InlineModel, Value
 from offload.shipped import DATA
 
 if TYPE_CHECKING:

@@ -25,11 +25,16 @@ Currency = Annotated[str, AfterValidator(_currency)]
 class PriceTable(Table):
     """What one server costs to buy, how long it serves, how that is known, and its source."""
 
-    value: Price
+    value: Annotated[Price, Field(examples=[600.0])]
+    """What one machine costs to buy."""
     life: Life
+    """How long it serves: its price is spread over that."""
     known: Known
+    """How the price is known."""
     source: str
+    """Where the price comes from."""
     currency: Currency = CURRENCY
+    """The currency of the price; one for all of a scenario."""
 
 
 class RentTable(Table):
@@ -38,18 +43,25 @@ class RentTable(Table):
     Of a cell those up and down are added; a wire carries its rate each way, and that is counted once.
     """
 
-    per_month: Price = 0.0
+    per_month: Annotated[Price, Field(examples=[40.0])] = 0.0
+    """What the link costs a month, whatever it carries."""
     per_mbit: Annotated[Price, Field(alias="per_Mbit")] = 0.0
+    """What each Mbit/s of it costs a month; of a cell those up and down are added."""
     known: Known
+    """How the rent is known."""
     source: str
+    """Where the rent comes from."""
 
 
 class ElectricityTable(Table):
     """What a kilowatt hour costs, how that is known, and its source."""
 
-    per_kwh: Annotated[Price, Field(alias="per_kWh")]
+    per_kwh: Annotated[Price, Field(alias="per_kWh", examples=[0.3])]
+    """What a kilowatt hour costs."""
     known: Known
+    """How the price is known."""
     source: str
+    """Where the price comes from."""
 
 
 class CostsTable(Table):
@@ -59,5 +71,8 @@ class CostsTable(Table):
     """
 
     currency: Currency = CURRENCY
+    """The currency of what `offload size` adds up."""
     electricity: ElectricityTable | None = None
+    """What power costs. Not given: an assumed price."""
     devices: bool = False
+    """Whether a configuration is charged with its devices and their power too; else their owners pay."""

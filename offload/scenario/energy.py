@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from offload.energy import Radio
 from offload.entities import Hardware
 from offload.networks import Figure, Profile
-from offload.scenario.fields import Energy, Power, Table, Time
+from offload.scenario.fields import Energy, Power, Table, Time, Written
 from offload.units import Quantity
 from offload.world.battery import DAY_S, Battery, Supply, solar
 from offload.world.power import RADIOS, at_share
@@ -37,7 +37,7 @@ def _radio(text: object) -> object:
     return Radio.constant(watts, "the scenario") if watts else None
 
 
-RadioPower = Annotated[Any, BeforeValidator(_radio)]
+RadioPower = Annotated[Any, BeforeValidator(_radio), Written(Power, tuple(RADIOS))]
 
 
 class SunTable(Table):
@@ -47,10 +47,15 @@ class SunTable(Table):
     """
 
     peak: Power
+    """What the panel gives at noon under a clear sky."""
     sunrise: Time = 6 * 3600.0
+    """The time of day from which it gives anything."""
     sunset: Time = 18 * 3600.0
+    """The time of day until which it does."""
     clouds: Share = 0.0
+    """The share (0 to 1) that clouds take."""
     starts: Time = 12 * 3600.0
+    """The time of day at which the run begins."""
 
     @model_validator(mode="after")
     def _of_a_day(self) -> Self:
@@ -86,9 +91,13 @@ class BatteryTable(Table):
     """
 
     capacity: Energy
-    start: Share = 1.0
+    """What the battery holds when full."""
+    start: Annotated[Share, Field(examples=[0.5])] = 1.0
+    """How full it is at first, as a share (0 to 1)."""
     low: SomeShare = 0.05
+    """From which share on a device that went empty is switched on again."""
     harvest: Harvest = 0.0
+    """What charges it all the time: a power, or a table for the sun through a day."""
 
     @property
     def supply(self) -> Supply:

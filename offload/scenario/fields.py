@@ -1,6 +1,11 @@
-"""What the values of a scenario file may be: quantities with their units and bounds, names, tables."""
+"""What the values of a scenario file may be: quantities with their units and bounds, names, tables.
 
-from typing import Annotated, Literal
+The sentence below a field of a table is its meaning. `keys` reads it from here, for `offload check
+--explain`, the JSON Schema and the page of all keys; running a scenario never looks at it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -10,6 +15,14 @@ from offload.units import Quantity
 
 def _unit(dimension: str) -> BeforeValidator:
     return BeforeValidator(Quantity(dimension).parse)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Marks an annotation where files write something else: what this `annotation` says, or `words`."""
+
+    annotation: Any
+    words: tuple[str, ...] = ()
 
 
 Time = Annotated[float, _unit("time"), Field(ge=0, le=1e8)]
@@ -45,7 +58,11 @@ def _warm_up(text: object) -> object:
     return text if text == "auto" else Quantity("time").parse(text)
 
 
-WarmUp = Annotated[Annotated[float, Field(ge=0, le=1e8)] | Literal["auto"], BeforeValidator(_warm_up)]
+WarmUp = Annotated[
+    Annotated[float, Field(ge=0, le=1e8)] | Literal["auto"],
+    BeforeValidator(_warm_up),
+    Written(Time, ("auto",)),
+]
 
 
 def _name(text: str) -> str:
@@ -54,10 +71,15 @@ def _name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name)]
+NAMED = AfterValidator(_name)
+Name = Annotated[str, NAMED]
 
 
 class Table(BaseModel):
-    """A TOML table; unknown keys are refused."""
+    """A TOML table; unknown keys are refused.
+
+    Where a file gives a value instead of a table, that stands for its key `alone`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    alone: ClassVar[str | None] = None

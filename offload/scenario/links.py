@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from offload.overheads import Toll
 from offload.scenario.costs import RentTable
@@ -18,15 +18,22 @@ RadioName = Literal[
 class Traced(Table):
     """A rate recorded in a file; its format says whether it is repeated, unless `loop` does."""
 
-    trace: str
+    trace: Annotated[str, Field(examples=["cell.csv"])]
+    """A file of rates beside the scenario: Mahimahi, Pensieve, Oboe, uccmisl's 5G CSV, or CSV with the
+    header seconds,bits/s; told apart by what they hold."""
     loop: bool | None = None
+    """Whether the recording begins again at its end. Not given: Mahimahi's and Pensieve's do."""
 
 
 class Switching(Table):
     """A Markov-modulated rate: it stays in each state for an exponential time of this mean."""
 
-    states: Annotated[list[Rate], Field(min_length=2, max_length=100)]
-    stay: Annotated[list[LongTime], Field(min_length=2, max_length=100)]
+    states: Annotated[
+        list[Rate], Field(min_length=2, max_length=100, examples=[["50 Mbit/s", "5 Mbit/s"]])
+    ]
+    """The rates that it switches between; after one comes any of the others, equally likely."""
+    stay: Annotated[list[LongTime], Field(min_length=2, max_length=100, examples=[["20 s", "5 s"]])]
+    """The mean time in each of the states, in their order."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -39,10 +46,14 @@ class Switching(Table):
 class Drifting(Table):
     """A rate that is normal about its mean and forgets with the time constant `memory`."""
 
-    mean: Rate
-    sd: Rate
-    memory: LongTime
+    mean: Annotated[Rate, Field(examples=["50 Mbit/s"])]
+    """The mean rate, before `floor` bounds it."""
+    sd: Annotated[Rate, Field(examples=["10 Mbit/s"])]
+    """The standard deviation of the rate."""
+    memory: Annotated[LongTime, Field(examples=["10 s"])]
+    """How long the rate takes to forget: its correlation falls as exp(-t / memory)."""
     floor: Rate = 1e3
+    """The least rate; what would fall below is raised to it."""
 
 
 def _kind(given: Any) -> str:  # noqa: ANN401 - any TOML value
@@ -65,13 +76,19 @@ class FadingTable(Table):
     """Block fading: a new Rayleigh gain (Rician with `rician_k`) every coherence time."""
 
     coherence: LongTime
+    """For how long the gain stays as it is."""
     rician_k: Annotated[float, Field(ge=0, le=1e4, strict=False, allow_inf_nan=False)] = 0.0
+    """The power of the line of sight over that of all other paths; 0 is Rayleigh fading."""
 
 
 CELL = ("up", "down", "range", "give_up", "shared", "handover", "radio", "bandwidth", "load", "fading")
 WIRE = ("rate", "jitter", "distance", "loss", "timeout")
 # What a radio decides by itself, and what belongs to one.
 DECIDED, RADIO = ("up", "down", "range", "shared", "handover"), ("bandwidth", "load", "fading")
+_NEEDED: dict[str, Any] = {
+    "anyOf": [{"required": ["rate"]}, {"required": ["radio"]}, {"required": ["up", "down"]}],
+    "not": {"anyOf": [{"required": [key, "rate"]} for key in CELL]},
+}
 
 
 class Link(Table):
@@ -81,28 +98,61 @@ class Link(Table):
     scenario. What its messages take beyond rate and delay is their `hop_cost`, and that of `security`.
     """
 
-    from_: Annotated[str | list[str], Field(alias="from")]
-    to: str
+    model_config = ConfigDict(json_schema_extra=_NEEDED)
+
+    from_: Annotated[str | list[str], Field(alias="from", examples=["*"])]
+    """Of a cell: the device groups that may use it, one name or a list, or "*" for all. Of a wire: the
+    node at one of its ends."""
+    to: Annotated[str, Field(examples=["cabinet"])]
+    """The node at its other end; of a cell, the node on whose site it stands."""
     up: Capacity | None = None
+    """What a cell carries from devices, to be shared by those that send: a rate, one read from a file,
+    one that switches between states, or one that drifts about a mean."""
     down: Capacity | None = None
+    """What a cell carries to devices, said in the same ways as `up`."""
     range: Range | None = None
-    give_up: LongTime | None = None
+    """How far from its node a cell reaches. Not given: everywhere."""
+    give_up: Annotated[LongTime, Field(examples=["2 s"])] | None = None
+    """How long a transfer waits for a cell out of reach until it fails. Not given: 1 s."""
     shared: bool | None = None
-    handover: Time | None = None
+    """Whether devices share a cell's air time; if false each has all of it to itself. Not given: they
+    do."""
+    handover: Annotated[Time, Field(examples=["50 ms"])] | None = None
+    """Lets a cell with `up` and `down` hand devices over to others that do too: the interruption that
+    takes. Not given: a transfer stays with its cell. A radio has its own."""
     radio: RadioName | None = None
+    """A kind of cell after 3GPP by its name, instead of `up` and `down`: path loss, shadows, rates and
+    handover follow from where devices are."""
     bandwidth: Frequency | None = None
-    load: Confidence | None = None
+    """The width of a radio's channel. Not given: the preset's own."""
+    load: Annotated[Confidence, Field(examples=[0.3])] | None = None
+    """For which share of the time a radio's cell interferes with its neighbours (0 to 1): stated, not
+    live, so that the world is the same under every policy. Not given: 0."""
     fading: FadingTable | None = None
+    """Adds block fading to a radio, drawn anew in each replication."""
     rate: Rate | None = None
-    jitter: Time | None = None
-    distance: Range | None = None
-    loss: Annotated[float, Field(ge=0, le=0.9, strict=False, allow_inf_nan=False)] | None = None
+    """What a wire carries each way; a link with a rate is a wire."""
+    jitter: Annotated[Time, Field(examples=["1 ms"])] | None = None
+    """The mean of a wire's extra delay, exponential. Not given: none."""
+    distance: Annotated[Range, Field(examples=["100 km"])] | None = None
+    """How long a wire is: 0.025 ms of round trip for each kilometre, added to `delay`."""
+    loss: (
+        Annotated[float, Field(ge=0, le=0.9, strict=False, allow_inf_nan=False, examples=[0.01])] | None
+    ) = None
+    """The share of a wire's packets (1500 bytes) that are lost and sent again. Not given: none."""
     timeout: Time | None = None
-    delay: Time = 0.0
+    """How long after a wire's packet is lost it is sent again. Not given: twice the delay."""
+    delay: Annotated[Time, Field(examples=["5 ms"])] = 0.0
+    """How long a message takes one way, besides its time on the air or the wire."""
     price_per_gb: Annotated[Price, Field(alias="price_per_GB")] = 0.0
+    """What 1e9 bytes cost that cross it, in the scenario's currency; part of `money`."""
     rent: RentTable | None = None
+    """What having the link costs a month; `offload size` adds it up."""
     hop_cost: HopCost | None = None
+    """What a message takes on this link beyond rate and delay: a table, or "measured" for what
+    `offload testbed costs` found. Not given: nothing."""
     security: Security | None = None
+    """What securing messages adds, a table or "mutual-tls" as measured. Not given: nothing."""
 
     @property
     def toll(self) -> Toll:

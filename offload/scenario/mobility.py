@@ -13,19 +13,30 @@ class Trace(Table):
     The run begins at `start` of a recording's clock. `loop` repeats points; a recording must last.
     """
 
-    trace: str
+    trace: Annotated[str, Field(examples=["positions.csv"])]
+    """A file of positions beside the scenario: CSV with the columns time, id, x and y, or a recording of
+    SUMO's (floating-car data as XML, CSV or Parquet, also gzipped)."""
     loop: bool = False
-    start: Time = 0.0
+    """Whether ways of a CSV file begin again at their end; a recording must last."""
+    start: Annotated[Time, Field(examples=["300 s"])] = 0.0
+    """The time of a recording's clock at which the run begins."""
     top_speed: Speed = 100.0
+    """A recording in which something moves faster than this is refused."""
 
 
 class Waypoints(Table):
     """The same way for all, each `headway` behind the last."""
 
-    waypoints: Annotated[list[Point], Field(max_length=100_000)]
+    waypoints: Annotated[
+        list[Point], Field(max_length=100_000, examples=[[["0 m", "0 m"], ["500 m", "0 m"]]])
+    ]
+    """The points that all devices pass, in order: pairs of x and y."""
     speed: Speed
+    """How fast they go."""
     loop: bool = False
-    headway: Time = 0.0
+    """Whether they go on from the last point to the first; else they stop there."""
+    headway: Annotated[Time, Field(examples=["2 s"])] = 0.0
+    """How long after the last device the next one follows."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -46,22 +57,35 @@ class RandomWaypoint(Table):
     """Straight to random points of a rectangle, with pauses; speeds and pauses uniform in a span."""
 
     model: Literal["random-waypoint"]
-    area: Area
-    speed: Annotated[tuple[Speed, Speed], Field(strict=False), AfterValidator(_span)]
-    pause: Annotated[tuple[Time, Time], Field(strict=False), AfterValidator(_span)] = (0.0, 0.0)
+    """Devices go straight to random points of an area."""
+    area: Annotated[Area, Field(examples=[[["0 m", "0 m"], ["100 m", "50 m"]]])]
+    """The rectangle that they stay in: its corners with the least and the largest x and y."""
+    speed: Annotated[
+        tuple[Speed, Speed], Field(strict=False, examples=[["1 m/s", "2 m/s"]]), AfterValidator(_span)
+    ]
+    """The least and the largest speed; each way has one, drawn uniformly."""
+    pause: Annotated[
+        tuple[Time, Time], Field(strict=False, examples=[["5 s", "30 s"]]), AfterValidator(_span)
+    ] = (0.0, 0.0)
+    """The shortest and the longest stop at a point, drawn uniformly."""
 
 
 class Manhattan(Table):
     """A grid of streets along x and along y, `spacing` apart, with signals at the crossings."""
 
     model: Literal["manhattan"]
+    """Vehicles drive in a grid of streets and turn at random."""
     streets: Annotated[
         tuple[Annotated[int, Field(ge=1, le=1000)], Annotated[int, Field(ge=1, le=1000)]],
-        Field(strict=False),
+        Field(strict=False, examples=[[10, 10]]),
     ]
+    """How many streets run along x, and how many along y."""
     spacing: Range
+    """From one street to the next."""
     speed: Speed
+    """How fast vehicles drive."""
     cycle: LongTime = 60.0
+    """The period of the signals at crossings."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -78,9 +102,15 @@ class Motorway(Table):
     """
 
     model: Literal["highway"]
-    length: Range
-    lanes: Annotated[list[Speed], Field(min_length=1, max_length=20)]
+    """Vehicles drive both ways along a motorway."""
+    length: Annotated[Range, Field(examples=["5 km"])]
+    """How long the motorway is."""
+    lanes: Annotated[
+        list[Speed], Field(min_length=1, max_length=20, examples=[["100 km/h", "130 km/h"]])
+    ]
+    """The speed of each lane, the same lanes in both directions."""
     wrap: bool = False
+    """Whether vehicles come again at the other end, again and again; else they pass once."""
 
 
 _MODELS = {"random-waypoint": RandomWaypoint, "manhattan": Manhattan, "highway": Motorway}

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from offload.networks import Known
 from offload.overheads import AfterIdle
-from offload.scenario.fields import LongTime, Table, Time
+from offload.scenario.fields import LongTime, Table, Time, Written
 from offload.scenario.measured_costs import MeasuredCosts, MeasuredCostsError, measured_costs
 from offload.units import show_seconds
 
@@ -23,7 +23,9 @@ class Overhead(Table):
     """A figure that a scenario gives, and how that is known: assumed, unless it says otherwise."""
 
     known: Known = "assumed"
+    """How the figures are known."""
     source: str = SAID
+    """Where they come from, for whoever reads the results."""
 
     @property
     def figures(self) -> dict[str, float]:
@@ -43,8 +45,10 @@ class Overhead(Table):
 class HopTable(Overhead):
     """What a message takes on a link, and each MB of it: sockets, wake-ups, copies."""
 
-    message: Time = 0.0
-    per_mb: Annotated[Time, Field(alias="per_MB")] = 0.0
+    message: Annotated[Time, Field(examples=["80 us"])] = 0.0
+    """What each message takes, whatever its size."""
+    per_mb: Annotated[Time, Field(alias="per_MB", examples=["0.4 ms"])] = 0.0
+    """What each 1e6 bytes of a message take on top."""
 
     @property
     def s_per_byte(self) -> float:
@@ -58,9 +62,13 @@ class SecurityTable(HopTable):
     A handshake takes as long as is said here, with its round trips over the link.
     """
 
-    handshake: Time = 0.0
-    message_bytes: Annotated[Count, Field(alias="bytes")] = 0.0
-    bytes_per_mb: Annotated[Count, Field(alias="bytes_per_MB")] = 0.0
+    handshake: Annotated[Time, Field(examples=["3 ms"])] = 0.0
+    """What is paid once by each device and cell (once by each wire), and again after a failure; its
+    round trips over the link are part of it."""
+    message_bytes: Annotated[Count, Field(alias="bytes", examples=[22.0])] = 0.0
+    """By how many bytes each message gets larger."""
+    bytes_per_mb: Annotated[Count, Field(alias="bytes_per_MB", examples=[1340.0])] = 0.0
+    """By how many bytes each 1e6 bytes of a message get larger."""
 
     @property
     def bytes_per_byte(self) -> float:
@@ -71,8 +79,11 @@ class SecurityTable(HopTable):
 class AfterIdleTable(Overhead):
     """How much slower work is after a long idle gap, and within what time it gets there."""
 
-    slower: Slower
-    within: LongTime
+    slower: Annotated[Slower, Field(examples=[0.08])]
+    """By which share work takes longer after an endless gap: 0.08 for 8 %."""
+    within: Annotated[LongTime, Field(examples=["10 ms"])]
+    """How soon that is reached: work begun after a gap g takes 1 + slower (1 - exp(-g / within)) times
+    as long."""
 
     @property
     def figure(self) -> AfterIdle:
@@ -83,7 +94,8 @@ class AfterIdleTable(Overhead):
 class CoLocationTable(Overhead):
     """How much slower work is that begins while another process of the machine computes."""
 
-    slower: Slower
+    slower: Annotated[Slower, Field(examples=[0.07])]
+    """By which share work takes longer that begins while another process of the machine computes."""
 
 
 def _or_measured(
@@ -135,7 +147,11 @@ def _co_location(costs: MeasuredCosts) -> Figures:
     return {"measured": {"slower": costs.co_location.slower}}
 
 
-HopCost = Annotated[HopTable, _or_measured(HopTable, _hop, '{ message = "80 us", per_MB = "0.4 ms" }')]
+HopCost = Annotated[
+    HopTable,
+    _or_measured(HopTable, _hop, '{ message = "80 us", per_MB = "0.4 ms" }'),
+    Written(HopTable, ("measured",)),
+]
 Security = Annotated[
     SecurityTable,
     _or_measured(
@@ -143,15 +159,24 @@ Security = Annotated[
         _security,
         '{ handshake = "3 ms", message = "20 us", per_MB = "1 ms", bytes = 22 }',
     ),
+    Written(SecurityTable, ("mutual-tls",)),
 ]
 AfterIdling = Annotated[
-    AfterIdleTable, _or_measured(AfterIdleTable, _after_idle, '{ slower = 0.08, within = "10 ms" }')
+    AfterIdleTable,
+    _or_measured(AfterIdleTable, _after_idle, '{ slower = 0.08, within = "10 ms" }'),
+    Written(AfterIdleTable, ("measured",)),
 ]
-CoLocation = Annotated[CoLocationTable, _or_measured(CoLocationTable, _co_location, "{ slower = 0.07 }")]
+CoLocation = Annotated[
+    CoLocationTable,
+    _or_measured(CoLocationTable, _co_location, "{ slower = 0.07 }"),
+    Written(CoLocationTable, ("measured",)),
+]
 
 
 class MachineTable(Table):
     """Groups of devices and nodes that share one machine, and how much they slow each other down."""
 
-    of: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    of: Annotated[list[str], Field(min_length=1, max_length=1000, examples=[["car", "cabinet"]])]
+    """The groups of devices and the nodes that run on it; each is on one machine at most."""
     co_location: CoLocation
+    """How much they slow each other down: a table, or "measured"."""

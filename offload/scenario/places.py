@@ -208,9 +208,10 @@ def _attached(
     times, found = nearest(
         track, [centres_m[name] for name in roaming], [mine[name].range_m for name in roaming]
     )
-    serving = [roaming[index] if index >= 0 else None for index in found]
+    now = max(0, int(np.searchsorted(times, 0.0, side="right")) - 1)  # a way may begin before the run
+    serving = [roaming[index] if index >= 0 else None for index in found[now:]]
     interruption_s = max(mine[name].interruption_s or 0.0 for name in roaming)
-    attached = attachments([0.0, *times[1:].tolist()], serving, interruption_s)
+    attached = attachments([0.0, *times[now + 1 :].tolist()], serving, interruption_s)
     return {name: attached.get(name, NEVER) for name in roaming}
 
 

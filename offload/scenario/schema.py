@@ -1,30 +1,27 @@
 """What a scenario file may say: its keys, their units and their bounds."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from offload.networks import Known
 from offload.scenario.breaking import FaultTable
-from offload.scenario.costs import CostsTable, PriceTable
+from offload.scenario.comparing import Chosen, Compare, Sweep
+from offload.scenario.costs import CostsTable
 from offload.scenario.energy import BatteryTable, RadioPower, SomeShare
 from offload.scenario.fields import (
     Area,
     ByteRate,
-    Frequency,
     LongTime,
     Name,
     Point,
-    Power,
     Price,
-    Size,
     SomeSize,
     Table,
     Time,
-    Variation,
     WarmUp,
 )
+from offload.scenario.inline import HardwareTable, InlineModel
 from offload.scenario.links import Link
 from offload.scenario.mobility import Mobility
 from offload.scenario.overheads import AfterIdling, MachineTable, Overhead
@@ -32,97 +29,6 @@ from offload.scenario.tasks import Task
 
 MOST_REQUESTS = 50_000_000
 MOST_SOURCES = 1_000_000
-MOST_POINTS = 100_000
-
-
-class Value(Table):
-    """A power, how it is known, and its source."""
-
-    value: Power
-    known: Known
-    source: str
-
-
-class AnchorTable(Table):
-    """A published latency of a whole network on this hardware."""
-
-    model: str
-    pixels: Annotated[int, Field(ge=1, le=100_000)]
-    precision: str
-    latency: LongTime
-    source: str
-    offline: Frequency | None = None
-    precision_known: Known = "published"
-
-
-class HardwareTable(Table):
-    """A kind of machine: what it draws and costs, and how fast networks are known to run on it."""
-
-    kind: Literal["cpu", "gpu", "accelerator"]
-    memory: Size
-    idle_power: Value
-    busy_power: Value
-    price: PriceTable | None = None
-    note: str = ""
-    latencies: list[AnchorTable] = []
-
-
-class AccuracyTable(Table):
-    """The share of correct answers, how it is known, and its source."""
-
-    value: Annotated[float, Field(ge=0, le=1, strict=False)]
-    known: Known
-    source: str
-
-
-class LayerTable(Table):
-    """A layer of a network that a scenario defines: what leaves it."""
-
-    name: str
-    output: Size
-
-
-class CostTable(Table):
-    """What an inline variant costs on one hardware: seconds for each layer, one by one.
-
-    `offline` is a throughput in large batches, which gives batch latencies l(b) = alpha b + beta with
-    alpha = 1 / offline and alpha + beta the time of one.
-    """
-
-    known: Known
-    source: str
-    seconds: Annotated[list[LongTime], Field(min_length=1, max_length=10_000)]
-    service: Literal["constant", "exponential", "log-normal"] = "constant"
-    cv: Variation | None = None
-    offline: Frequency | None = None
-
-
-class InlineVariant(Table):
-    """A form of a network that a scenario defines; `weights` is what a node must load to run it."""
-
-    precision: str = "fp32"
-    weights: SomeSize | None = None
-    accuracy: AccuracyTable | None = None
-    layers: Annotated[list[LayerTable], Field(min_length=1, max_length=10_000)]
-    costs: Annotated[dict[Name, CostTable], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        for hardware, cost in self.costs.items():
-            if len(cost.seconds) != len(self.layers):
-                msg = (
-                    f"costs.{hardware}.seconds: has {len(cost.seconds)} entries for"
-                    f" {len(self.layers)} layers; give one for each"
-                )
-                raise ValueError(msg)
-        return self
-
-
-class InlineModel(Table):
-    """A network that a scenario defines with figures of its own."""
-
-    task: str = "classification"
-    variants: Annotated[dict[Name, InlineVariant], Field(min_length=1)]
 
 
 class DeviceGroup(Table):
@@ -133,16 +39,28 @@ class DeviceGroup(Table):
     device gets air time by its `weight`.
     """
 
-    count: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    hardware: Name
+    count: Annotated[int, Field(ge=1, le=100_000, examples=[20])] | None = None
+    """How many devices there are. Not given: all of a recording, else one."""
+    hardware: Annotated[Name, Field(examples=["x86-core"])]
+    """The machine in each of them, by its name; `offload hardware` lists those that ship."""
     radio_power: RadioPower = None
+    """What sending and receiving draw, or a radio by its name with power lines, tails and promotions.
+    Not given: they cost no energy."""
     frequency: SomeShare = 1.0
+    """The share (0.01 to 1) of its full clock at which a device runs: work takes 1 / share as long, at
+    the cube of it in power."""
     after_idle: AfterIdling | None = None
+    """Makes work that begins after a long gap slower: a table, or "measured". Not given: it is not."""
     battery: BatteryTable | None = None
+    """Gives each device a battery; when that is empty the device is off (cause `no-power`)."""
     weight: Annotated[float, Field(gt=0, le=1e6, strict=False, allow_inf_nan=False)] = 1.0
+    """In shared cells a device gets air time by its weight."""
     at: Point | None = None
+    """Where all of them stand: x and y. Not given, nor mobility: at the origin."""
     mobility: Mobility | None = None
+    """How devices move: a trace from a file, points to pass, or a model."""
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+    """What each of them wants answered again and again, by name."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -163,24 +81,32 @@ class DeviceGroup(Table):
 class Batch(Table):
     """How a server gathers equal work."""
 
-    max: Annotated[int, Field(ge=2, le=4096)]
-    wait: Time = 0.0
+    max: Annotated[int, Field(ge=2, le=4096, examples=[8])]
+    """The most requests in a batch."""
+    wait: Annotated[Time, Field(examples=["5 ms"])] = 0.0
+    """How long a batch waits for more from its first member on."""
 
 
 class Reports(Table):
     """How often a node says how it is."""
 
-    every: LongTime
+    every: Annotated[LongTime, Field(examples=["100 ms"])]
+    """From one report to the next; devices decide on the last one that has come."""
 
 
 class ScaleTable(Table):
     """How servers come and go: when another starts, and after how much idleness one stops."""
 
     min: Annotated[int, Field(ge=1, le=10_000)] = 1
-    max: Annotated[int, Field(ge=1, le=10_000)]
-    up: Time
-    start: Time
-    idle: LongTime
+    """The servers that always run."""
+    max: Annotated[int, Field(ge=1, le=10_000, examples=[8])]
+    """The most servers that run at once."""
+    up: Annotated[Time, Field(examples=["200 ms"])]
+    """Another server starts while more than this much work waits for each."""
+    start: Annotated[Time, Field(examples=["4 s"])]
+    """How long a server takes to start."""
+    idle: Annotated[LongTime, Field(examples=["10 s"])]
+    """A server that has had nothing to do for so long stops."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -201,21 +127,41 @@ class NodeTable(Table):
     """
 
     kind: Literal["edge", "cloud"]
+    """What it is: a request passes an edge node first and a cloud last, and may be divided between
+    them."""
     at: Point = (0.0, 0.0)
-    hardware: Name
+    """Where the node stands, and with it the cells that lead to it: x and y."""
+    hardware: Annotated[Name, Field(examples=["x86-core"])]
+    """The machine that each of its servers is, by its name."""
     servers: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """How many requests it works on at once."""
     batch: Batch | None = None
+    """Lets servers gather equal work into batches. Not given: one request at a time."""
     queue: Literal["fifo", "priority", "edf"] = "fifo"
-    memory: SomeSize | None = None
+    """Who is served next: who came first, the highest `priority` of tasks, or the earliest deadline."""
+    memory: Annotated[SomeSize, Field(examples=["512 MB"])] | None = None
+    """How much of networks' weights is there at once. Not given: the hardware's."""
     load: ByteRate | None = None
-    resident: Annotated[list[str], Field(max_length=100)] = []
+    """How quickly weights are loaded before they are used; those used least recently make way. Not
+    given: all weights are there."""
+    resident: Annotated[list[str], Field(max_length=100, examples=[["mobilenetv2:int8"]])] = []
+    """Variants ("network:form") whose weights are there at first; belongs to `load`."""
     admit: Literal["all", "deadline"] = "all"
-    queue_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Whom it takes: everyone, or only who would begin before its deadline. Who is turned away ends with
+    cause `shed`."""
+    queue_limit: Annotated[int, Field(ge=0, le=1_000_000, examples=[100])] | None = None
+    """How many may wait; who comes then is turned away. Not given: any number."""
     scale: ScaleTable | None = None
+    """Lets servers come and go, instead of `servers`."""
     reports: Reports = Reports.model_construct(every=0.1)
-    policy: dict[str, Any] = {}
+    """How often it tells how busy it and its cells are."""
+    policy: Chosen = {}
+    """A policy of the edge node's own, which decides where a request that came to it goes on. Not given:
+    the device decides all."""
     price_per_hour: Price = 0.0
+    """What an hour of a server's computing costs, in the scenario's currency; part of `money`."""
     after_idle: AfterIdling | None = None
+    """Makes work that begins after a long gap slower: a table, or "measured". Not given: it is not."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -236,79 +182,60 @@ class NodeTable(Table):
         return self
 
 
-class Compare(Table):
-    """Which policies to compare: whole policy tables; `label` tells two of one name apart."""
-
-    policies: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
-    replications: Annotated[int, Field(ge=2, le=10_000)] = 10
-
-
-class Sweep(Table):
-    """Which keys of the scenario to vary, how, and which policies to compare at each point.
-
-    `vary` is a table of keys (in quotes, dots and all) with the values of each, or a list of tables, one
-    a point. Values are a list, or a range like "1..8" or "50..400 Mbit/s". The policies are those of
-    [compare], or that of [policy], unless it names its own; `points` is how many a hypercube has.
-    """
-
-    method: Literal["grid", "list", "latin-hypercube"] = "grid"
-    vary: (
-        Annotated[dict[str, Any], Field(min_length=1, max_length=100)]
-        | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_POINTS)]
-    )
-    points: Annotated[int, Field(ge=1, le=MOST_POINTS)] | None = None
-    policies: Annotated[list[dict[str, Any]], Field(max_length=100)] = []
-    replications: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    measures: Annotated[list[str], Field(max_length=20)] = []
-
-    @field_validator("vary", mode="before")
-    @classmethod
-    def _tables(cls, given: object) -> object:
-        if isinstance(given, dict) or (
-            isinstance(given, list) and all(isinstance(each, dict) for each in given)
-        ):
-            return given
-        msg = (
-            'write { "nodes.hub.servers" = "1..4", "links.wifi.up" = ["20 Mbit/s", "40 Mbit/s"] }, or'
-            ' with method = "list" one such table a point'
-        )
-        raise ValueError(msg)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if isinstance(self.vary, list) and self.method != "list":
-            msg = 'method: tables of keys are points one by one; write "list"'
-            raise ValueError(msg)
-        if self.points is not None and self.method != "latin-hypercube":
-            msg = f"points: a {self.method} has as many as its values make; leave it out"
-            raise ValueError(msg)
-        return self
-
-
 class ScenarioFile(Table):
     """A scenario."""
 
     format: Literal[1]
-    name: Name
+    """The version of this format."""
+    name: Annotated[Name, Field(examples=["city"])]
+    """What the scenario is called, and the folder of its results."""
     description: str = ""
-    duration: LongTime
-    warm_up: WarmUp = 0.0
+    """A sentence for readers: above all what the networks stand in for."""
+    duration: Annotated[LongTime, Field(examples=["60 s"])]
+    """For how long requests are born."""
+    warm_up: Annotated[WarmUp, Field(examples=["10 s"])] = 0.0
+    """Requests born before this are simulated and not counted. "auto" finds one cut for all policies
+    (MSER-5 over the mean of the replications)."""
     drain: Time = 30.0
+    """For how long after `duration` the world goes on with what is under way; what is not answered then
+    has the cause `unfinished`."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    map: Area | None = None
-    profiles: str | None = None
+    """The beginning of all chance: the same seed gives the same births and the same luck."""
+    map: Annotated[Area, Field(examples=[[["0 m", "0 m"], ["2 km", "2 km"]]])] | None = None
+    """The rectangle of the scenario: its corners with the least and the largest x and y. `offload check`
+    notes who leaves it."""
+    profiles: Annotated[str, Field(examples=["../profiles"])] | None = None
+    """A folder of profiles of your own, beside the scenario; one replaces a shipped one of its name."""
     shares: Literal["measured", "second-opinion"] = "measured"
+    """Which opinion on the layers' shares rescaled profiles follow: those measured here, or those of the
+    best method of rescaling."""
     hardware: dict[Name, HardwareTable] = {}
+    """Machines of your own by name, or other figures for shipped ones."""
     models: dict[Name, InlineModel] = {}
+    """Networks of your own, with the figures of their layers, instead of profiles."""
     devices: Annotated[dict[Name, DeviceGroup], Field(min_length=1)]
+    """The groups of devices, by name; the devices of a group car are car-0, car-1, and so on."""
     nodes: dict[Name, NodeTable] = {}
-    links: dict[Name, Link] = {}
+    """The edge servers and clouds, by name."""
+    links: Annotated[
+        dict[Name, Link], Field(examples=[{"wire": {"from": "hub", "to": "region", "rate": "1 Gbit/s"}}])
+    ] = {}
+    """What connects them, by name: cells from devices to a node, and wires between nodes."""
     machines: dict[Name, MachineTable] = {}
-    faults: dict[Name, FaultTable] = {}
-    policy: dict[str, Any] = {}
+    """Machines that several groups and nodes share, by name."""
+    faults: Annotated[
+        dict[Name, FaultTable],
+        Field(examples=[{"outage": {"of": ["hub"], "windows": [["10 s", "20 s"]]}}]),
+    ] = {}
+    """What breaks or slows down, by name."""
+    policy: Chosen = {}
+    """The policy of `offload run`: its name, and its options."""
     compare: Compare | None = None
+    """What `offload compare` compares."""
     sweep: Sweep | None = None
+    """What `offload sweep` varies."""
     costs: CostsTable = CostsTable.model_construct()
+    """What `offload size` charges a configuration with."""
 
     @property
     def overheads(self) -> Iterator[tuple[str, str, Overhead]]:

@@ -9,6 +9,7 @@ import polars as pl
 from offload.scenario.setup import Setting
 
 WORKS, WAITS = "work", "waiting"
+OVERLAP = "overlap"  # a lane of work for which no server is left
 
 
 class Track(NamedTuple):
@@ -26,7 +27,7 @@ class Track(NamedTuple):
         return self.name + (f" ({self.number + 1})" if self.number else "")
 
 
-_NUMBERED = ("server", "waiting", "up", "down", "message")
+_NUMBERED = ("server", OVERLAP, "waiting", "up", "down", "message")
 _LANE = {"uplink": "up", "downlink": "down", "wan": "message", "edge": "server", "cloud": "server"}
 _PROCESS = {"uplink": "cell", "downlink": "cell", "wan": "wires", "edge": "edge", "cloud": "cloud"}
 
@@ -47,9 +48,14 @@ def slices(spans: pl.DataFrame, batches: pl.DataFrame, setting: Setting) -> Iter
 
     What is waited comes before what is worked. `batches` tells of each `request` in how large a `batch`
     it was: the members of a batch, which end together, share its server one behind the other, each for
-    its part of the batch's seconds, and wait before and after. Slices of a track never overlap.
+    its part of the batch's seconds, and wait before and after. Slices of a track never overlap. Where
+    wires have chance, when work was done is not known exactly: what would need more servers than there
+    are has tracks of its own.
     """
     groups = {device.name: device.group for device in setting.devices}
+    servers = {
+        name: node.scale.max if node.scale else node.servers for name, node in setting.nodes.items()
+    }
     lanes: dict[tuple[tuple[str, str], str], _Lanes] = {}
     for request, device, leg, place, kind, begin_us, end_us in _pieces(spans, batches).iter_rows():
         if leg in ("decide", "device"):
@@ -60,6 +66,8 @@ def slices(spans: pl.DataFrame, batches: pl.DataFrame, setting: Setting) -> Iter
             process = (_PROCESS[leg], place)
             name = "waiting" if kind == WAITS else _LANE[leg]
         number = lanes.setdefault((process, name), _Lanes()).take(begin_us, end_us)
+        if name == "server" and number >= (most := servers.get(place, number + 1)):
+            name, number = OVERLAP, number - most
         yield Slice(request, leg, kind, Track(process, name, number), begin_us, end_us)
 
 

@@ -20,11 +20,18 @@ from offload.analysis.files import to_json, writing
 from offload.analysis.spans import spans
 from offload.analysis.story import Story
 from offload.scenario.setup import Setting
-from offload.views.lanes import Slice, Track, slices
+from offload.views.lanes import OVERLAP, Slice, Track, slices
 
 MOST_REQUESTS = 20_000
 MOST_BYTES = 60_000_000
 BINS = 500  # of counters
+# What rows do not tell, in words for who looks at the file.
+INFERRED = (
+    "Work at nodes is what their joules say, and ends with the leg; on devices what the queue leaves."
+    " The way over wires is divided into there and back by what these take alone, so that where wires"
+    " have a queue or chance, work may be drawn a little early or late: what would need more servers"
+    " than there are is drawn on lanes named overlap."
+)
 
 Event = dict[str, Any]
 Process = tuple[str, str]  # what kind, which one
@@ -33,7 +40,7 @@ Microseconds = npt.NDArray[np.int64]
 _ORDER = ("devices", "cell", "edge", "wires", "cloud")  # of processes: from the device on
 _DIVIDED = ("device", "edge", "cloud")  # legs of which waiting is told from work
 # What is counted of a process, by the name of its lanes.
-_SERVERS = {"server": "at work", "waiting": "waiting"}
+_SERVERS = {"server": "at work", OVERLAP: "at work", "waiting": "waiting"}
 _COUNTED = {"edge": _SERVERS, "cloud": _SERVERS, "cell": {"up": "up", "down": "down"}}
 _TOLD = (
     "device", "task", "stage", "parent", "plan", "born_s", "deadline_s", "latency_s", "on_time", "cause",
@@ -54,7 +61,7 @@ def write(
     rows, setting, found = story.rows(label, replication), story.setting(replication), story.found
     said = {
         "scenario": found.scenario, "policy": label, "seed": found.seed, "replication": replication,
-        "known": found.known,
+        "known": found.known, "inferred": INFERRED,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path) as aside:
@@ -182,13 +189,13 @@ def _arrow(each: Slice, phase: str) -> Event:
 
 def _counters(found: Sequence[Slice], kind: str, ends_us: int) -> Iterator[Event]:
     """Yield how many are on the lanes of a process: means of stretches, where they change."""
-    if kind not in _COUNTED:
+    if (lanes := _COUNTED.get(kind)) is None:
         return
     width_us = max(1, -(-ends_us // BINS))
     edges_us = np.arange(BINS + 1, dtype=np.int64) * width_us
     means = {
-        name: _spent_us([each for each in found if each.track.name == lane], edges_us) / width_us
-        for lane, name in _COUNTED[kind].items()
+        name: _spent_us([s for s in found if lanes.get(s.track.name) == name], edges_us) / width_us
+        for name in dict.fromkeys(lanes.values())
     }
     last: dict[str, float] = {}
     for number, at_us in enumerate(edges_us.tolist()):

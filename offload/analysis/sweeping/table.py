@@ -7,8 +7,8 @@ from offload.analysis.measures import MEASURES
 from offload.analysis.sweeping import vary
 from offload.analysis.sweeping.design import Method
 from offload.analysis.sweeping.vary import Vary, VaryError
+from offload.scenario.comparing import Sweep
 from offload.scenario.load import Draft
-from offload.scenario.schema import Sweep
 
 _NOTHING = "nothing to vary; give --vary KEY=VALUE, VALUE, ... or the file a [sweep] table"
 
