@@ -136,7 +136,7 @@ def test_an_interruption_while_a_process_starts_is_heard_afterwards() -> None:
     other = threading.Thread(target=threading.Event().wait, args=(1.0,))
     other.start()
     begun, told = [], ""
-    with pytest.raises(KeyboardInterrupt), processes._deaf():  # noqa: PT012 - what is under test
+    with pytest.raises(KeyboardInterrupt), processes.deaf():  # noqa: PT012 - what is under test
         deaf = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('deaf')"
         told = subprocess.check_output([sys.executable, "-c", deaf], text=True)
         os.kill(os.getpid(), signal.SIGINT)

@@ -13,6 +13,7 @@ from offload.cli import (
     export,
     networks,
     new,
+    play,
     policies,
     runs,
     size,
@@ -39,7 +40,7 @@ for _command in (
     networks.models, networks.hardware, policies.policies, networks.profile, split.split,
     compress.compress, codecs.codecs, export.export, new.new, new.schema, check.check,
     runs.run, runs.compare, explain.explain, bound.bound, sweep.sweep, sweep.merge, size.size,
-    traffic.traffic, timeline.timeline,
+    traffic.traffic, timeline.timeline, play.play,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(testbed.app, name="testbed")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from offload.analysis.compare import Comparison
+from offload.analysis.curves import answered_within, collected, leg_means
 from offload.analysis.rows import LEGS
 from offload.views.palette import LEG_COLOURS, colour
 
@@ -19,7 +20,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 MARKERS = "os^DvPXhd<>*"
-STEP = 1e-3  # between two latencies that a curve tells apart, as a share of them
 Floats = npt.NDArray[np.float64]
 
 
@@ -95,7 +95,7 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     longest = 0.0
     for policy in found.policies:
         deadlines |= set(
-            _collect(rows[policy.label].select(pl.col("deadline_s").unique()))["deadline_s"]
+            collected(rows[policy.label].select(pl.col("deadline_s").unique()))["deadline_s"]
         )
         latency, shares = answered_within(rows[policy.label])
         if not len(latency):
@@ -124,35 +124,13 @@ def latency_cdf(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     return figure
 
 
-def answered_within(rows: pl.LazyFrame) -> tuple[Floats, Floats]:
-    """Return latencies in ms, rising, and the shares of all rows that were answered within them.
-
-    Latencies are told to a thousandth of themselves, which no figure shows, so that a file of any size
-    is read piece by piece into a few thousand of them.
-    """
-    steps = (pl.col("latency_s").clip(lower_bound=1e-9).log() / STEP).ceil()
-    found = _collect(rows.group_by(step=steps).len().sort("step", nulls_last=True))
-    answered = found.drop_nulls()
-    shares = np.cumsum(answered["len"].to_numpy()) / max(1, found["len"].sum())
-    return 1e3 * np.exp(answered["step"].to_numpy() * STEP), shares
-
-
-def _collect(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Read what is small of rows that may be many, piece by piece."""
-    return rows.collect(engine="streaming")
-
-
 def legs(found: Comparison, rows: dict[str, pl.LazyFrame]) -> Figure:
     """Draw where the time of finished requests goes, waiting included."""
     figure, axes = canvas(f"{found.scenario}: where a finished request's time goes, waits included")
     labels = [policy.label for policy in found.policies]
     left = np.zeros(len(labels))
-    means = []
-    for label in labels:
-        finished = rows[label].filter(pl.col("cause") == "")
-        row = _collect(finished.select([pl.col(leg).mean() for leg in LEGS])).row(0)
-        means.append([1e3 * (value or 0.0) for value in row])
-    table = np.array(means)
+    means = [list(leg_means(rows[label]).values()) for label in labels]
+    table = 1e3 * np.array(means)
     for index, leg in enumerate(LEGS):
         if table[:, index].max() > 0:
             name = leg.removesuffix("_s")

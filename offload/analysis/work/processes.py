@@ -72,7 +72,7 @@ class Processes:
         self, each: Replication, before: bool, busy: dict[Future[Any], tuple[Any, Replication, bool]]
     ) -> None:
         """Give a replication to an idle process, or to a new one."""
-        with _deaf():
+        with deaf():
             while self._idle:
                 process = self._idle.pop()
                 try:
@@ -93,7 +93,7 @@ def _sweep_up(replication: Replication) -> None:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """Let the processes that are started here not hear Ctrl-C: it is this one's to end them.
 
     A signal that is blocked stays so in what a process starts. Ignored here it would be lost, and runs

@@ -1,0 +1,80 @@
+"""A comparison over time: one replication of every policy, in bins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from offload.analysis.series import Floats, Ints, Load, loads, where
+from offload.analysis.spans import spans
+from offload.analysis.story import Story
+from offload.entities import Node
+from offload.scenario.setup import Setting
+
+BINS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One policy over time: births by where they ran, and the loads of nodes and of cells' uplinks."""
+
+    where: Mapping[str, Ints]
+    nodes: Mapping[str, Load]
+    air: Mapping[str, Load]
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Replication 0 of all policies over time, in bins between `edges_s`."""
+
+    setting: Setting
+    edges_s: Floats
+    warm_up_s: float
+    policies: Mapping[str, Watched]
+
+    @property
+    def counted(self) -> npt.NDArray[np.bool_]:
+        """The bins that begin after the warm-up, or all if none does."""
+        after = self.edges_s[:-1] >= self.warm_up_s - 1e-9
+        return after if after.any() else np.ones(len(after), dtype=bool)
+
+    def busy(self, label: str, node: str) -> Floats:
+        """Return what share of a node's servers was at work in each bin."""
+        load = self.policies[label].nodes.get(node)
+        width_s = np.diff(self.edges_s)
+        if load is None:
+            return np.zeros(len(width_s))
+        return load.work_s / (width_s * servers(self.setting.nodes[node]))
+
+    def waiting(self, label: str, node: str) -> Floats:
+        """Return how many requests were at a node and not at work, on average in each bin."""
+        load = self.policies[label].nodes.get(node)
+        width_s = np.diff(self.edges_s)
+        return np.zeros(len(width_s)) if load is None else load.waiting_s / width_s
+
+    def sending(self, label: str, cell: str) -> Floats:
+        """Return how many requests were on their way up over a cell, on average in each bin."""
+        load = self.policies[label].air.get(cell)
+        width_s = np.diff(self.edges_s)
+        return np.zeros(len(width_s)) if load is None else (load.work_s + load.waiting_s) / width_s
+
+
+def servers(node: Node) -> int:
+    """Return how many servers a node has at most."""
+    return node.scale.max if node.scale is not None else node.servers
+
+
+def watch(story: Story) -> Watching:
+    """Look at replication 0 of every policy over time."""
+    setting = story.setting(0)
+    edges_s = np.linspace(0.0, setting.duration_s, BINS + 1)
+    watched = {}
+    for label in story.labels:
+        rows = story.rows(label)
+        legs = spans(rows, setting)
+        at_nodes = legs.filter(pl.col("leg").is_in(["edge", "cloud"]))
+        in_air = legs.filter(pl.col("leg") == "uplink")
+        watched[label] = Watched(where(rows, edges_s), loads(at_nodes, edges_s), loads(in_air, edges_s))
+    return Watching(setting, edges_s, story.found.warm_up_s, watched)
