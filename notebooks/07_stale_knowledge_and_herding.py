@@ -68,14 +68,18 @@ def _():
     _task = _file.devices["camera"].tasks["objects"]
     needed_bps = _file.devices["camera"].count / _task.every * 8 * _task.input.mean_bytes
     carried = _file.links["cell"].up / needed_bps
+    (_facts,) = scenario.setting(0.0).facts
+    _variant, _cut = _facts.variants[0], 41  # the cut that they choose most, as rows tell
+    _profile = _facts.profiles["device"][_variant]
+    _done = _profile.seconds(0, _cut) / _profile.seconds(0, _variant.last)
     mo.md(f"""
     The scenario is `scenarios/staleness.toml`: {_file.devices["camera"].count} cameras, a frame of
     {_task.input.mean_bytes / 1e3:.0f} kB each {1e3 * _task.every:.0f} ms, a deadline of
     {1e3 * _task.deadline:.0f} ms, a cell of {_file.links["cell"].up / 1e6:.0f} Mbit/s. All frames would
     need {needed_bps / 1e6:.0f} Mbit/s, so the cell carries $q$ = **{carried:.1%}** of them whole. A
-    camera may also run the first layers itself and send what they make of the frame, 25 kB after two
-    fifths of the work, or do all of it, for which it is nearly too slow (how slow, is *rescaled* from a
-    published table). The policies are those that the file compares:
+    camera may also run the first layers itself and send what they make of the frame
+    ({_variant.cuts[_cut].payload_bytes / 1e3:.0f} kB after {_done:.0%} of the work), or do all of it, for
+    which it is nearly too slow (how slow, is *rescaled* from a published table). The policies are those that the file compares:
     {", ".join(f"`{label}`" for label in choices)}.
     """)
     return carried, choices, needed_bps, scenario, shorter, staleness
