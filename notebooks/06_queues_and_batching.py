@@ -278,8 +278,9 @@ def _():
     mo.md(r"""
     ## Batches
 
-    A GPU takes hardly longer for two frames than for one: most of a short run is starting up. So the time
-    of a batch is taken for a straight line (a model, and the library's; only its two figures are published).
+    A GPU takes hardly longer for two frames than for one: most of a short run is starting up. So the
+    time of a batch is taken for a straight line (a model, and the library's; its two figures are
+    published).
 
     | symbol | meaning | unit |
     |:--|:--|:--|
