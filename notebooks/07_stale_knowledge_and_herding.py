@@ -79,8 +79,8 @@ def _():
     need {needed_bps / 1e6:.0f} Mbit/s, so the cell carries $q$ = **{carried:.1%}** of them whole. A
     camera may also run the first layers itself and send what they make of the frame
     ({_variant.cuts[_cut].payload_bytes / 1e3:.0f} kB after {_done:.0%} of the work), or do all of it,
-    for which it is nearly too slow (how slow, is *rescaled* from a published table). The policies are those
-    that the file compares: {", ".join(f"`{label}`" for label in choices)}.
+    for which it is nearly too slow (how slow, is *rescaled* from a published table). The policies are
+    those that the file compares: {", ".join(f"`{label}`" for label in choices)}.
     """)
     return carried, choices, needed_bps, scenario, shorter, staleness
 
