@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from offload.analysis import story as story_module
 from offload.analysis.compare import Comparison, compare
 from offload.analysis.files import to_json
 from offload.analysis.folder import FolderError, Kept
@@ -276,3 +277,15 @@ def test_intervals_are_taken_at_the_level_that_adding_replications_asks_for(tmp_
     (tmp_path / "summary.json").unlink()
     (one, other) = (each.policies[0].measures["useful"] for each in (found, read(tmp_path).found))
     assert one.low < other.low < other.high < one.high
+
+
+def test_a_check_of_polars_that_fails_is_a_damaged_file(folder, monkeypatch):
+    def panic(*_args, **_options):
+        error = pl.exceptions.PanicException("index out of bounds\nat line 7")
+        raise error
+
+    monkeypatch.setattr(story_module, "summarise", panic)
+    assert refused(folder) == (
+        f"{folder / 'random' / '0' / 'requests.parquet'}: its rows cannot be read (index out of bounds);"
+        " delete it and simulate again"
+    )

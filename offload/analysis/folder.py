@@ -12,6 +12,8 @@ from offload.analysis.rows import FORMAT
 from offload.entities import OffloadError
 
 MOST_FILES = 100_000
+# What reading a damaged file may raise: the last is a check of polars' own that failed.
+UNREADABLE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 NEEDED = (
     "format", "resolved", "scenario_file", "scenario", "digest", "policy_table", "label", "seed",
     "replication",
@@ -119,7 +121,7 @@ def _leftovers(folder: Path, there: Sequence[Kept]) -> str:
 def _kept(file: Path) -> Kept:
     try:
         told = pl.read_parquet_metadata(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except UNREADABLE as error:
         reason = str(error).partition("\n")[0]
         msg = f"{file}: no whole file of rows ({reason:.200}); delete it and simulate again"
         raise FolderError(msg) from error

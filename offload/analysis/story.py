@@ -11,7 +11,7 @@ import polars as pl
 
 from offload.analysis import repeat
 from offload.analysis.compare import LEVEL, Comparison, Known, conclude
-from offload.analysis.folder import FolderError, Kept, find
+from offload.analysis.folder import UNREADABLE, FolderError, Kept, find
 from offload.analysis.measures import Summary, summarise
 from offload.analysis.rows import SCHEMA
 from offload.analysis.survival import Survival, headline
@@ -60,7 +60,7 @@ class Story:
         file = rows_path(self.folder, label, replication)
         try:
             return pl.read_parquet(file)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except UNREADABLE as error:
             raise _unreadable(file, error) from error
 
     def setting(self, replication: int = 0) -> Setting:
@@ -187,12 +187,12 @@ def _measured(file: Path, scenario: Scenario) -> Summary:
         columns = dict(rows.collect_schema())
         if columns == dict(SCHEMA):
             return summarise(rows, warm_up_s, said.duration, judged=scenario.judged)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except UNREADABLE as error:
         raise _unreadable(file, error) from error
     msg = f"{file}: its columns are not those of rows; it was not written by offload, so delete it"
     raise FolderError(msg)
 
 
-def _unreadable(file: Path, error: Exception) -> FolderError:
+def _unreadable(file: Path, error: BaseException) -> FolderError:
     reason = str(error).partition("\n")[0]
     return FolderError(f"{file}: its rows cannot be read ({reason:.80}); delete it and simulate again")

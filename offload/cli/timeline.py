@@ -14,7 +14,7 @@ Label = Annotated[str | None, typer.Option(help="The label of a policy (the best
 Number = Annotated[int, typer.Option(min=0, help="Which replication.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write (RESULTS/timeline.json).")]
 Most = Annotated[
-    int | None, typer.Option(min=1, max=1_000_000, help="Requests to hold at most (20000).")
+    int | None, typer.Option(min=1, max=1_000_000, help="Requests to hold at most (30000).")
 ]
 
 

@@ -22,7 +22,7 @@ from offload.analysis.story import Story
 from offload.scenario.setup import Setting
 from offload.views.lanes import OVERLAP, Slice, Track, slices
 
-MOST_REQUESTS = 20_000
+MOST_REQUESTS = 30_000
 MOST_BYTES = 60_000_000
 BINS = 500  # of counters
 # What rows do not tell, in words for who looks at the file.
