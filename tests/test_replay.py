@@ -237,6 +237,15 @@ def test_names_end_no_script(story: stories.Story) -> None:
     assert "img" not in found.tags
 
 
+def test_a_stage_that_begins_too_late_has_no_time_left(story: stories.Story) -> None:
+    rows = story.rows("edge").with_columns(deadline_s=pl.lit(-0.01))
+    told = data(crowd.story(story.scenario, {"edge": rows}), "edge", story.setting(), 0.0, 10.0)
+    assert set(columns(told)["deadline"].tolist()) == {1}  # nothing, which is not the same as none
+    rows = rows.with_columns(deadline_s=pl.lit(float("inf")))
+    told = data(crowd.story(story.scenario, {"edge": rows}), "edge", story.setting(), 0.0, 10.0)
+    assert set(columns(told)["deadline"].tolist()) == {0}
+
+
 def test_without_requests_there_is_nothing_to_replay(story: stories.Story) -> None:
     assert section(crowd.story(story.scenario, {"edge": story.rows("edge").clear()})) is None
 

@@ -57,7 +57,7 @@ def data(story: Story, label: str, setting: Setting, begin_s: float, end_s: floa
     device = rows["device"].replace_strict(
         {each.name: number for number, each in enumerate(setting.devices)}, return_dtype=pl.Int64
     )
-    deadline = rows["deadline_s"].to_numpy()
+    deadline = rows["deadline_s"].clip(lower_bound=0.0).to_numpy()  # a later stage may have no time left
     has_one = np.isfinite(deadline)
     return {
         "label": label,

@@ -1,6 +1,6 @@
 // The replay: its clock, its controls, and the panel with the last requests of a device.
 
-const LINGERS = 0.35; // seconds on the reader's clock for which the end of a request is marked
+const LINGERS = 0.35; // seconds on the reader's clock for which an end is marked; less where time flies
 const LAST = 6; // requests in the panel
 
 const section = document.querySelector("section.replay");
@@ -26,7 +26,7 @@ const ms = (seconds) => `${(seconds * 1e3).toFixed(2)} ms`;
 
 function draw() {
   if (!requests) return;
-  const { active, examined } = at(time, LINGERS * speed());
+  const { active, examined } = at(time, LINGERS * Math.min(speed(), 2));
   state.counts = scene.draw(requests, active, time, chosen);
   state.frames++;
   [state.examined, state.active] = [examined, active.length];
