@@ -212,6 +212,12 @@ def test_it_follows_the_theme_and_prints_on_white(replay) -> None:
     replay.emulate_media(color_scheme="dark")
     replay.wait_for_timeout(100)
     assert sum(corner(replay)) < 150 < 600 < sum(light)
+    replay.evaluate("document.documentElement.dataset.theme = 'light'")
+    assert corner(replay) == light
+    replay.emulate_media(color_scheme="light")
+    replay.evaluate("document.documentElement.dataset.theme = 'dark'")
+    replay.wait_for_timeout(50)
+    assert sum(corner(replay)) < 150
     replay.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert corner(replay) == [255, 255, 255]
     replay.evaluate("window.dispatchEvent(new Event('afterprint'))")

@@ -251,9 +251,10 @@ function makeScene(section, canvas, told, devices) {
       ctx.beginPath();
       for (let i = 0; i < list.length; i += 2) SHAPES[place](ctx, list[i], list[i + 1], 4.5);
       [ctx.fillStyle, ctx.strokeStyle] = waits ? [colours.ground, colours[place]] : [colours[place], colours.ground];
-      ctx.lineWidth = waits ? 1.8 : 1;
+      ctx.lineWidth = waits ? 1.8 : 2;
+      if (!waits) ctx.stroke(); // below, or of many that lie together only the edges would be seen
       ctx.fill();
-      ctx.stroke();
+      if (waits) ctx.stroke();
     }
   }
 
