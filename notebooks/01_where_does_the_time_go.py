@@ -156,9 +156,9 @@ def _(four, few):
     **What to notice.** For 80 % of the time it takes, of all layers: {", ".join(_told)}. In `fp32` that
     is a quarter to a third of them: convolutions (`conv`, `pointwise`, `depthwise`) take most of it,
     and the many normalisations and activations are cheap, one by one. In `int8` those were folded into
-    the convolutions before them, so what is left is more alike. One early `pool` of ResNet-50 stands
-    out: it computes next to nothing, but torch is slow at it. Nobody would have guessed that; it was
-    measured.
+    the convolutions before them, so what is left is more alike. In `fp32` one early `pool` of ResNet-50
+    stands out: it computes next to nothing, but torch is slow at it. Nobody would have guessed that; it
+    was measured.
 
     Layers are not alike, so the time does not pass evenly: whoever cuts a network in the middle of its
     list does not cut its time in halves.
@@ -241,12 +241,13 @@ def _():
     the latency:
 
     $$
-    L = t_\text{device} + t_\text{uplink} + t_\text{edge} +
+    L = t_\text{decide} + t_\text{device} + t_\text{uplink} + t_\text{edge} +
     t_\text{wan} + t_\text{cloud} + t_\text{downlink}
     $$
 
     | leg | what happens |
     |:--|:--|
+    | decide | the camera decides where the request runs; here that takes no time |
     | device | the camera computes |
     | uplink | bits go up over the radio cell |
     | edge | a machine near the mast computes |

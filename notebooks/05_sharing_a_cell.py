@@ -373,7 +373,7 @@ def _(
 def _(anarchy, best, flooded_s, looking, mean_s):
     _fresh, _quickest = (1e3 * looking[name][0].mean for name in ("fresh", "quickest"))
     mo.md(f"""
-    **What to notice.**
+    **What to notice** (with the sliders as they were at first).
 
     - Formula and simulation agree within what chance lets three short runs tell. The fuller a cell, the
       longer it remembers a busy moment, and the longer one has to simulate.

@@ -147,7 +147,8 @@ def _(asked, cell_bps, every_dropdown, quick):
     should be. (Its standard deviation with a report every {every_dropdown.value}:
     {_swing(asked["quickest"]):.0f} Mbit/s.) Choose 1 ms, and the same policy keeps to the middle within
     {_swing(quick):.0f} Mbit/s: nobody coordinates the cameras, each just takes what is quickest *now*.
-    `sampled` is that policy on other news; its standard deviation is {_swing(asked["sampled"]):.0f}
+    `sampled` is that policy with the same reports, which it believes less (below); its standard
+    deviation is {_swing(asked["sampled"]):.0f}
     Mbit/s.
     """)
 
@@ -277,7 +278,9 @@ def _(shares):
 
 @app.cell
 def _(ages_s, cell_bps, needed_bps, on_time, paired, scenario, shares):
-    _worse = [every for every in ages_s if paired("local", "quickest", every).low > 0]
+    _gaps = {every: paired("local", "quickest", every) for every in ages_s}
+    _worse = [every for every, gap in _gaps.items() if gap.low > 0]
+    _open = [every for every, gap in _gaps.items() if gap.low <= 0 <= gap.high]
     _wide = interval(
         [
             100 * x
@@ -301,8 +304,8 @@ def _(ages_s, cell_bps, needed_bps, on_time, paired, scenario, shares):
         (
             "From which of these intervals on is it surely better not to look at all?",
             "Where the paired difference `local` minus `quickest` has an interval above 0: at"
-            f" **{', '.join(_worse) or 'none of them'}**. At 100 ms four replications do not decide;"
-            " the ten of 30 s in README put the crossing near there.",
+            f" **{', '.join(_worse) or 'none of them'}**. At {' and '.join(_open) or 'none'} four short"
+            " replications do not decide; the ten of 30 s in README put the crossing near 100 ms.",
         ),
         (
             "The cell gets 120 Mbit/s: more than all frames need. Is a report a second still harmful?",

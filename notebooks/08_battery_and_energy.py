@@ -50,10 +50,11 @@ def _():
     | $P_t, t_t$ | power and length of the *tail*, while a radio stays awake after its last byte | W, s |
     | $E_w$ | joules of waking a sleeping radio | J |
     | $G$ | time from one frame to the next | s |
+    | $g = G - 8B/C$ | the pause between two transfers | s |
 
     $$ E_\text{compute} = (P_b - P_i)\, t \qquad\quad
        E_\text{send} = (\beta + \alpha C)\,\frac{8B}{C} \qquad\quad
-       E_\text{after} = P_t \min(G, t_t) + [\,G > t_t\,]\, E_w $$
+       E_\text{after} = P_t \min(g, t_t) + [\,g > t_t\,]\, E_w $$
 
     Offloading saves energy where $E_\text{send} + E_\text{after} < E_\text{compute}$. Only what is
     *above* idling counts, since the device idles either way. The first comparison of this kind is by
@@ -134,11 +135,13 @@ def _():
 def _(compute_j, known, rate_slider):
     def sent_j(radio: Radio, size: float, rate_bps: float, gap_s: float) -> float:
         """Return the joules of sending so many bytes, and of what the radio does until the next."""
-        after_j = radio.tail_j(gap_s) + radio.sleeps_after(gap_s) * radio.promotion_j
-        return radio.up_j(size, 8 * size / rate_bps) + after_j
+        air_s = 8 * size / rate_bps
+        pause_s = max(0.0, gap_s - air_s)
+        after_j = radio.tail_j(pause_s) + radio.sleeps_after(pause_s) * radio.promotion_j
+        return radio.up_j(size, air_s) + after_j
 
     _bps = 1e6 * rate_slider.value
-    _sizes = np.geomspace(1e3, 2e6, 60)
+    _sizes = np.geomspace(1e3, min(2e6, _bps / 8), 60)  # no more than passes within the second
     breakeven, _axes = canvas(
         f"joules of a frame, one a second, over a cell of {rate_slider.value} Mbit/s"
     )
@@ -176,11 +179,11 @@ def _(compute_j, rate_slider):
     mo.md(f"""
     **What to notice.** Where a line is below the blue one, sending saves energy. A radio has two prices:
     one for each byte (the slope at the right) and one for having been used at all (the flat part at the
-    left). For `lte` the second alone is {1e3 * _lte.tail_j(1.0):.0f} mJ at one frame a second, so no
+    left). For `lte` the second alone is up to {1e3 * _lte.tail_j(1.0):.0f} mJ at one frame a second, so no
     frame is small enough. `wifi` sleeps again after {1e3 * _wifi.tail_s:.0f} ms and pays little. A
     quicker cell (the slider; now {rate_slider.value} Mbit/s) helps a radio of constant power much, and
     one that draws by the bit hardly at all. Computing takes {1e3 * compute_j:.0f} mJ whatever the
-    network does.
+    cell does.
     """)
 
 
@@ -262,7 +265,7 @@ def _(idle_w, parts_j):
     **What to notice.** A tail is paid once for each pause, not for each byte. With a frame every 20 s
     `lte` spends {_each["tail"]:.1f} J awake for every frame, {_each["tail"] / _each["sending"]:.0f}
     times what the frame itself takes ({_each["sending"]:.2f} J): whoever collects frames and sends them
-    together pays it once. And all of this is small beside {idle_w:.0f} W of idling: at a frame a second
+    together pays it once. And computing is small beside {idle_w:.0f} W of idling: at a frame a second
     {parts_j["on the device", 1]["idling"] / _drawn:.0%} of what a computing board draws is for being
     on. Who wants a battery to last must let the board sleep first.
     """)

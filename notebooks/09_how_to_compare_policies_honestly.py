@@ -110,12 +110,13 @@ def _(crossing, first_slider, policies, replications, useful):
 @app.cell(hide_code=True)
 def _(policies, useful):
     _a, _b = (np.array(useful[label]) for label in policies)
-    _crossed = int(np.sum(_a[:, None] > _b[None, :]))
     _same = int(np.sum(_a > _b))
+    _crossed = int(np.sum(_a[:, None] > _b[None, :])) - _same
     mo.md(f"""
-    **What to notice.** Take one run of each with different luck: in {_crossed} of {len(_a) * len(_b)}
-    such pairs `{policies[0]}` comes out better, in the others `{policies[1]}`. Within the *same* births
-    and luck (the lines) it is better in {_same} of {len(_a)}. Runs of one policy lie up to
+    **What to notice.** Take one run of each with different luck: in {_crossed} of
+    {len(_a) * (len(_b) - 1)} such pairs `{policies[0]}` comes out better, in the others
+    `{policies[1]}`. Within the *same* births and luck (the lines) it is better in {_same} of
+    {len(_a)}. Runs of one policy lie up to
     {100 * np.ptp(_a):.1f} points apart, and nothing about the policy differs between them.
     """)
 

@@ -139,6 +139,9 @@ def _():
     | *meets* | its lower bound is at least the target |
     | *fails* | its upper bound is below the target |
     | *undecided* | neither, after as many runs as were allowed: nothing is claimed of it |
+    | *ruled out* | smaller in everything than one that fails |
+    | *not surer* | smaller in everything than one that is undecided |
+    | *no cheaper* | costs at least as much as the answer |
 
     Bounds of a share near 1 are those of Clopper and Pearson (1934) for as many requests as have the
     spread that the replications show (Korn and Graubard 1998): `offload/analysis/sizing/bounds.py`. The
@@ -148,7 +151,7 @@ def _():
     ```sh
     offload size scenarios/staleness.toml --policy sampled --target 'on_time >= 99%' \
       --vary 'nodes.cabinet.servers=1..2' \
-      --vary 'links.cell.up=60..90 Mbit/s step 10 Mbit/s'
+      --vary 'links.cell.up=60..80 Mbit/s step 10 Mbit/s'
     ```
     """)
 
@@ -167,7 +170,7 @@ def _(junction, shorter, target_dropdown):
     with tempfile.TemporaryDirectory() as _folder:
         _varied = [
             vary("nodes.cabinet.servers=1..2"),
-            vary("links.cell.up=60..90 Mbit/s step 10 Mbit/s"),
+            vary("links.cell.up=60..80 Mbit/s step 10 Mbit/s"),
         ]
         _axes, _scenarios = grid(junction, _varied, shorter, silent)
         _cases = [
