@@ -179,8 +179,8 @@ def _(compute_j, rate_slider):
     mo.md(f"""
     **What to notice.** Where a line is below the blue one, sending saves energy. A radio has two prices:
     one for each byte (the slope at the right) and one for having been used at all (the flat part at the
-    left). For `lte` the second alone is up to {1e3 * _lte.tail_j(1.0):.0f} mJ at one frame a second, so no
-    frame is small enough. `wifi` sleeps again after {1e3 * _wifi.tail_s:.0f} ms and pays little. A
+    left). For `lte` the second alone is up to {1e3 * _lte.tail_j(1.0):.0f} mJ at one frame a second, so
+    no frame is small enough. `wifi` sleeps again after {1e3 * _wifi.tail_s:.0f} ms and pays little. A
     quicker cell (the slider; now {rate_slider.value} Mbit/s) helps a radio of constant power much, and
     one that draws by the bit hardly at all. Computing takes {1e3 * compute_j:.0f} mJ whatever the
     cell does.

@@ -35,7 +35,8 @@ def reception(
 ) -> Reception:
     """Receive for a minute."""
     streams = Streams(1, 0)
-    return receive(track, sites, lambda cell: streams.generator("radio", device, cell), 60.0, fading)
+    fading_sites = [replace(each, fading=fading) for each in sites] if fading else sites
+    return receive(track, fading_sites, lambda cell: streams.generator("radio", device, cell), 60.0)
 
 
 def at(rate: Rate, times_s: np.ndarray) -> np.ndarray:
@@ -184,6 +185,18 @@ def test_fading_moves_rates_and_not_handovers(bare: Preset) -> None:
         assert len(rate.bps) > 300  # of 600 blocks
         assert np.round(rate.times_s * 10, 9) % 1 == pytest.approx(0.0)
     assert not np.array_equal(faded.up[0].bps, faded.up[1].bps)  # each cell fades on its own
+
+
+def test_each_cell_has_a_fading_of_its_own_or_none(bare: Preset) -> None:
+    a, b = site("a", -900.0, bare), site("b", 900.0, bare)
+    stands = Track.standing((0.0, 0.0))
+    found = reception([replace(a, fading=Fading(0.25)), replace(b, fading=Fading(0.1))], stands)
+    both = [reception([a, b], stands, fading=Fading(every_s)) for every_s in (0.25, 0.1)]
+    assert np.array_equal(found.up[0].bps, both[0].up[0].bps)
+    assert np.array_equal(found.up[1].bps, both[1].up[1].bps)
+    one = reception([a, replace(b, fading=Fading(0.1))], stands)
+    assert len(one.up[0].bps) == 1
+    assert np.array_equal(one.up[1].bps, both[1].up[1].bps)
 
 
 def test_no_cells_serve_nobody() -> None:

@@ -48,7 +48,7 @@ def test_standing_takes_one_sample() -> None:
 
 
 def test_multiples_of_a_time_are_sampled_too() -> None:
-    found = sampled(Track.standing((3.0, 4.0)), 1.0, 1.0, 0.1, every_s=0.25)
+    found = sampled(Track.standing((3.0, 4.0)), 1.0, 1.0, 0.1, every_s=[0.25])
     assert found.times_s.tolist() == [0.0, 0.25, 0.5, 0.75]
 
 
@@ -57,7 +57,7 @@ def test_a_device_that_flies_to_the_moon_is_refused_before_it_fills_the_memory()
     with pytest.raises(RadioError, match=r"a way of 3.8e\+15 m in 60 s needs 3.8e\+15 samples"):
         sampled(track, 60.0, 1.0, 0.1)
     with pytest.raises(RadioError, match=f"more than {way.MAX_SAMPLES}; let it move less"):
-        sampled(Track.standing((0.0, 0.0)), 60.0, 1.0, 0.1, every_s=1e-9)
+        sampled(Track.standing((0.0, 0.0)), 60.0, 1.0, 0.1, every_s=[1e-9])
 
 
 @pytest.mark.parametrize("until_s", [0.0, -1.0, math.inf, math.nan])

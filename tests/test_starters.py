@@ -1,6 +1,7 @@
 """Scenarios to start from: each is sound as written, and so is each key that is only shown."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import get_args
 
@@ -100,6 +101,12 @@ def test_every_key_is_explained_once(kind: str) -> None:
     assert text.count(deadline) == 1
     assert "#? " not in text
     assert max(map(len, text.splitlines())) < 160
+
+
+def test_the_next_commands_can_be_pasted(here: Path) -> None:
+    done = call("new", "my city.toml")
+    for line in done.stdout.splitlines()[1:]:
+        assert shlex.split(line)[2:] == ["my city.toml"]
 
 
 def test_the_name_is_that_of_the_file(here: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands that help to write scenarios: one to start from, and what editors need to know."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,7 +38,7 @@ def new(
         _write(file, text)
         typer.echo(f"{file}: written. Next:")
         for command in ("check", "compare"):
-            typer.echo(f"  offload {command} {file}")
+            typer.echo(f"  offload {command} {shlex.quote(str(file))}")
 
 
 def schema(

@@ -90,7 +90,7 @@ def _of_table(table: type[Table], path: tuple[str, ...], beside: str = "") -> It
     for name, field in table.model_fields.items():
         yield from _of_field(table, name, field, (*path, field.alias or name), beside)
     if table.model_config.get("extra") == "allow":
-        meaning = "An option of the policy, checked against what its class declares."
+        meaning = "An option of the policy; `offload policies NAME` tells which it has."
         yield Key((*path, OPTION), (Form("anything"),), meaning, "", '"10 ms"', beside)
 
 
@@ -214,7 +214,8 @@ def _unknown(asked: str, parts: list[str]) -> str:
     near = difflib.get_close_matches(parts[-1] if parts else "", names, 3, 0.7)
     known = dict.fromkeys(key.dotted for each in near for key in keys() if key.spoken[-1] == each)
     hint = f"did you mean {', '.join([*known][:5])}?" if near else "--explain '*' tells of all"
-    return f"--explain {asked:.80}: no such key; {hint}"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in asked[:80])
+    return f"--explain {shown}: no such key; {hint}"
 
 
 def there(raw: Mapping[str, Any], key: Key, asked: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -119,7 +119,8 @@ class Link(Table):
     do."""
     handover: Annotated[Time, Field(examples=["50 ms"])] | None = None
     """Lets a cell with `up` and `down` hand devices over to others that do too: the interruption that
-    takes. Not given: a transfer stays with its cell. A radio has its own."""
+    takes (the longest, where cells differ). Not given: a transfer stays with its cell. A radio has its
+    own."""
     radio: RadioName | None = None
     """A kind of cell after 3GPP by its name, instead of `up` and `down`: path loss, shadows, rates and
     handover follow from where devices are."""

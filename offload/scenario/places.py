@@ -10,7 +10,7 @@ import numpy as np
 from offload.entities import Cell
 from offload.scenario import breaking
 from offload.scenario.faults import Fault, Key
-from offload.scenario.links import Capacity, Drifting, FadingTable, Link, Switching, Traced
+from offload.scenario.links import Capacity, Drifting, Link, Switching, Traced
 from offload.scenario.schema import ScenarioFile
 from offload.streams import Streams
 from offload.world.bandwidth import BandwidthTrace, read_bandwidth
@@ -99,7 +99,6 @@ class Coverage:
     cells: Mapping[str, Cell]
     centres_m: Mapping[str, tuple[float, float]]
     sites: Mapping[str, Site]
-    fading: Fading | None
     streams: Streams
     speeds: Mapping[tuple[str, str], Rate]
     faults: Mapping[str, Rate]
@@ -117,7 +116,6 @@ class Coverage:
                 [self.sites[name] for name in radio],
                 lambda cell: self.streams.generator("radio", device, cell),
                 self.until_s,
-                self.fading,
             )
             up |= _heard(heard, radio, track, [own[name].up_bps for name in radio], down=False)
             down |= _heard(heard, radio, track, [own[name].down_bps for name in radio], down=True)
@@ -154,6 +152,7 @@ def coverage(
             PRESETS[link.radio],
             link.bandwidth or PRESETS[link.radio].bandwidth_hz.value,
             link.load or 0.0,
+            Fading(link.fading.coherence, link.fading.rician_k) if link.fading else None,
         )
         for name, link in file.links.items()
         if link.radio is not None
@@ -171,12 +170,7 @@ def coverage(
             if name in cells and name in faults:
                 other = speeds.get((name, way), ALWAYS)
                 speeds[name, way] = product((other, faults[name]), until_s)
-    return Coverage(until_s, cells, centres_m, sites, _fading(file), streams, speeds, faults)
-
-
-def _fading(file: ScenarioFile) -> Fading | None:
-    tables = [link.fading for link in file.links.values() if isinstance(link.fading, FadingTable)]
-    return Fading(tables[0].coherence, tables[0].rician_k) if tables else None
+    return Coverage(until_s, cells, centres_m, sites, streams, speeds, faults)
 
 
 def _varies(

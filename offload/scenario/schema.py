@@ -40,7 +40,7 @@ class DeviceGroup(Table):
     """
 
     count: Annotated[int, Field(ge=1, le=100_000, examples=[20])] | None = None
-    """How many devices there are. Not given: all of a recording, else one."""
+    """How many devices there are. Not given: all that a trace has, else one."""
     hardware: Annotated[Name, Field(examples=["x86-core"])]
     """The machine in each of them, by its name; `offload hardware` lists those that ship."""
     radio_power: RadioPower = None
@@ -140,7 +140,8 @@ class NodeTable(Table):
     queue: Literal["fifo", "priority", "edf"] = "fifo"
     """Who is served next: who came first, the highest `priority` of tasks, or the earliest deadline."""
     memory: Annotated[SomeSize, Field(examples=["512 MB"])] | None = None
-    """How much of networks' weights is there at once. Not given: the hardware's."""
+    """What there is for weights: a network with more cannot run here, and with `load` no more is there
+    at once. Not given: the hardware's."""
     load: ByteRate | None = None
     """How quickly weights are loaded before they are used; those used least recently make way. Not
     given: all weights are there."""

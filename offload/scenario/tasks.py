@@ -226,7 +226,7 @@ class Task(Inference):
     """How often the policy is asked again about a request that failed because a node was down or turned
     it away, or because no cell was in reach."""
     retry_after: Time = 0.05
-    """How long after a failure it is asked again."""
+    """How long after a failure it is asked again, or the device begins as `fallback` says."""
     fallback: Literal["device"] | None = None
     """With "device" the device computes all itself once a request has failed for one of those causes and
     no retry is left. Not given: the request is lost."""

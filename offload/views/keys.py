@@ -42,7 +42,7 @@ def show(told: Sequence[tuple[Key, list[Found]]]) -> None:
         heading = Text(key.dotted, style="bold")
         heading.append(f"  (with {key.beside})" if key.beside else "", style="not bold")
         console.print(heading, soft_wrap=True)
-        console.print(Padding(Text(key.meaning), (0, 0, 0, 2)))
+        console.print(Padding(Text(key.meaning), (0, 0, 0, 2), expand=False))
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")

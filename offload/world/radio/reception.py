@@ -30,6 +30,7 @@ class Site:
     preset: Preset
     bandwidth_hz: float
     load: float = 0.0
+    fading: Fading | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.load <= 1 or not 0 < self.bandwidth_hz < np.inf:
@@ -63,7 +64,6 @@ def receive(
     sites: Sequence[Site],
     generator: Callable[[str], np.random.Generator],
     until_s: float,
-    fading: Fading | None = None,
 ) -> Reception:
     """Follow a device from 0 to `until_s` past the sites of its candidate cells.
 
@@ -83,15 +83,15 @@ def receive(
     models = [site.preset.path_loss for site in sites]
     step_m = min(min(m.los_correlation_m, m.obstructed_correlation_m) for m in models) / KNOTS
     trigger_s = min(site.preset.time_to_trigger_s.value for site in sites)
-    coherence_s = fading.coherence_s if fading else None
-    way = sampled(track, until_s, step_m, max(trigger_s / 2, SHORTEST_S), coherence_s)
+    coherence_s = {site.fading.coherence_s for site in sites if site.fading}
+    way = sampled(track, until_s, step_m, max(trigger_s / 2, SHORTEST_S), sorted(coherence_s))
     losses, gains = [], []
     for site, model in zip(sites, models, strict=True):
         chance = generator(site.name)
         heights = site.preset.site_height_m.value, site.preset.device_height_m.value
         away_m = np.hypot(way.x_m - site.x_m, way.y_m - site.y_m)
         losses.append(losses_db(model, way, away_m, *heights, site.preset.frequency_hz.value, chance))
-        gains.append(_fading_db(way.times_s, until_s, fading, chance))
+        gains.append(_fading_db(way.times_s, until_s, site.fading, chance))
     return _reception(way.times_s, sites, losses, gains, until_s)
 
 

@@ -1,5 +1,6 @@
 """A device's way, sampled often enough for its radio channel."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +33,12 @@ class Way:
 
 
 def sampled(
-    track: Track, until_s: float, step_m: float, step_s: float, every_s: float | None = None
+    track: Track, until_s: float, step_m: float, step_s: float, every_s: Collection[float] = ()
 ) -> Way:
     """Sample a track from 0 to before `until_s`: where a piece of it begins, and often enough within it.
 
     While it moves, no further apart than `step_m` and `step_s`; standing takes one sample. With
-    `every_s` also at all its multiples. Raises ValueError for a horizon that is not above 0 or not
+    `every_s` also at all multiples of each. Raises ValueError for a horizon that is not above 0 or not
     finite, RadioError where there would be more than MAX_SAMPLES.
     """
     if not 0 < until_s < np.inf:
@@ -50,7 +51,7 @@ def sampled(
     lengths_m = np.hypot(np.diff(x_m), np.diff(y_m))
     counts = np.maximum(1.0, np.ceil(np.maximum(lengths_m / step_m, lasting_s / step_s)))
     counts[lengths_m <= STILL_M] = 1.0
-    total = counts.sum() + (until_s / every_s if every_s else 0.0)
+    total = counts.sum() + sum(until_s / each for each in every_s)
     if not total <= MAX_SAMPLES:
         msg = (
             f"a device on a way of {lengths_m.sum():.3g} m in {until_s:.3g} s needs {total:.3g} samples"
@@ -61,8 +62,8 @@ def sampled(
     first = np.concatenate([[0], pieces.cumsum()[:-1]])
     number = np.arange(pieces.sum()) - np.repeat(first, pieces)
     times_s: Floats = np.repeat(edges_s[:-1], pieces) + number * np.repeat(lasting_s / pieces, pieces)
-    if every_s:
-        times_s = np.union1d(times_s, np.arange(0.0, until_s, every_s))
+    for each in every_s:
+        times_s = np.union1d(times_s, np.arange(0.0, until_s, each))
     travelled_m = np.concatenate([[0.0], lengths_m.cumsum()])
     x_m, y_m, passed_m = (np.interp(times_s, edges_s, axis) for axis in (x_m, y_m, travelled_m))
     return Way(times_s, x_m, y_m, passed_m, float(travelled_m[-1]))
