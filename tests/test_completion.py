@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from offload.cli import completion
+from offload.cli import app, completion
 from offload.policies.named import NAMED
 
 ROOT = Path(__file__).parents[1]
@@ -16,21 +17,18 @@ MAIN = "import sys; sys.argv[0] = 'offload'; from offload.cli import main; main(
 
 def complete(line: str, where: Path = ROOT) -> list[str]:
     """Ask as bash does: which words may stand at the end of this line?"""
-    words = line.split(" ")
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "_OFFLOAD_COMPLETE": "complete_bash", "COMP_WORDS": line,
-        "COMP_CWORD": str(len(words) - 1),
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN],
-        cwd=where,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == ""
+    before = Path.cwd()
+    os.chdir(where)
+    done = CliRunner().invoke(app, [], prog_name="offload", env=asked(line))
+    os.chdir(before)
+    assert (done.exit_code, done.stderr) == (0, "")
     return done.stdout.split()
+
+
+def asked(line: str) -> dict[str, str]:
+    """Return what bash adds to the environment of a command that it asks."""
+    place = str(len(line.split(" ")) - 1)
+    return {"_OFFLOAD_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": place}
 
 
 def test_commands_and_options() -> None:
@@ -95,15 +93,23 @@ def test_names() -> None:
     assert {"mobilenetv2", "fashion-cnn"} <= set(completion.networks(""))
 
 
-def test_nothing_heavy_is_loaded() -> None:
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("offload compare x.toml --policy qu", "quickest"),
+        ("offload split fash", "fashion-cnn"),
+        ("offload run scenarios/urb", "scenarios/urban-intersection.toml"),
+    ],
+)
+def test_nothing_heavy_is_loaded(line: str, said: str) -> None:
+    """As a shell asks: with all commands, in a process of its own."""
     script = (
-        "import sys; from offload.cli import completion as c; c.policies(''); c.networks('');"
-        " c.scenario_files('');"
-        " print([name for name in sys.modules if name.partition('.')[0] in"
-        " ('pydantic', 'numpy', 'polars', 'scipy', 'torch', 'matplotlib', 'jinja2', 'starlette')])"
+        "import atexit, sys; atexit.register(lambda: print([name for name in sys.modules if name in"
+        " ('numpy', 'polars', 'scipy', 'simpy', 'torch', 'matplotlib', 'jinja2', 'starlette')],"
+        " file=sys.stderr)); "
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", script + MAIN], capture_output=True, text=True, check=True, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | asked(line),
     )  # fmt: skip
-    assert done.stdout.strip() == "[]"
+    assert (done.stdout.strip(), done.stderr.strip()) == (said, "[]")

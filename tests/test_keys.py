@@ -203,6 +203,7 @@ def test_what_no_file_can_have(asked: str, hint: str) -> None:
     assert "no such key" in said
     assert hint in said
     assert len(said) < 500
+    assert said.isprintable()
 
 
 def test_shows_what_stands_in_a_file() -> None:

@@ -1,5 +1,6 @@
 """Scenarios to start from: each is sound as written, and so is each key that is only shown."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_the_command_knows_all_that_ship() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_checked_and_runs(kind: str, here: Path) -> None:
+    """And shows something: some policy is better than another."""
     done = call("new", "mine.toml", "--kind", kind)
     assert done.exit_code == 0
     assert "offload check mine.toml" in done.stdout
@@ -45,16 +47,8 @@ def test_what_is_written_is_checked_and_runs(kind: str, here: Path) -> None:
     ran = call("compare", "mine.toml", *short, "--no-second-opinion", "--out", "out")
     assert ran.exit_code == 0, ran.output
     assert "mine: 2 replications" in ran.stdout
-    assert [path.name for path in here.iterdir()].count("mine.toml") == 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_its_policies_differ(kind: str, here: Path) -> None:
-    """A scenario to start from shows something: somebody is better than somebody else."""
-    Path("mine.toml").write_text(starter(kind, "mine"))
-    scenario = offload.load("mine.toml", ['duration="8 s"', 'warm_up="2 s"'])
-    found = offload.compare(scenario, scenario.compared, 2, second_opinion=False)
-    useful = [policy.measures["useful"].mean for policy in found.policies]
+    told = json.loads((here / "out" / "summary.json").read_text())
+    useful = [policy["useful"]["mean"] for policy in told["policies"]]
     assert max(useful) > min(useful) + 0.02
     assert max(useful) > 0.3
 
