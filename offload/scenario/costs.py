@@ -73,6 +73,6 @@ class CostsTable(Table):
     currency: Currency = CURRENCY
     """The currency of what `offload size` adds up."""
     electricity: ElectricityTable | None = None
-    """What power costs. Not given: an assumed price."""
+    """What power costs. Not given: an assumed price, if the currency is EUR."""
     devices: bool = False
     """Whether a configuration is charged with its devices and their power too; else their owners pay."""

@@ -79,7 +79,7 @@ class Manhattan(Table):
         tuple[Annotated[int, Field(ge=1, le=1000)], Annotated[int, Field(ge=1, le=1000)]],
         Field(strict=False, examples=[[10, 10]]),
     ]
-    """How many streets run along x, and how many along y."""
+    """How many streets lie side by side along x (these run along y), and how many along y."""
     spacing: Range
     """From one street to the next."""
     speed: Speed
