@@ -140,6 +140,13 @@ def test_shapes(key: str, value: Any, right: bool) -> None:
             load(HERE / "small.toml", [f"{key}={text}"])
 
 
+@pytest.mark.parametrize(("weight", "right"), [(0, False), (1e-3, True), (1e6, True), (1.1e6, False)])
+def test_bounds_of_plain_numbers(weight: float, right: bool) -> None:
+    """More than 0, and a million at most."""
+    car = SMALL["devices"]["car"] | {"weight": weight}
+    assert (not faults(SMALL | {"devices": {"car": car}})) is right
+
+
 def test_every_unit_is_taken() -> None:
     links = SMALL["links"]
     for unit in UNITS["rate"]:

@@ -240,12 +240,15 @@ def test_command() -> None:
     assert done.stdout.splitlines()[0] == "links.NAME.up"
     assert f'{URBAN}:{line + 1}: links.cell.up = "120 Mbit/s"' in done.stdout
     assert "bit/s, kbit/s, Mbit/s, Gbit/s" in done.stdout
+    assert "more than 0 bit/s, to 1e+06 Gbit/s" in done.stdout
 
 
 def test_command_as_json() -> None:
     (told,) = json.loads(call("--explain", "links.cell.up", URBAN, "--json").stdout)
     assert told["key"] == "links.NAME.up"
-    assert told["found"][0]["value"] == "120 Mbit/s"
+    (found,) = told["found"]
+    assert found["where"].startswith(f"{URBAN}:")
+    assert (found["key"], found["value"]) == ("links.cell.up", "120 Mbit/s")
     assert told["default"] is None
     assert not told["needed"]
 
