@@ -253,6 +253,16 @@ def test_command_as_json() -> None:
     assert not told["needed"]
 
 
+def test_what_toml_has_and_json_has_not(tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text("[links.cell]\nup = nan\ndown = 2026-11-22\n")
+    assert "links.cell.down = 2026-11-22\n" in call("--explain", "links.cell.down", path).stdout
+    for key, value in (("up", "NaN"), ("down", "2026-11-22")):
+        said = call("--explain", f"links.cell.{key}", path, "--json").stdout
+        (told,) = json.loads(said, parse_constant=pytest.fail)
+        assert told["found"][0]["value"] == value
+
+
 def test_command_without_a_file_tells_of_all() -> None:
     done = call("--explain", "*")
     assert done.exit_code == 0

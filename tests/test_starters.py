@@ -126,7 +126,8 @@ def test_editors_are_told_of_the_schema(here: Path) -> None:
         ("city", "city: give it a name that ends in .toml"),
         (".toml", ".toml: give it a name that ends in .toml"),
         ("x\ny.toml", "give it a name that ends in .toml"),
-        ("no/city.toml", "city.toml: No such file or directory"),
+        ("no/city.toml", "no/city.toml: No such file or directory"),
+        ("there.toml/city.toml", "there.toml/city.toml: Not a directory"),
     ],
 )
 def test_refuses(name: str, said: str, here: Path) -> None:

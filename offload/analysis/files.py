@@ -6,7 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ def writing(path: Path) -> Iterator[Path]:
         reason = os.strerror(number) if number else str(error)
         raise OSError(number, reason, str(path)) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # nothing lies below a file
+            aside.unlink(missing_ok=True)
 
 
 def _why_refused(path: Path) -> int:

@@ -53,7 +53,9 @@ def _explain(asked: str, file: Path | None, json_: bool) -> None:
             for path, value in there(draft.raw, key, asked):
                 found.append((f"{file}:{draft.lines.get(path, 1)}", dotted(path), value))
     if json_:
-        typer.echo(json.dumps(view.as_json(told), default=str))
+        # Dates, inf and nan, which a file may have and JSON has not, as texts.
+        plain = json.loads(json.dumps(view.as_json(told), default=str), parse_constant=str)
+        typer.echo(json.dumps(plain))
         return
     view.show(told)
 

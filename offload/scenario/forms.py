@@ -250,7 +250,7 @@ def write(value: Any, found: Forms = ()) -> str:  # noqa: ANN401 - any value of 
     quantity = next((form for form in found if form.kind == "quantity"), None)
     if quantity is not None:
         return json.dumps(Quantity(quantity.dimension).show(float(value)))
-    return repr(value)
+    return str(value)
 
 
 def _write_table(value: Table) -> str:
