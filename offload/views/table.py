@@ -12,6 +12,7 @@ from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
 LEAST_WIDTH = 20
+NARROW = 80  # columns of a narrow terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,12 @@ def footnotes(found: Comparison) -> str:
 
 
 def headed(title: str, columns: tuple[str, ...]) -> Table:
-    """Return an empty table with a title and a row a policy."""
+    """Return an empty table with a title and a row a policy.
+
+    A title may be wider than its table, but for one that would not fit on most screens.
+    """
     table = Table(
-        title=title,
+        title=Text(title, no_wrap=len(title) < NARROW, overflow="ignore"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         title_style="bold",
