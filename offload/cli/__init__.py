@@ -1,6 +1,7 @@
 """The command line: every command a thin wrapper around what a program could call."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -38,7 +39,7 @@ def _offload() -> None:
 
 
 _OUTSIDE = "Traffic and testbed"
-for _panel, _commands in {
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Scenarios": (new.new, check.check, runs.run, runs.compare, report.report, play.play),
     "Why, what if, how much": (
         explain.explain, timeline.timeline, sweep.sweep, sweep.merge, size.size, bound.bound,
@@ -48,7 +49,8 @@ for _panel, _commands in {
         networks.profile, split.split, compress.compress, codecs.codecs, export.export,
     ),
     _OUTSIDE: (traffic.traffic,),
-}.items():  # fmt: skip
+}  # fmt: skip
+for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
 app.add_typer(testbed.app, name="testbed", rich_help_panel=_OUTSIDE)

@@ -101,7 +101,7 @@ def headed(title: str, columns: tuple[str, ...]) -> Table:
     A title may be wider than its table, but for one that would not fit on most screens.
     """
     table = Table(
-        title=Text(title, no_wrap=len(title) < NARROW, overflow="ignore"),
+        title=Text(title, overflow="ignore" if len(title) < NARROW else None),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         title_style="bold",
