@@ -96,8 +96,8 @@ def _what(told: Mapping[str, Any]) -> str:
     policies = told["policies"]
     count = sum(policy["requests"] for policy in policies)
     return (
-        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {told['begin_s']:g} to"
-        f" {told['end_s']:.4g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
+        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from"
+        f" {round(told['begin_s'], 2):g} to {round(told['end_s'], 2):g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
     )
 
 
@@ -107,9 +107,11 @@ def _shortened(told: Mapping[str, Any], setting: Setting, born: Mapping[str, int
     lacking = len(born) - len(told["policies"])
     left = f", without {_count(lacking, 'policy', 'policies')}," if lacking else ""
     whole_mb = size * sum(born.values()) / count / 1e6
+    before = ", and nobody who was under way when it begins" if told["begin_s"] > 0.0 else ""
     return (
         f"Shortened: all {sum(born.values()):,} requests of the {setting.duration_s:g} s would take"
         f" about {whole_mb:.2g} MB of this page; this part{left} takes {size / 1e6:.2g} MB."
+        f" It shows who is born in it{before}."
     )
 
 
