@@ -92,6 +92,7 @@ async function choosePolicy(number) {
   requests = read;
   at = underWay(requests);
   state.policy = policy.label;
+  controls.policy.value = number;
   canvas.setAttribute("aria-label", `Map of ${devices.length} devices, cells and servers under ${policy.label}`);
   show();
 }
@@ -112,7 +113,7 @@ function drawPanel() {
   const title = element("h3", `${devices[chosen].name} under ${state.policy}, at ${time.toFixed(3)} s`);
   const list = element("ol");
   list.append(...own.slice(Math.max(0, until - LAST), until).reverse().map(requestItem));
-  panel.replaceChildren(title, until ? list : element("p", `Nothing was asked for since ${told.begin_s.toFixed(3)} s.`));
+  panel.replaceChildren(title, until ? list : element("p", `Nothing was asked for since ${+told.begin_s.toFixed(3)} s.`));
 }
 
 function requestItem(r) {
@@ -131,7 +132,7 @@ function requestItem(r) {
     const one = element("span", `${name} ${ms(requests.took[k])}${waits}`);
     one.dataset.seconds = requests.took[k];
     one.prepend(coloured(colour, "", "key"));
-    legs.append(one);
+    legs.append(one, " ");
   }
   if (Number.isFinite(deadline[r])) {
     const mark = element("span", "", "deadline");

@@ -121,7 +121,7 @@ def _otherwise(drawn: Scene, setting: Setting) -> list[str]:
     if drawn.aside:
         said.append(
             f"{_count(drawn.aside, 'device')} at the same place as others, or as a node,"
-            " are drawn around it."
+            f" {'is' if drawn.aside == 1 else 'are'} drawn around it."
         )
     if any(node.kind == "cloud" for node in setting.nodes.values()):
         said.append("Clouds are drawn at the border, wherever they are.")
