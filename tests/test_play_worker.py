@@ -15,8 +15,9 @@ from offload.views.play.settings import Settings
 from offload.views.play.worker import Worker
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker():
+    """One for all: it is a while until its process has read what it needs."""
     found = Worker()
     yield found
     found.close()

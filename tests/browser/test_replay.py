@@ -95,6 +95,18 @@ def test_who_plays_pauses_and_plays_at_once_has_one_clock(replay) -> None:
     assert drawn[-1] - drawn[0] == 9  # once a frame
 
 
+def test_time_does_not_go_back_where_a_frame_began_before_it_was_asked_for(replay) -> None:
+    gone = replay.evaluate(
+        """() => new Promise((done) => {
+          const { time, play, pause } = window.offloadReplay;
+          performance.now = () => Performance.prototype.now.call(performance) + 1000;
+          play();
+          requestAnimationFrame(() => { pause(); done(window.offloadReplay.time - time); });
+        })"""
+    )
+    assert gone == 0
+
+
 def test_the_policy_that_was_chosen_last_is_shown(replay, story) -> None:
     """However long the one before takes to be read."""
     replay.evaluate(

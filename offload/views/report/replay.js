@@ -46,8 +46,10 @@ function inWords({ legs, waiting, total, nodes }) {
 }
 
 function tick(now) {
-  // A page that nobody looked at for a while goes on from where it was.
-  time = Math.min(told.end_s, time + Math.min((now - before) / 1e3, 0.1) * speed());
+  // A page that nobody looked at for a while goes on from where it was; a frame may have begun before
+  // it was asked for, and time does not go back.
+  const passed = Math.min(Math.max(0, now - before) / 1e3, 0.1);
+  time = Math.min(told.end_s, time + passed * speed());
   before = now;
   if (time >= told.end_s) return pause();
   draw();
