@@ -95,8 +95,7 @@ def test_who_is_slow_to_listen_takes_nothing_from_who_asked_since(worker):
         first = await anext(slow)
         last = worker.rows(Settings(), lambda: False)
         told = [await anext(last)]
-        while not worker._pipe.poll():  # so that there is something to take
-            await asyncio.sleep(0.01)
+        assert worker._pipe.poll(60)  # there is something to take
         dropped = [each async for each in slow]
         return first, dropped, told + [each async for each in last]
 

@@ -10,7 +10,7 @@ import pytest
 def browser():
     """Chromium without a window; where there is none, tests are skipped, unless CI has to have one.
 
-    It ends with its module: as long as it runs, an event loop does, and no other test has one of its own.
+    It ends with its module: as long as it runs an event loop does, beside which there is no other.
     """
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:

@@ -139,6 +139,7 @@ def test_a_guess_counts_once(opened):
     for _ in range(3):
         opened.click("#guess button")
         opened.wait_for_timeout(50)
+    opened.locator("#judged").wait_for()
     assert re.fullmatch(r"[01] of 1 right", opened.text_content("#score"))
 
 

@@ -95,9 +95,10 @@ def _smaller(window: Window, share: float, warm_s: float) -> Window | None:
 def _what(told: Mapping[str, Any]) -> str:
     policies = told["policies"]
     count = sum(policy["requests"] for policy in policies)
+    begin_s, end_s = (round(told[key], 2) for key in ("begin_s", "end_s"))
     return (
-        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from"
-        f" {round(told['begin_s'], 2):g} to {round(told['end_s'], 2):g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
+        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {begin_s:g} to {end_s:g} s:"
+        f" {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
     )
 
 
