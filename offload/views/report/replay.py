@@ -97,8 +97,8 @@ def _what(told: Mapping[str, Any]) -> str:
     count = sum(policy["requests"] for policy in policies)
     begin_s, end_s = (round(told[key], 2) for key in ("begin_s", "end_s"))
     return (
-        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {begin_s:g} to {end_s:g} s:"
-        f" {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
+        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {begin_s:g} to"
+        f" {end_s:g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
     )
 
 
