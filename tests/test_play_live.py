@@ -1,5 +1,7 @@
 """The playground's short simulation: the library's comparison, told replication by replication."""
 
+import pytest
+
 from offload.analysis.compare import compare
 from offload.views.palette import colour
 from offload.views.play.live import POLICIES, REPLICATIONS, choices, shown, simulate
@@ -9,9 +11,14 @@ from offload.views.play.situation import BIRTHS, MOST_BIRTHS, SEED, situate
 SETTINGS = Settings(distance_m=100.0, every_s=0.3)
 
 
-def test_it_ends_as_a_comparison_of_the_same_scenario_does():
-    *others, last = simulate(SETTINGS)
-    assert [told.replications for told in others] == list(range(1, REPLICATIONS))
+@pytest.fixture(scope="module")
+def told():
+    return list(simulate(SETTINGS))
+
+
+def test_it_ends_as_a_comparison_of_the_same_scenario_does(told):
+    *others, last = told
+    assert [each.replications for each in others] == list(range(1, REPLICATIONS))
     found = compare(situate(SETTINGS).scenario, choices(), REPLICATIONS, seed=SEED, second_opinion=False)
     assert [row.label for row in last.rows] == [policy.label for policy in found.policies]
     assert [row.on_time for row in last.rows] == [p.measures["on_time"] for p in found.policies]
@@ -22,14 +29,14 @@ def test_it_ends_as_a_comparison_of_the_same_scenario_does():
     assert last.says.startswith("On time most often: ")
 
 
-def test_one_replication_has_no_interval():
-    first = next(simulate(SETTINGS))
+def test_one_replication_has_no_interval(told):
+    first = told[0]
     assert all("±" not in row.on_time_text for row in first.rows)
     assert first.says == ""
 
 
-def test_the_same_settings_come_to_the_same():
-    assert list(simulate(SETTINGS))[-1] == list(simulate(SETTINGS))[-1]
+def test_the_same_settings_come_to_the_same(told):
+    assert list(simulate(SETTINGS)) == told
 
 
 def test_it_stops_when_it_is_over():

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from offload.analysis.files import to_json
 from offload.cli import app
+from offload.views.play import server
 from offload.views.play.answers import answer
 from offload.views.play.choices import choices
 from offload.views.play.live import simulate
@@ -98,7 +99,7 @@ def test_who_asks_later_ends_what_was_asked_before(address):
         )
         return urllib.request.urlopen(asked, timeout=30)
 
-    with begin(0.1) as first, begin(0.5) as second:
+    with begin(0.02) as first, begin(0.5) as second:
         assert json.loads(second.read().decode().splitlines()[-1])["replications"] == 5
         assert json.loads(first.read().decode().splitlines()[-1]) is None
 
@@ -112,6 +113,14 @@ def test_who_leaves_ends_the_simulation(address):
         connection.close()
     last = ask(address, "/api/simulate", "{}")[2].splitlines()[-1]
     assert json.loads(last)["replications"] == 5
+
+
+def test_who_does_not_end_asking_is_not_waited_for(address, monkeypatch):
+    monkeypatch.setattr(server, "LONGEST_S", 0.1)
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as slow:
+        head = "POST /api/cuts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        slow.sendall(f"{head}Content-Length: 20\r\n\r\n{{".encode())
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("path", ["/api/cuts", "/api/simulate"])

@@ -15,8 +15,9 @@ from offload.views.play.settings import Settings
 from offload.views.play.worker import Worker
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker():
+    """One for all: it is a while until its process has read what it needs."""
     found = Worker()
     yield found
     found.close()
@@ -33,7 +34,7 @@ def is_whole(told):
 def test_who_asks_last_is_answered(worker):
     async def ask():
         first = asyncio.create_task(gather(worker, Settings(every_s=0.1)))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.0)  # it asks
         return await gather(worker, Settings()), await first
 
     last, before = asyncio.run(ask())
@@ -51,7 +52,7 @@ def test_a_process_that_dies_is_told_and_replaced(worker):
                 worker._process.join()
         return told, await gather(worker, Settings())
 
-    (first, last), again = asyncio.run(ask())
+    (first, *_, last), again = asyncio.run(ask())
     assert first["replications"] == 1
     assert last["errors"][0].startswith("the process that simulates has ended")
     assert is_whole(again)
@@ -84,7 +85,24 @@ def test_ctrl_c_is_not_the_process_s_even_while_it_begins():
 
 
 def test_it_stops_when_the_server_does(worker):
-    assert asyncio.run(gather(worker, Settings(), lambda: True)) == [None]
+    (told,) = asyncio.run(gather(worker, Settings(), lambda: True))
+    assert told == {"errors": ["the playground has ended"]}
+
+
+def test_who_is_slow_to_listen_takes_nothing_from_who_asked_since(worker):
+    async def ask():
+        slow = worker.rows(Settings(every_s=0.1), lambda: False)
+        first = await anext(slow)
+        last = worker.rows(Settings(), lambda: False)
+        told = [await anext(last)]
+        assert worker._pipe.poll(60)  # there is something to take
+        dropped = [each async for each in slow]
+        return first, dropped, told + [each async for each in last]
+
+    first, dropped, told = asyncio.run(asyncio.wait_for(ask(), 60))
+    assert first["replications"] == 1
+    assert dropped == [None]
+    assert is_whole(told)
 
 
 def test_what_cannot_be_simulated_is_told(worker):

@@ -3,7 +3,9 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -207,6 +209,24 @@ def test_who_moves_keeps_its_own_points(tmp_path) -> None:
     assert drawn.box_m[0] + x * drawn.grid_m == pytest.approx(first.x_m[within], abs=drawn.grid_m)
 
 
+def test_who_enters_behind_the_window_is_not_in_it(story: stories.Story) -> None:
+    setting = story.setting()
+    first, *others = setting.devices
+    late = SimpleNamespace(group=first.group, place=first.place, enters_s=12.0, leaves_s=np.inf)
+    setting = replace(setting, devices=(late, *others))
+    told = scene.tracks(scene.lay_out(setting), setting, 5.0, 9.0, STEP_S)
+    enters_s = np.array(unpacked(told["columns"]))[6:12] * STEP_S
+    assert enters_s[1:].tolist() == [0.0] * 5  # they are there from the begin on
+    assert enters_s[0] > 4.0  # nor is it there at the last moment
+
+
+def test_a_box_of_servers_is_that_of_the_most_that_there_may_be() -> None:
+    scale = '{ min = 1, max = 6, up = "200 ms", start = "1 s", idle = "10 s" }'
+    setting = load(SMALL, [f"nodes.cabinet.scale={scale}"]).setting(0.0)
+    told = scene.told(scene.lay_out(setting), setting)
+    assert {node["name"]: node["servers"] for node in told["nodes"]}["cabinet"] == 6
+
+
 def test_two_hundred_vehicles_for_a_minute_are_less_than_five_megabytes(tmp_path) -> None:
     scenario = crowd.scenario(tmp_path)
     rows = {
@@ -232,6 +252,9 @@ def test_what_would_be_too_large_is_shortened_and_says_so(tmp_path) -> None:
     born = rows["edge"]["born_s"].is_between(told["begin_s"], told["end_s"], closed="left").sum()
     assert 0 < told["policies"][1]["requests"] == born < 6_000
     assert "Shortened: all 12,000 requests of the 60 s would take about" in markup
+    assert told["begin_s"] > 0.0
+    assert "born in it, and nobody who was under way when it begins." in markup
+    assert "under way when it begins" not in whole
     few = section(crowd.story(scenario, rows, 10.0), 30_000)
     assert [policy["label"] for policy in shown(few)["policies"]] == ["local"]
     assert "without 1 policy" in few

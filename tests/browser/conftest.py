@@ -6,9 +6,12 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window; where there is none, tests are skipped, unless CI has to have one."""
+    """Chromium without a window; where there is none, tests are skipped, unless CI has to have one.
+
+    It ends with its module: as long as it runs an event loop does, beside which there is no other.
+    """
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         if os.environ.get("OFFLOAD_BROWSER"):

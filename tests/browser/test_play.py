@@ -139,11 +139,20 @@ def test_a_guess_counts_once(opened):
     for _ in range(3):
         opened.click("#guess button")
         opened.wait_for_timeout(50)
+    opened.locator("#judged").wait_for()
     assert re.fullmatch(r"[01] of 1 right", opened.text_content("#score"))
 
 
 def test_the_simulation_shows_every_policy_as_the_library_has_it(opened):
     settings = Settings(every_s=0.5)
+    opened.evaluate(
+        """() => {
+          const status = document.getElementById("status");
+          window.said = [];
+          new MutationObserver(() => window.said.push([status.textContent, status.ariaBusy]))
+            .observe(status, { childList: true });
+        }"""
+    )
     slide(opened, "every_s", 0.5)
     expected = list(simulate(settings))[-1]
     # The run before may still tell its end: wait for what this one says.
@@ -151,6 +160,10 @@ def test_the_simulation_shows_every_policy_as_the_library_has_it(opened):
         "says => document.getElementById('status').textContent === says", arg=expected.says
     )
     assert opened.locator("#live").get_attribute("data-replications") == str(REPLICATIONS)
+    said = opened.evaluate("() => window.said")
+    assert [expected.says, "false"] in said
+    assert all(busy == "true" for text, busy in said if "…" in text)  # not read out
+    assert len([text for text, _ in said if "…" in text]) > 1
     rows = opened.locator("#live tbody tr")
     assert rows.count() == len(expected.rows)
     for number, row in enumerate(expected.rows):

@@ -75,6 +75,61 @@ def test_play_advances_the_clock_and_pause_stops_it(replay) -> None:
     assert f"{time_s:.3f} s" in replay.get_by_role("status").inner_text()
 
 
+def test_who_plays_pauses_and_plays_at_once_has_one_clock(replay) -> None:
+    replay.evaluate(
+        """() => {
+          const { play, pause } = window.offloadReplay;
+          for (let i = 0; i < 5; i++) { play(); pause(); }
+          play();
+          window.drawn = [];
+          const look = () => {
+            window.drawn.push(window.offloadReplay.frames);
+            if (window.drawn.length < 10) requestAnimationFrame(look);
+            else pause();
+          };
+          requestAnimationFrame(look);
+        }"""
+    )
+    replay.wait_for_function("window.drawn.length === 10")
+    drawn = replay.evaluate("window.drawn")
+    assert drawn[-1] - drawn[0] == 9  # once a frame
+
+
+def test_time_does_not_go_back_where_a_frame_began_before_it_was_asked_for(replay) -> None:
+    gone = replay.evaluate(
+        """() => new Promise((done) => {
+          const { time, play, pause } = window.offloadReplay;
+          performance.now = () => Performance.prototype.now.call(performance) + 1000;
+          play();
+          requestAnimationFrame(() => { pause(); done(window.offloadReplay.time - time); });
+        })"""
+    )
+    assert gone == 0
+
+
+def test_the_policy_that_was_chosen_last_is_shown(replay, story) -> None:
+    """However long the one before takes to be read."""
+    replay.evaluate(
+        """async () => {
+          const { choosePolicy } = window.offloadReplay;
+          const Unpacking = window.DecompressionStream;
+          let late = 0;
+          window.DecompressionStream = class {
+            constructor(kind) {
+              const { readable, writable } = new Unpacking(kind);
+              const wait = late++ ? 0 : 200;
+              const slow = new TransformStream({
+                start: () => new Promise((then) => { setTimeout(then, wait); }),
+              });
+              [this.writable, this.readable] = [writable, readable.pipeThrough(slow)];
+            }
+          };
+          await Promise.all([choosePolicy(1), choosePolicy(0)]);
+        }"""
+    )
+    assert state(replay, "policy") == story.labels[0]
+
+
 def test_it_stops_at_the_end(replay) -> None:
     replay.evaluate(f"window.offloadReplay.seek({SECONDS - 0.01})")
     replay.get_by_role("button", name="Play").click()
@@ -189,7 +244,8 @@ def test_the_keyboard_does_it_all(replay) -> None:
     replay.keyboard.press("Home")
     replay.keyboard.press(" ")
     replay.wait_for_function("window.offloadReplay.time > 0.01")
-    replay.keyboard.press(" ")
+    replay.keyboard.down(" ")
+    replay.keyboard.down(" ")  # repeated, as it is held
     assert not state(replay, "playing")
 
 
@@ -200,23 +256,26 @@ def test_the_slider_scrubs(replay) -> None:
     assert "3.500 s:" in replay.get_by_role("status").inner_text()
 
 
+CORNER = (
+    "[...document.querySelector('canvas').getContext('2d').getImageData(2, 2, 1, 1).data].slice(0, 3)"
+)
+SUM = f"{CORNER}.reduce((sum, each) => sum + each)"
+
+
 def corner(page):
-    return page.evaluate(
-        "[...document.querySelector('canvas').getContext('2d')"
-        ".getImageData(2, 2, 1, 1).data].slice(0, 3)"
-    )
+    return page.evaluate(CORNER)
 
 
 def test_it_follows_the_theme_and_prints_on_white(replay) -> None:
     light = corner(replay)
+    assert sum(light) > 600
     replay.emulate_media(color_scheme="dark")
-    replay.wait_for_timeout(100)
-    assert sum(corner(replay)) < 150 < 600 < sum(light)
+    replay.wait_for_function(f"{SUM} < 150")  # the page is told of it after a while
     replay.evaluate("document.documentElement.dataset.theme = 'light'")
     assert corner(replay) == light
     replay.emulate_media(color_scheme="light")
+    replay.wait_for_function("!matchMedia('(prefers-color-scheme: dark)').matches")
     replay.evaluate("document.documentElement.dataset.theme = 'dark'")
-    replay.wait_for_timeout(50)
     assert sum(corner(replay)) < 150
     replay.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert corner(replay) == [255, 255, 255]

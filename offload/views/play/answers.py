@@ -1,6 +1,6 @@
 """What a network costs at each cut, leg by leg, and which cut is best: the planner's own figures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -123,8 +123,4 @@ def _legs(found: Situation, table: Columns, wait_s: Floats) -> Floats:
 def _compared(bar: Bar, best: Bar) -> Bar:
     """Say how a bar compares with the best."""
     right = bar.latency_s <= best.latency_s * (1.0 + RIGHT)
-    told = words.against(bar, best, LEGS)
-    return Bar(
-        bar.cut, bar.after, bar.layer, bar.crossing_bytes, bar.legs_s, bar.latency_s, bar.energy_j,
-        bar.place, told, right,
-    )  # fmt: skip
+    return replace(bar, told=words.against(bar, best, LEGS), right=right)

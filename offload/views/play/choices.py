@@ -6,7 +6,6 @@ from typing import Any, get_args
 from offload.scenario.links import RadioName
 from offload.views.palette import LEG_COLOURS
 from offload.views.play.answers import LEGS
-from offload.views.play.live import shown
 from offload.views.play.settings import SLIDERS, Settings
 from offload.views.play.situation import catalogue, known_on
 from offload.world.radio.presets import PRESETS
@@ -17,7 +16,7 @@ _COLOURS = {"device": 1, "uplink": 2, "edge": 3, "downlink": 6, "wait": 0}
 
 @cache
 def choices() -> dict[str, Any]:
-    """Return the controls with what each may say, and legs and policies with their colours.
+    """Return the controls with what each may say, and legs with their colours.
 
     A variant `runs_on` the hardware on which somebody knows what it takes.
     """
@@ -42,5 +41,4 @@ def choices() -> dict[str, Any]:
             for name, slider in SLIDERS.items()
         ],
         "legs": [{"name": leg, "colour": LEG_COLOURS[_COLOURS[leg]]} for leg in LEGS],
-        "policies": shown(),
     }

@@ -1,5 +1,6 @@
 """The playground's server: its page, what may be chosen there, bars of cuts, and simulations."""
 
+import asyncio
 import errno
 import json
 import os
@@ -32,6 +33,7 @@ from offload.views.play.worker import Worker
 STATIC = Path(__file__).with_name("static")
 LOOPBACK = "127.0.0.1"
 MOST_BYTES = 4096  # of what a page may ask
+LONGEST_S = 2.0  # that it may take to ask
 
 # The page loads nothing but its own files, and nobody may frame it.
 HEADERS = {
@@ -134,7 +136,7 @@ def serve(listening: socket.socket) -> None:
         server_header=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=4,  # longer than anybody may take to ask
     )
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # it is how one stops it
@@ -163,10 +165,14 @@ async def _asked(request: Request) -> Settings:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "send application/json")
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"settings have at most {MOST_BYTES} bytes")
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise HTTPException(413, f"settings have at most {MOST_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"settings come within {LONGEST_S:g} s") from None
     return read(body)
 
 

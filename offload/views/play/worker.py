@@ -41,14 +41,15 @@ class Worker:
         try:
             _send(pipe, [mine, settings.model_dump_json()])
             while mine == self._number and not stopping():
-                while pipe.poll():
-                    number, told, last = json.loads(pipe.recv_bytes())
-                    if number == mine:
-                        yield told
-                        if last:
-                            return
-                await asyncio.sleep(LOOK_EVERY_S)
-            yield None
+                if not pipe.poll():
+                    await asyncio.sleep(LOOK_EVERY_S)
+                    continue
+                number, told, last = json.loads(pipe.recv_bytes())
+                if number == mine:
+                    yield told
+                    if last:
+                        return
+            yield None if mine != self._number else {"errors": ["the playground has ended"]}
         except (EOFError, OSError):
             self.close()
             yield {"errors": ["the process that simulates has ended; move a slider to start another"]}

@@ -13,7 +13,7 @@ const scene = makeScene(section, canvas, told, devices);
 
 let requests = null, at = null; // those of the policy that is shown, and which of them are under way
 let time = Math.min(Math.max(told.begin_s, told.warm_up_s), told.end_s);
-let playing = false, chosen = null, before = 0, panelDrawn = 0;
+let playing = false, chosen = null, before = 0, panelDrawn = 0, frame = 0, wanted = 0;
 // What was drawn last, for the panel and for whoever wants to look inside.
 const state = {
   frames: 0, examined: 0, active: 0, counts: null, policy: null,
@@ -46,13 +46,14 @@ function inWords({ legs, waiting, total, nodes }) {
 }
 
 function tick(now) {
-  if (!playing) return;
-  // A page that nobody looked at for a while goes on from where it was.
-  time = Math.min(told.end_s, time + Math.min((now - before) / 1e3, 0.1) * speed());
+  // A page that nobody looked at for a while goes on from where it was; a frame may have begun before
+  // it was asked for, and time does not go back.
+  const passed = Math.min(Math.max(0, now - before) / 1e3, 0.1);
+  time = Math.min(told.end_s, time + passed * speed());
   before = now;
   if (time >= told.end_s) return pause();
   draw();
-  requestAnimationFrame(tick);
+  frame = requestAnimationFrame(tick);
 }
 
 function play() {
@@ -60,11 +61,13 @@ function play() {
   playing = true;
   controls.play.textContent = "Pause";
   before = performance.now();
-  requestAnimationFrame(tick);
+  cancelAnimationFrame(frame); // or a second one would draw each frame again
+  frame = requestAnimationFrame(tick);
 }
 
 function pause() {
   playing = false;
+  cancelAnimationFrame(frame);
   controls.play.textContent = "Play";
   show();
 }
@@ -85,9 +88,13 @@ const step = (steps) => seek(time + 0.1 * speed() * steps);
 
 async function choosePolicy(number) {
   const policy = told.policies[number];
-  requests = await readRequests(policy, told, devices);
+  wanted = number;
+  const read = await readRequests(policy, told, devices);
+  if (wanted !== number) return; // another was chosen meanwhile
+  requests = read;
   at = underWay(requests);
   state.policy = policy.label;
+  controls.policy.value = number;
   canvas.setAttribute("aria-label", `Map of ${devices.length} devices, cells and servers under ${policy.label}`);
   show();
 }
@@ -108,7 +115,7 @@ function drawPanel() {
   const title = element("h3", `${devices[chosen].name} under ${state.policy}, at ${time.toFixed(3)} s`);
   const list = element("ol");
   list.append(...own.slice(Math.max(0, until - LAST), until).reverse().map(requestItem));
-  panel.replaceChildren(title, until ? list : element("p", "Nothing was asked for yet."));
+  panel.replaceChildren(title, until ? list : element("p", `Nothing was asked for since ${+told.begin_s.toFixed(3)} s.`));
 }
 
 function requestItem(r) {
@@ -127,7 +134,7 @@ function requestItem(r) {
     const one = element("span", `${name} ${ms(requests.took[k])}${waits}`);
     one.dataset.seconds = requests.took[k];
     one.prepend(coloured(colour, "", "key"));
-    legs.append(one);
+    legs.append(one, " ");
   }
   if (Number.isFinite(deadline[r])) {
     const mark = element("span", "", "deadline");
@@ -168,7 +175,7 @@ function onKey(event) {
   }[event.key];
   if (!does) return;
   event.preventDefault();
-  does();
+  if (event.key !== " " || !event.repeat) does(); // who holds it down wants one change
 }
 
 function onClick(event) {

@@ -95,9 +95,10 @@ def _smaller(window: Window, share: float, warm_s: float) -> Window | None:
 def _what(told: Mapping[str, Any]) -> str:
     policies = told["policies"]
     count = sum(policy["requests"] for policy in policies)
+    begin_s, end_s = (round(told[key], 2) for key in ("begin_s", "end_s"))
     return (
-        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {told['begin_s']:g} to"
-        f" {told['end_s']:.4g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
+        f"Replication 0 of {_count(len(policies), 'policy', 'policies')}, from {begin_s:g} to"
+        f" {end_s:g} s: {_count(count, 'request')}, times to {STEP_S * 1e6:g} \N{MICRO SIGN}s."
     )
 
 
@@ -107,9 +108,11 @@ def _shortened(told: Mapping[str, Any], setting: Setting, born: Mapping[str, int
     lacking = len(born) - len(told["policies"])
     left = f", without {_count(lacking, 'policy', 'policies')}," if lacking else ""
     whole_mb = size * sum(born.values()) / count / 1e6
+    before = ", and nobody who was under way when it begins" if told["begin_s"] > 0.0 else ""
     return (
         f"Shortened: all {sum(born.values()):,} requests of the {setting.duration_s:g} s would take"
         f" about {whole_mb:.2g} MB of this page; this part{left} takes {size / 1e6:.2g} MB."
+        f" It shows who is born in it{before}."
     )
 
 
@@ -119,7 +122,7 @@ def _otherwise(drawn: Scene, setting: Setting) -> list[str]:
     if drawn.aside:
         said.append(
             f"{_count(drawn.aside, 'device')} at the same place as others, or as a node,"
-            " are drawn around it."
+            f" {'is' if drawn.aside == 1 else 'are'} drawn around it."
         )
     if any(node.kind == "cloud" for node in setting.nodes.values()):
         said.append("Clouds are drawn at the border, wherever they are.")

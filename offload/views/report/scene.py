@@ -103,7 +103,7 @@ def told(scene: Scene, setting: Setting) -> dict[str, Any]:
             {
                 "name": node.name,
                 "kind": node.kind,
-                "servers": node.servers,
+                "servers": node.scale.max if node.scale else node.servers,
                 "at_m": scene.nodes.get(node.name),
             }
             for node in setting.nodes.values()
@@ -141,7 +141,7 @@ def tracks(
             strict=True,
         ):
             column.append(np.diff(values, prepend=0))
-        enters.append(min(max(device.enters_s, begin_s), end_s) - begin_s)
+        enters.append(min(max(device.enters_s, begin_s), end_s + 1.0) - begin_s)
         leaves.append(min(max(device.leaves_s, begin_s), end_s + 1.0) - begin_s)
     return {
         "groups": list(counts.items()),

@@ -1,18 +1,33 @@
 /* The table of policies, filled as a simulation tells what it came to. */
-export async function simulate(asked, signal, policies, parts) {
-  parts.status.textContent = "simulating …";
+export async function simulate(asked, signal, parts) {
+  say(parts.status, "simulating …", true);
+  try {
+    await tell(asked, signal, parts);
+  } catch (error) {
+    if (error.name !== "AbortError") say(parts.status, "");
+    throw error;
+  }
+}
+
+async function tell(asked, signal, parts) {
   const answer = await fetch("/api/simulate", {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked), signal,
   });
   if (!answer.ok) {
-    parts.status.textContent = "";
+    say(parts.status, "");
     return;
   }
   for await (const told of lines(answer.body)) {
-    if (told === null) parts.status.textContent = "Dropped: another page has asked since.";
-    else if (told.errors) parts.status.textContent = told.errors.join(" ");
+    if (told === null) say(parts.status, "Dropped: another page has asked since.");
+    else if (told.errors) say(parts.status, told.errors.join(" "));
     else show(told, parts);
   }
+}
+
+/* What is said while it is under way is to be seen, and only the end to be read out. */
+function say(status, text, underWay = false) {
+  status.setAttribute("aria-busy", underWay);
+  status.textContent = text;
 }
 
 /* Objects, one a line, as they come. */
@@ -31,7 +46,8 @@ async function* lines(body) {
 function show({ replications, of, rows, says }, { body, status, table }) {
   body.replaceChildren(...rows.map(line));
   table.dataset.replications = replications;
-  status.textContent = replications < of ? `${replications} of ${of} replications …` : says;
+  const more = replications < of;
+  say(status, more ? `${replications} of ${of} replications …` : says, more);
 }
 
 function line({ label, says, colour, on_time, on_time_text, mean_ms, p95_ms, energy_mj, notes }) {

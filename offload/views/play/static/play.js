@@ -19,7 +19,7 @@ async function begin() {
   });
   const now = controls($("controls"), choices, changed);
   const cuts = after(CUTS_MS, (signal) => ask(now, signal, (answer) => show(answer, choices.legs, draw)));
-  const live = after(LIVE_MS, (signal) => simulate(now, signal, choices.policies, {
+  const live = after(LIVE_MS, (signal) => simulate(now, signal, {
     body: $("live").tBodies[0], table: $("live"), status: $("status"),
   }));
 
@@ -103,9 +103,9 @@ function judge(row, draw) {
   game.asked += 1;
   game.right += bar.right ? 1 : 0;
   $("guessed").value = row;
+  $("judged").hidden = false; // first, or it would not be read out
   $("judged").textContent = `${bar.right ? "Right." : "Not the best."} ${bar.told}`;
   $("judged").className = bar.right ? "right" : "wrong";
-  $("judged").hidden = false;
   $("score").textContent = `${game.right} of ${game.asked} right`;
   reveal();
   picture(draw, row);
