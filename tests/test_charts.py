@@ -17,7 +17,7 @@ from offload.scenario.load import load
 from offload.units import show_seconds
 from offload.views.report.chart import Chart
 from offload.views.report.charts import charts
-from offload.views.report.looks import best, share
+from offload.views.report.looks import share
 from offload.views.report.svg import text_width
 from tests.hand_made import ROOT
 
@@ -119,7 +119,7 @@ def test_shares_within_the_deadline_are_those_of_the_rows(ten: Story, drawn: dic
         counted = ten.counted(row[0]).select("on_time", "cause").collect()
         assert row[1] == share(counted["on_time"].mean())
         assert row[-1] == share((counted["cause"] == "").mean())
-    label = best(ten.found).label
+    label = ten.best
     told = next(row[1] for row in chart.rows if row[0] == label)
     assert chart.says.startswith(f"{label} answers {told} of requests within 100 ms")
     assert "deadline 100 ms" in chart.svg
@@ -193,7 +193,7 @@ def test_differences_are_those_of_the_comparison_the_better_first(
     chart = drawn["differences"]
     pairs = {frozenset((p.a, p.b)): p for p in ten.found.pairs if p.measure == "useful"}
     assert len(pairs) == 45
-    label = best(ten.found).label
+    label = ten.best
     assert all(label in row[:2] for row in chart.rows), "of more than thirty those with the best"
     assert len(chart.rows) == 9
     for better, worse, mean, low, high, differs in chart.rows:

@@ -14,7 +14,7 @@ from offload.analysis.compare import LEVEL, Comparison, Known, conclude
 from offload.analysis.folder import UNREADABLE, FolderError, Kept, find
 from offload.analysis.measures import Summary, summarise
 from offload.analysis.rows import SCHEMA
-from offload.analysis.survival import Survival, headline
+from offload.analysis.survival import Survival
 from offload.analysis.until import LEVEL as UNTIL_LEVEL
 from offload.analysis.work.replication import rows_path
 from offload.policies.table import Choice
@@ -45,7 +45,7 @@ class Story:
     @property
     def best(self) -> str:
         """The label of the best contender by the headline measure; the first where it has no value."""
-        return self.found.best(headline(self.found.pairs)) or self.labels[0]
+        return self.found.best(self.found.headline) or self.labels[0]
 
     def counted(self, label: str) -> pl.LazyFrame:
         """Return the rows that measures count, of all replications: roots born after the warm-up."""

@@ -13,7 +13,7 @@ from offload.entities import Cell, Facts, Plan
 from offload.units import UNITS, show_seconds
 from offload.views.report.axes import Swatch, legend
 from offload.views.report.chart import Chart
-from offload.views.report.looks import amount, best, percent, share
+from offload.views.report.looks import amount, percent, share
 from offload.views.report.over_time import paint
 from offload.views.report.svg import INK, SMALL, WIDTH, Picture
 
@@ -26,7 +26,7 @@ TABLED = 3  # every third rate stands in the table
 
 def split_map(story: Story, seen: Watching) -> Chart | None:
     """Draw the quickest plan of the task with most requests over the rate of its cell and the load."""
-    label = best(story.found).label
+    label = story.best
     asked = _most_asked(story, label, seen)
     found = None if asked is None else best_split(*asked)
     if found is None:

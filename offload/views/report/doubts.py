@@ -16,7 +16,7 @@ from offload.analysis.work.replication import rows_path
 from offload.scenario.coverage import remarks
 from offload.units import show_seconds
 from offload.views.report.provenance import Known
-from offload.views.report.words import headline, listed
+from offload.views.report.words import listed
 from offload.views.table import second_opinion_text
 
 WIDE = {"useful": 0.02, "on_time": 0.02}  # half of an interval, in points of a share
@@ -58,7 +58,7 @@ def _left_out(story: Story) -> Iterator[str]:
 def _wide(found: Comparison) -> Iterator[str]:
     """Tell of intervals that are wider than a reader would think, a line a measure."""
     for measure, room, of_mean in (
-        *((measure, room, False) for measure, room in WIDE.items() if measure == headline(found)),
+        *((measure, room, False) for measure, room in WIDE.items() if measure == found.headline),
         *((measure, room, True) for measure, room in WIDE_OF_MEAN.items()),
     ):
         wide = [

@@ -8,7 +8,6 @@ from offload.analysis.compare import Comparison
 from offload.analysis.curves import front
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.story import Story
-from offload.analysis.survival import headline as ranked_by
 from offload.views.report.axes import x_axis, y_axis
 from offload.views.report.chart import Chart
 from offload.views.report.looks import (
@@ -16,9 +15,7 @@ from offload.views.report.looks import (
     WHAT,
     WORDS,
     Look,
-    best,
     bounds,
-    headline,
     key,
     looks,
     percent,
@@ -59,7 +56,7 @@ def _front(found: Comparison, cost: Cost) -> Chart | None:
 
     None unless both are known of two policies at least.
     """
-    measure = headline(found)
+    measure = found.headline
     points = {
         policy.label: (x, y)
         for policy in found.policies
@@ -151,11 +148,11 @@ def _ends(intervals: Sequence[Interval]) -> tuple[float, float]:
 def differences(story: Story) -> Chart | None:
     """Draw the paired differences in the headline measure, the better minus the worse."""
     found = story.found
-    measure = ranked_by(found.pairs)
+    measure = found.headline
     pairs = [_positive(pair) for pair in found.pairs if pair.measure == measure]
     if not pairs:
         return None
-    label, apart = best(found).label, sum(pair.differs for pair in pairs)
+    label, apart = story.best, sum(pair.differs for pair in pairs)
     shown = pairs
     if len(pairs) > MOST_PAIRS:
         shown = [pair for pair in pairs if label in (pair.a, pair.b)]

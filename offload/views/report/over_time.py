@@ -11,7 +11,7 @@ from offload.analysis.watching import BINS, Watching
 from offload.views.palette import LEG_COLOURS
 from offload.views.report.axes import Swatch, legend, x_axis, y_axis
 from offload.views.report.chart import Chart
-from offload.views.report.looks import MOST_ROWS, Look, amount, best, looks, share
+from offload.views.report.looks import MOST_ROWS, Look, amount, looks, share
 from offload.views.report.scales import Scale, prefixed, rounded
 from offload.views.report.svg import SMALL, WIDTH, Picture, stairs
 
@@ -52,7 +52,7 @@ def plans_over_time(story: Story, seen: Watching) -> Chart | None:
         x, y = _plot(picture, seen, look.label, number, len(shown), (top, 64.0), (0.0, 100.0))
         _draw_shares(picture, seen, seen.policies[look.label].where, x, y)
         _draw_warm_up(picture, seen, x, y)
-    label = best(story.found).label
+    label = story.best
     born = max(1, sum(totals[label].values()))
     parts = sorted(totals[label].items(), key=lambda each: -each[1])
     told = ", ".join(f"{share(count / born)} {_words(name)}" for name, count in parts if count)
@@ -210,7 +210,7 @@ def _draw_lines(
 def _says_load(story: Story, seen: Watching, nodes: Sequence[str]) -> str:
     """Say how busy the busiest node was under the best policy, or under the one that used nodes most."""
     counts = seen.counted
-    tried = [(best(story.found).label, node) for node in nodes]
+    tried = [(story.best, node) for node in nodes]
     if not any(seen.busy(*each)[counts].any() for each in tried):
         tried = [(label, node) for label in story.labels for node in nodes]
     if not tried:

@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from offload.analysis import survival
 from offload.analysis.compare import Comparison, PolicyResult
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.story import Story
@@ -16,14 +15,6 @@ SHARES = {
     "on_time": "answered before their deadline",
 }
 MOST_NAMED = 4
-
-
-def headline(found: Comparison) -> str:
-    """Return the measure to rank by: useful, or on_time where nobody can say what is right."""
-    if found.pairs:
-        return survival.headline(found.pairs)
-    useful = any(policy.measures["useful"] is not None for policy in found.policies)
-    return "useful" if useful else "on_time"
 
 
 def contenders(found: Comparison, measure: str) -> list[PolicyResult]:
@@ -70,7 +61,7 @@ def question(story: Story) -> str:
         for group in file.devices.values()
         for name, task in group.tasks.items()
     )
-    judged = " correctly" if headline(story.found) == "useful" else ""
+    judged = " correctly" if story.found.headline == "useful" else ""
     if len(labels) == 1:
         what = f"How many requests does {labels[0]} answer{judged} in time"
     else:
@@ -94,7 +85,7 @@ def _where(scenario: Scenario) -> str:
 
 def answer(found: Comparison) -> str:
     """Return what the comparison came to, in a sentence with its interval."""
-    measure = headline(found)
+    measure = found.headline
     order = contenders(found, measure)
     if not order:
         return "Nothing can be said: no request was born after the warm-up."
@@ -132,7 +123,7 @@ def _at(found: Comparison) -> str:
 
 def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
     """Return what the answer does not say, a sentence each."""
-    measure = headline(found)
+    measure = found.headline
     order = contenders(found, measure)
     told = []
     if more := references(found, measure):
