@@ -168,7 +168,7 @@ def test_requests_ran_where_the_rows_say(ten: Story, drawn: dict[str, Chart]) ->
     assert rows["edge"]["edge"] == "100.0%"
     assert rows["cloud"]["cloud"] == "100.0%"
     for label, told in rows.items():
-        ran = ten.rows(label)
+        ran = ten.rows(label).filter(pl.col("born_s") >= ten.found.warm_up_s)
         alone = ran.filter(pl.col("edge").is_null() & pl.col("cloud").is_null()).height
         assert told["device"] == share(alone / ran.height)
 
@@ -215,6 +215,32 @@ def test_the_map_of_splits_tells_what_the_planner_finds(ten: Story, drawn: dict[
     told = chart.rows[0][list(chart.columns).index("60 Mbit/s")]
     assert told.endswith(show_seconds(prices.latency_s.min()))
     assert chart.svg.count("<rect") > 130
+
+
+def test_the_map_says_where_the_scenario_is_by_what_is_busier(tmp_path: Path) -> None:
+    """A full cell in front of an idle site is a loaded place, not an idle one."""
+    found = story(
+        tmp_path, [{"name": "edge"}], "devices.car.count=8", 'devices.car.tasks.objects.late="finish"',
+        replications=1,
+    )  # fmt: skip
+    drawn = {chart.name: chart for chart in charts(found)}
+    busy = float(drawn["load-over-time"].rows[0][2].removesuffix("%"))
+    assert busy < 30
+    share_of_map = re.match(r"With (\d+)% of cell and of all edge nodes busy", drawn["best-split"].says)
+    # Eight cars send 8 * 5 * 480 kbit a second over 20 Mbit/s.
+    assert share_of_map is not None
+    assert 90 <= int(share_of_map[1]) <= 100
+
+
+def test_no_more_servers_work_than_there_are_where_they_batch(tmp_path: Path) -> None:
+    found = story(
+        tmp_path, [{"name": "edge"}], "devices.car.count=30", "nodes.cabinet.servers=1",
+        'nodes.cabinet.batch={ max = 8, wait = "5 ms" }', 'links.cell.up="2 Gbit/s"',
+        'devices.car.tasks.objects.every="20 ms"', replications=1,
+    )  # fmt: skip
+    assert found.rows("edge")["batch"].max() == 8
+    chart = next(chart for chart in charts(found) if chart.name == "load-over-time")
+    assert 50 < float(chart.rows[0][3].removesuffix("%")) <= 100.0
 
 
 def test_a_single_run_has_nothing_to_compare(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from offload.analysis.series import Floats, Ints, Load, loads, where
+from offload.analysis.series import Floats, Ints, Load, covered, loads, where
 from offload.analysis.spans import spans
 from offload.analysis.story import Story
 from offload.entities import Node
@@ -18,11 +18,15 @@ BINS = 60
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One policy over time: births by where they ran, and the loads of nodes and of cells' uplinks."""
+    """One policy over time: births by their last plan, and the loads of nodes and of cells' uplinks.
+
+    `used_s` is for how long of each bin anybody sent over a cell.
+    """
 
     where: Mapping[str, Ints]
     nodes: Mapping[str, Load]
     air: Mapping[str, Load]
+    used_s: Mapping[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,12 @@ class Watching:
         width_s = np.diff(self.edges_s)
         return np.zeros(len(width_s)) if load is None else (load.work_s + load.waiting_s) / width_s
 
+    def used(self, label: str, cell: str) -> Floats:
+        """Return for what share of each bin anybody sent over a cell, which is how busy it was."""
+        used_s = self.policies[label].used_s.get(cell)
+        width_s = np.diff(self.edges_s)
+        return np.zeros(len(width_s)) if used_s is None else used_s / width_s
+
 
 def servers(node: Node) -> int:
     """Return how many servers a node has at most."""
@@ -76,5 +86,12 @@ def watch(story: Story) -> Watching:
         legs = spans(rows, setting)
         at_nodes = legs.filter(pl.col("leg").is_in(["edge", "cloud"]))
         in_air = legs.filter(pl.col("leg") == "uplink")
-        watched[label] = Watched(where(rows, edges_s), loads(at_nodes, edges_s), loads(in_air, edges_s))
+        # Who has sent all waits for it to arrive, and keeps nobody from sending.
+        delays = {name: cell.delay_s for name, cell in setting.cells.items()}
+        delay_s = pl.col("place").replace_strict(delays, default=0.0, return_dtype=pl.Float64)
+        ends_s = pl.max_horizontal("begin_s", pl.col("end_s") - delay_s)
+        watched[label] = Watched(
+            where(rows, edges_s), loads(at_nodes, rows, edges_s), loads(in_air, rows, edges_s),
+            covered(in_air.with_columns(end_s=ends_s), edges_s),
+        )  # fmt: skip
     return Watching(setting, edges_s, story.found.warm_up_s, watched)

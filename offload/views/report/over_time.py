@@ -40,7 +40,7 @@ class Panel:
 def plans_over_time(story: Story, seen: Watching) -> Chart | None:
     """Draw, a plot a policy, what share of the requests born at a time ran where."""
     shown = looks(story.found)[:MOST_POLICIES]
-    totals = {label: {name: int(counts.sum()) for name, counts in each.where.items()}
+    totals = {label: {name: int(counts[seen.counted].sum()) for name, counts in each.where.items()}
               for label, each in seen.policies.items()}  # fmt: skip
     used = [name for name in WHERE if any(each.get(name) for each in totals.values())]
     if not used:
@@ -56,9 +56,12 @@ def plans_over_time(story: Story, seen: Watching) -> Chart | None:
     born = max(1, sum(totals[label].values()))
     parts = sorted(totals[label].items(), key=lambda each: -each[1])
     told = ", ".join(f"{share(count / born)} {_words(name)}" for name, count in parts if count)
-    says = f"Under {label} requests ran: {told or 'nowhere, as there were none'} (replication 0)."
+    says = (
+        f"Under {label} requests were to run: {told or 'nowhere, as there were none'} (by their last"
+        " plan, lost ones too; after the warm-up, replication 0)."
+    )
     says += _left_out(story, shown)
-    title = "Where requests ran, in % of those born at a time"
+    title = "Where requests were to run, in % of those born at a time"
     table = [
         [look.label, *(share(totals[look.label].get(name, 0) / max(1, sum(totals[look.label].values())))
                        for name in used)]
@@ -69,7 +72,10 @@ def plans_over_time(story: Story, seen: Watching) -> Chart | None:
 
 
 def _words(name: str) -> str:
-    return {"device": "on the device", "no plan": "without a plan"}.get(name, f"in {name}")
+    return {
+        "device": "on the device", "edge": "at the edge", "cloud": "in the cloud",
+        "no plan": "without a plan",
+    }.get(name, f"on {name}")  # fmt: skip
 
 
 def _left_out(story: Story, shown: Sequence[Look]) -> str:
