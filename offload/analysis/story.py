@@ -27,7 +27,8 @@ from offload.streams import Streams
 class Story:
     """What `run` or `compare` left in a folder: policies in the order in which they were compared.
 
-    `found` rests on the replications that all of them have, from 0 on; `left_out` names the others, as
+    `found` rests on the replications that all of them have, from 0 on, and `runs` are their summaries by
+    label (of a warm-up that is to be found: before it was); `left_out` names the others, as
     "label/number".
     """
 
@@ -35,6 +36,7 @@ class Story:
     scenario: Scenario
     choices: tuple[Choice, ...]
     found: Comparison
+    runs: Mapping[str, Sequence[Summary]]
     left_out: tuple[str, ...] = ()
 
     @property
@@ -106,7 +108,7 @@ def read(where: Path) -> Story:
         f"{label}/{number}" for label in labels for number in sorted(by_label[label]) if number >= count
     ]
     found = replace(found, second_opinion=second_opinion)
-    return Story(folder, scenario, choices, found, tuple(left_out))
+    return Story(folder, scenario, choices, found, runs, tuple(left_out))
 
 
 def _only_folder(where: Path, kept: Iterable[Kept]) -> Path:

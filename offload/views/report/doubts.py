@@ -3,16 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import polars as pl
 from scipy.special import ndtri, stdtrit
 
 from offload.analysis import statistics
 from offload.analysis.compare import Comparison, PolicyResult
-from offload.analysis.measures import BINS, Summary, summarise
+from offload.analysis.measures import BINS, Summary
 from offload.analysis.statistics import Interval
 from offload.analysis.story import Story
 from offload.analysis.until import MOST
-from offload.analysis.work.replication import rows_path
 from offload.scenario.coverage import remarks
 from offload.units import show_seconds
 from offload.views.report.provenance import Known
@@ -101,17 +99,16 @@ def _warm_up(story: Story) -> Iterator[str]:
     found, file = story.found, story.scenario.file
     if file.warm_up == "auto":
         return
-    runs = {label: _summaries(story, label) for label in story.labels}
     bin_s = file.duration / BINS
     begins = {
         label: statistics.warm_up_bins({label: [run.stays for run in each]}) * bin_s
-        for label, each in runs.items()
+        for label, each in story.runs.items()
     }
     late = {label: at_s for label, at_s in begins.items() if at_s > found.warm_up_s + bin_s}
     if not late:
         return
     most_s = max(late.values())
-    left, better = (_born_before(runs, at_s / bin_s) for at_s in (found.warm_up_s, most_s))
+    left, better = (_born_before(story.runs, at_s / bin_s) for at_s in (found.warm_up_s, most_s))
     told = (
         f"The warm-up of {show_seconds(found.warm_up_s)} may be too short: it leaves out {left:,.0f}"
         f" requests a replication, where MSER-5 would leave out {better:,.0f}, the first"
@@ -120,12 +117,6 @@ def _warm_up(story: Story) -> Iterator[str]:
     if most_s >= file.duration * 0.45:  # it looks for a beginning in the first half only
         told += " That is as far as it looks: the time in the system may not settle in so short a run."
     yield told
-
-
-def _summaries(story: Story, label: str) -> list[Summary]:
-    files = [rows_path(story.folder, label, each) for each in range(story.found.replications)]
-    duration_s = story.scenario.file.duration
-    return [summarise(pl.scan_parquet(file), 0.0, duration_s) for file in files]
 
 
 def _born_before(runs: Mapping[str, Sequence[Summary]], bins: float) -> float:

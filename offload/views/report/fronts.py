@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from offload.analysis.compare import Comparison
 from offload.analysis.curves import front
@@ -58,7 +58,7 @@ def _front(found: Comparison, cost: Cost) -> Chart | None:
     """
     measure = found.headline
     points = {
-        policy.label: (x, y)
+        policy.label: (x, _clipped(y))
         for policy in found.policies
         if (x := policy.measures[cost.measure]) is not None
         and (y := policy.measures[measure]) is not None
@@ -96,9 +96,13 @@ def _says_front(
         f" {cost.unit}"
         for label in dict.fromkeys((on_front[0], on_front[-1]))
     ]
-    few = f"{len(on_front)} of {len(contenders)} policies are worth choosing between"
+    few = f"{len(on_front)} of {len(contenders)} policies are worth choosing between by their means"
     if len(on_front) == 1:
-        few = "no other is better or cheaper" if len(contenders) > 1 else "all others know more"
+        few = (
+            "by their means no other is better or cheaper"
+            if len(contenders) > 1
+            else "all others know more"
+        )
     return f"{' and '.join(ends)}: {few}."
 
 
@@ -134,6 +138,13 @@ def _draw_front(
         key(picture, each, right + 16, top + 8 + 17 * number, names + 26)
 
 
+def _clipped(share: Interval) -> Interval:
+    """Return an interval of a share without what no share can be."""
+    if math.isnan(share.low):
+        return share
+    return Interval(max(0.0, share.low), share.mean, min(1.0, share.high))
+
+
 def _ends(intervals: Sequence[Interval]) -> tuple[float, float]:
     """Return the least and the largest of means and bounds."""
     known = [
@@ -149,7 +160,7 @@ def differences(story: Story) -> Chart | None:
     """Draw the paired differences in the headline measure, the better minus the worse."""
     found = story.found
     measure = found.headline
-    pairs = [_positive(pair) for pair in found.pairs if pair.measure == measure]
+    pairs = [_within(_positive(pair)) for pair in found.pairs if pair.measure == measure]
     if not pairs:
         return None
     label, apart = story.best, sum(pair.differs for pair in pairs)
@@ -181,14 +192,19 @@ def _positive(pair: Pair) -> Pair:
     return Pair(pair.b, pair.a, pair.measure, -pair.high, -pair.mean, -pair.low, pair.differs)
 
 
+def _within(pair: Pair) -> Pair:
+    """Return a pair without what no difference of two shares can be."""
+    return replace(pair, low=max(-1.0, pair.low), high=min(1.0, pair.high))
+
+
 def _draw_differences(picture: Picture, what: str, shown: Sequence[Pair]) -> None:
     texts = [f"{pair.a} \u2212 {pair.b}" for pair in shown]
     names = min(max(map(text_width, texts)) * 1.05, 300.0)
     left, right, top, pitch = names + 16, WIDTH - 16, 8.0, 20.0
     bottom = top + pitch * len(shown)
     picture.height = bottom + 38
-    low = max(-1.0, min(0.0, *(pair.low for pair in shown)))  # wider is possible for no shares
-    high = min(1.0, max(0.0, *(pair.high for pair in shown)))
+    low = min(0.0, *(pair.low for pair in shown))
+    high = max(0.0, *(pair.high for pair in shown))
     x = Scale(*rounded(100 * low, 100 * high), left, right)
     x_axis(picture, x, bottom, top, f"difference in the share {what} (percentage points)")
     picture.rule((x(0.0), top), (x(0.0), bottom))

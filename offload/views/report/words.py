@@ -109,10 +109,10 @@ def answer(found: Comparison) -> str:
 
 
 def _ahead(pair: Pair | None) -> str:
-    """Write a difference with its interval, in points of a share."""
+    """Write a difference with its interval, in points of a share: beyond 100 there is none."""
     if pair is None:
         return "nobody knows how much"
-    low, mean, high = (100 * each for each in (pair.low, pair.mean, pair.high))
+    low, mean, high = (100 * each for each in (max(-1.0, pair.low), pair.mean, min(1.0, pair.high)))
     return f"{mean:.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
@@ -134,7 +134,7 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
             f" contender{'s' * (len(more) > 1)}:"
             f" {best.label} comes to {_share(of(best, measure), found)}."
         )
-    told += _not_equal(found, measure, order)
+    told += [*_not_ranked(found, measure), *_not_equal(found, measure, order)]
     if measure == "useful" and not measured_answers:
         told.append(
             "Which answers are right is drawn by each network's accuracy on its own benchmark, not on"
@@ -142,15 +142,32 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
         )
     if measure == "on_time":
         told.append("Nobody can say here which answers are right: only time counts.")
+    chance = "Intervals tell of chance in this simulated world, which differs between replications"
+    if found.replications == 1:
+        chance = "Chance in this simulated world differs between replications"
     told += [
         "It is about that share alone; what it takes in energy and money, the tables tell.",
         (
-            "Intervals tell of chance in this simulated world, which differs between replications; how"
-            " far its figures are from a real one's, the provenance below tells as far as it is known."
+            f"{chance}; how far its figures are from a real one's, the provenance below tells as far as"
+            " it is known."
         ),
         "It holds for this load, these places and these networks; for others, compare again or sweep.",
     ]
     return told
+
+
+def _not_ranked(found: Comparison, measure: str) -> list[str]:
+    """Say who competes but cannot be ranked."""
+    names = [
+        policy.label
+        for policy in found.policies
+        if policy.knowledge == "reported" and policy.measures[measure] is None
+    ]
+    ranked = any(policy.measures[measure] is not None for policy in found.policies)
+    if not names or not ranked:
+        return []
+    why = "nobody can say which of its answers are right, or it was asked nothing"
+    return [f"{listed(names)} {'is' if len(names) == 1 else 'are'} not ranked: {why}."]
 
 
 def _not_equal(found: Comparison, measure: str, order: Sequence[PolicyResult]) -> list[str]:
@@ -174,4 +191,8 @@ def _share(share: Interval, found: Comparison) -> str:
     """Write a share with its interval: 67.2% (95% interval 66.4% to 68.0%)."""
     if math.isnan(share.low):
         return f"{share.mean:.1%}"
-    return f"{share.mean:.1%} ({found.level:.0%} interval {share.low:.1%} to {share.high:.1%})"
+    low, high = (
+        max(0.0, share.low),
+        min(1.0, share.high),
+    )  # Student's may reach beyond what shares can be
+    return f"{share.mean:.1%} ({found.level:.0%} interval {low:.1%} to {high:.1%})"
