@@ -292,7 +292,9 @@ def told(story: Story, known: tuple[Known, ...] = (), **more) -> str:
 
 def test_wide_intervals_are_told_with_what_would_do(story: Story) -> None:
     wide = told(story, policies=(policy("a", 0.6, 0.08), policy("b", 0.6, 0.01)), pairs=())
-    assert "Intervals of useful are wide: a ±8.0 points. About 3 replications" in wide
+    assert "Intervals of useful are wide: a ±8.0 points. About 4 replications" in wide  # 12.7 / sqrt(2)
+    hardly = told(story, policies=(policy("a", 0.6, 0.0201),), pairs=())
+    assert "About 3 replications" in hardly, "two are not enough, as they are what there is"
     narrow = told(story, policies=(policy("a", 0.6, 0.019),), pairs=())
     assert "wide" not in narrow
 

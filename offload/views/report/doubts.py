@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from scipy.special import ndtri, stdtrit
+import numpy as np
+from scipy.special import stdtrit
 
 from offload.analysis import statistics
 from offload.analysis.compare import Comparison, PolicyResult
@@ -77,14 +78,14 @@ def _wide(found: Comparison) -> Iterator[str]:
 
 
 def _enough(found: Comparison, times: float) -> str:
-    """Say how many replications make intervals so many times narrower: n = (z s / half)^2.
+    """Say from how many replications on Student's intervals are so many times narrower.
 
-    Two more stand for Student's quantile in place of the normal one.
+    As the spread is, half of an interval goes with t(n - 1) / sqrt(n).
     """
-    tail = (1 - found.taken_at) / 2
-    student = float(stdtrit(found.replications - 1, 1 - tail))
-    enough = math.ceil(found.replications * (times * float(ndtri(1 - tail)) / student) ** 2) + 2
-    return f"About {enough}" if enough <= MOST else f"More than {MOST}"
+    counts = np.arange(found.replications, MOST + 1)
+    halves = stdtrit(counts - 1, (1 + found.taken_at) / 2) / np.sqrt(counts)
+    enough = counts[halves <= halves[:1] / times]
+    return f"About {enough[0]}" if len(enough) else f"More than {MOST}"
 
 
 def _half(policy: PolicyResult, measure: str, half: float) -> str:
