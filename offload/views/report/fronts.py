@@ -175,7 +175,7 @@ def differences(story: Story) -> Chart | None:
         f"{apart} of {len(pairs)} pairs of policies differ in the share {WHAT[measure]}"
         f" (simultaneous {percent(found.level)} intervals)"
     )
-    says += f"; shown are those with {label}, the best." if len(shown) < len(pairs) else "."
+    says += f"; shown are those with {label}, the highest." if len(shown) < len(pairs) else "."
     columns = ["better", "worse", "difference in points", "low", "high", "differ"]
     table = [
         [pair.a, pair.b, *(f"{100 * each:+.2f}" for each in (pair.mean, pair.low, pair.high)),
