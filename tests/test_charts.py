@@ -123,6 +123,10 @@ def test_shares_within_the_deadline_are_those_of_the_rows(ten: Story, drawn: dic
     told = next(row[1] for row in chart.rows if row[0] == label)
     assert chart.says.startswith(f"{label} answers {told} of requests within 100 ms")
     assert "deadline 100 ms" in chart.svg
+    within = {row[0]: float(row[1].removesuffix("%")) for row in chart.rows}
+    least = re.search(r"; (.+), the least, ([\d.]+)%\.$", chart.says)
+    assert least is not None
+    assert within[least[1]] == float(least[2]) == min(within.values())
 
 
 def test_legs_are_the_means_of_the_rows_and_say_what_did_not_finish(
@@ -215,6 +219,10 @@ def test_the_map_of_splits_tells_what_the_planner_finds(ten: Story, drawn: dict[
     told = chart.rows[0][list(chart.columns).index("60 Mbit/s")]
     assert told.endswith(show_seconds(prices.latency_s.min()))
     assert chart.svg.count("<rect") > 130
+    # What is later than the deadline, 100 ms, is faded, and said to be.
+    assert chart.svg.count(", too late<") == chart.svg.count('fill-opacity=".4"><title>') > 0
+    for told_ms, late in re.findall(r"busy: [^<]*?, ([\d.]+) ms(, too late)?</title>", chart.svg):
+        assert (float(told_ms) > 100) == bool(late) or told_ms == "100"
 
 
 def test_the_map_says_where_the_scenario_is_by_what_is_busier(tmp_path: Path) -> None:
