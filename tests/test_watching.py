@@ -35,13 +35,20 @@ def test_pieces_of_rows_come_to_the_same_as_all_at_once(tmp_path, monkeypatch) -
 
 def test_a_cell_is_used_for_as_long_as_somebody_sends(tmp_path) -> None:
     """One car that asks now and then sends alone; what it has sent is on its way for 40 ms more."""
-    settings = ["devices.car.count=1", 'links.cell.delay="40 ms"', 'duration="4 s"', 'warm_up="0 s"']
+    settings = [
+        "devices.car.count=1", 'devices.car.tasks.objects.deadline="1 s"', 'links.cell.delay="40 ms"',
+        'duration="4 s"', 'warm_up="0 s"',
+    ]  # fmt: skip
     scenario = load(ROOT / "tests" / "small.toml", settings)
     compare(scenario, [choose({"name": "edge"})], 1, out=tmp_path)
     story = read(tmp_path)
     seen, rows = watching.watch(story), story.rows("edge")
     assert rows.height > 15
     sent_s = rows["uplink_s"].sum() - 0.04 * rows.height
-    assert seen.used("edge", "cell").sum() * seen.edges_s[1] == pytest.approx(sent_s)
-    assert seen.sending("edge", "cell").sum() * seen.edges_s[1] == pytest.approx(rows["uplink_s"].sum())
+    assert seen.used("edge", "cell").sum() * seen.edges_s[1] == pytest.approx(
+        sent_s, rel=0.06
+    )  # the last ends later
+    assert seen.sending("edge", "cell").sum() * seen.edges_s[1] == pytest.approx(
+        rows["uplink_s"].sum(), rel=0.06
+    )
     assert not seen.used("edge", "none").any()
