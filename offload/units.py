@@ -23,6 +23,9 @@ UNITS: dict[str, dict[str, float]] = {
     "frequency": {"1/s": 1.0, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6},
 }
 
+# In which unit an example is given, where the first would be far too small.
+_TYPICAL = {"rate": "Mbit/s", "byte rate": "MB/s", "size": "kB"}
+
 _QUANTITY = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*")
 
 
@@ -35,7 +38,7 @@ class Quantity:
     def parse(self, text: object) -> float:
         """Return the SI value of `text`; raise ValueError saying what to write instead."""
         units = UNITS[self.dimension]
-        example = f'"20 {next(iter(units))}"'
+        example = f'"20 {_TYPICAL.get(self.dimension) or next(iter(units))}"'
         if isinstance(text, int | float) and not isinstance(text, bool):
             msg = f"a bare number; write it with a unit, like {example}"
             raise ValueError(msg)  # noqa: TRY004 - pydantic expects it

@@ -560,3 +560,30 @@ def test_figures_of_odd_results(options: list[str], tmp_path: Path) -> None:
     call("compare", SMALL, "--jobs", "1", "--out", tmp_path, *options)
     assert {path.stem for path in tmp_path.glob("*.png")} <= FIGURES
     assert (tmp_path / "summary.json").is_file()
+
+
+def test_files_named_like_libraries_do_not_stand_in_for_them(tmp_path: Path) -> None:
+    """Students call their files click.py or queue.py; a policy beside them is found all the same."""
+    for name in ("click", "queue", "statistics", "polars", "numpy"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} of the current folder')\n")
+    (tmp_path / "homework.py").write_text(
+        "class Stay:\n"
+        '    """Stays."""\n\n'
+        "    def decide(self, request, seen):\n"
+        "        raise NotImplementedError\n"
+    )
+    # -P: Python itself puts nothing on the path, as for the installed command
+    done = subprocess.run(
+        [MAIN[0], "-P", *MAIN[1:], "policies", "homework:Stay"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(URBAN.parents[1])}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Stays." in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_comparison_says_what_comes_next(tmp_path: Path) -> None:
+    out = tmp_path / "two words"
+    printed = call("compare", SMALL, *SHORT, "--out", out, "--no-second-opinion")
+    assert printed.endswith(f"Next:\n  offload explain '{out}'\n  offload report '{out}'\n")

@@ -38,8 +38,8 @@ def shortened(words: list[str], tmp_path: Path) -> list[str]:
     if words[0] == "size":
         words = [each.replace("99%", "50%") for each in words]  # what a few seconds can show
         words += ["--replications", "10", "--jobs", "1", "--out", str(tmp_path / "out")]
-    if words[0] == "explain":  # what the command before it has left
-        made = ["compare", "scenarios/urban-intersection.toml", *words[2:]]
+    if words[0] in ("explain", "report", "timeline"):  # what a command before it has left
+        made = ["compare", "scenarios/urban-intersection.toml", "--policy", "thrifty"]
         assert CliRunner().invoke(app, shortened(made, tmp_path)).exit_code == 0
         words[1] = str(tmp_path / "out")
     if words[0] in ("compare", "run", "sweep", "size"):

@@ -15,6 +15,7 @@ from offload.analysis import story as stories
 from offload.analysis.compare import compare
 from offload.analysis.spans import spans
 from offload.scenario.load import load
+from offload.scenario.starters import starter
 from offload.views.report import scene
 from offload.views.report.packed import pack, signed
 from offload.views.report.pulses import NAMES, STEP_S, data, ways
@@ -177,6 +178,16 @@ def test_who_stands_together_is_drawn_apart(story: stories.Story) -> None:
     assert not drawn.to_scale
     assert drawn.nodes == {"cabinet": (0.0, 0.0)}
     assert "6 devices at the same place as others" in section(story)
+
+
+def test_a_large_cell_does_not_squeeze_those_who_stand_together(tmp_path) -> None:
+    file = tmp_path / "school.toml"
+    file.write_text(starter("cameras", "school"))
+    drawn = scene.lay_out(load(file, ["devices.camera.count=30"]).setting(0.0))
+    spots = np.array([*drawn.standing.values()])
+    apart = np.hypot(*(spots[:, None] - spots[None]).T) + np.eye(len(spots)) * 1e9
+    _, low, _, high = drawn.box_m
+    assert apart.min() > (high - low) / 100
 
 
 def test_who_moves_keeps_its_own_points(tmp_path) -> None:

@@ -229,6 +229,12 @@ def test_a_tie_is_told_to_be_one() -> None:
     assert "they may differ by up to 3.0 points" in " ".join(limits(found, measured_answers=True))
 
 
+def test_who_choose_alike_are_told_to_come_to_the_same() -> None:
+    found = result([policy("a", 0.7), policy("b", 0.7)], [pair("a", "b", 0.0, 0.0)])
+    assert answer(found).endswith("the highest share, but a tie with b (the same in each replication).")
+    assert "may differ" not in " ".join(limits(found, measured_answers=True))
+
+
 def test_who_knows_more_than_devices_is_no_contender() -> None:
     found = result(
         [policy("god", 0.9, knowledge="clairvoyant"), policy("a", 0.6), policy("b", 0.5)],

@@ -166,6 +166,14 @@ def test_no_folder_and_an_empty_one(tmp_path):
     assert "no requests.parquet lies in it" in refused(tmp_path)
 
 
+def test_a_file_of_something_else_is_not_to_be_deleted(tmp_path):
+    file = tmp_path / "city.toml"
+    file.write_text("format = 1\n")
+    assert refused(file) == (
+        f"{file}: no rows; give a folder that run, compare or sweep wrote, or its requests.parquet"
+    )
+
+
 def test_replication_0_lacks(folder):
     shutil.rmtree(folder / "edge" / "0")
     assert refused(folder) == f"{folder}: no replication 0 of edge; compare again, which adds what lacks"

@@ -53,6 +53,15 @@ def test_whatever_python_writes_is_read(unit: tuple[str, str], number: float, sp
 
 
 @pytest.mark.parametrize(
+    ("dimension", "example"),
+    [("time", "20 s"), ("rate", "20 Mbit/s"), ("size", "20 kB"), ("byte rate", "20 MB/s")],
+)
+def test_examples_are_of_a_likely_size(dimension: str, example: str) -> None:
+    with pytest.raises(ValueError, match=f'like "{example}"'):
+        Quantity(dimension).parse(30)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (20, 'a bare number; write it with a unit, like "20 s"'),

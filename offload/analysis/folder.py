@@ -80,6 +80,10 @@ def find(where: Path) -> list[Kept]:
 
 def _files(where: Path) -> list[Path]:
     if where.is_file():
+        if where.suffix != ".parquet":
+            msg = f"{where}: no rows; give a folder that run, compare or sweep wrote"
+            msg += ", or its requests.parquet"
+            raise FolderError(msg)
         files = [where]
     elif where.is_dir():
         files = sorted(

@@ -1,6 +1,7 @@
 """The command line: every command a thin wrapper around what a program could call."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -37,17 +38,27 @@ def _offload() -> None:
     """Simulate where neural networks run: on the device, at the edge, in the cloud, or split."""
 
 
-for _command in (
-    networks.models, networks.hardware, policies.policies, networks.profile, split.split,
-    compress.compress, codecs.codecs, export.export, new.new, new.schema, check.check,
-    runs.run, runs.compare, report.report, timeline.timeline, explain.explain, bound.bound,
-    sweep.sweep, sweep.merge, size.size, traffic.traffic, play.play,
-):  # fmt: skip
-    app.command()(_command)
-app.add_typer(testbed.app, name="testbed")
+_OUTSIDE = "Traffic and testbed"
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Scenarios": (new.new, check.check, runs.run, runs.compare, report.report, play.play),
+    "Why, what if, how much": (
+        explain.explain, timeline.timeline, sweep.sweep, sweep.merge, size.size, bound.bound,
+    ),
+    "What there is to choose from": (policies.policies, networks.models, networks.hardware, new.schema),
+    "Networks of your own": (
+        networks.profile, split.split, compress.compress, codecs.codecs, export.export,
+    ),
+    _OUTSIDE: (traffic.traffic,),
+}  # fmt: skip
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(testbed.app, name="testbed", rich_help_panel=_OUTSIDE)
 
 
 def main() -> None:
     """Run the command line."""
-    sys.path.insert(0, "")  # a user's own policies and networks lie where the command is called
+    # A user's own policies and networks lie where the command is called; behind all else, so that a
+    # click.py or queue.py which lies there too is not taken for what libraries mean by that name.
+    sys.path.append("")
     app()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from offload.cli.common import BadInputError, Json, clear_errors, show_list, writable
+from offload.cli.common import BadInputError, Json, clear_errors, quantity, show_list, writable
 from offload.cli.completion import networks as network_names
 from offload.cli.split import Example, Inputs
 from offload.views.progress import progress
@@ -139,8 +139,6 @@ def profile(
     Five rounds, a minute apart, for a profile to trust; --rounds 1 --pause "0 s" for a quick look.
     Stopped, the same command goes on where it was.
     """
-    from offload.units import Quantity
-
     with clear_errors():
         if compare:
             _show_side_by_side(models)
@@ -151,11 +149,7 @@ def profile(
                 " returns, and is not timed right without the device's own events"
             )
             raise BadInputError(msg)
-        try:
-            pause_s = Quantity("time").parse(pause)
-        except ValueError as error:
-            msg = f"--pause {pause}: {error}"
-            raise BadInputError(msg) from error
+        pause_s = quantity("--pause", "time", pause)
         batches = tuple(sorted({1, *_whole_numbers("--batch", batch)}))
         writable(out)
         from offload.dnn import profiler, profiles, zoo

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -200,7 +201,9 @@ def _compare(
     present.show(found)
     if out is not None:
         figures = ", ".join(path.name for path in written if path.suffix == ".png")
-        typer.echo(f"rows, summary.json and figures ({figures}) are in {out}")
+        typer.echo(f"rows, summary.json and figures ({figures}) are in {out}. Next:")
+        for command in ("explain", "report"):
+            typer.echo(f"  offload {command} {quote(str(out))}")
 
 
 def _repeat(file: Path, out: Path | None, json_: bool) -> None:

@@ -28,6 +28,7 @@ NAME, PLACE, OPTION, KEY = "NAME", "N", "OPTION", "KEY"
 FREE = {NAME, PLACE, OPTION, KEY}
 NEEDED = "needed"
 LONGEST = 500  # characters of a question
+HINT = "--explain '*' tells of all, and `offload policies NAME` of a policy's options"
 
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
 
@@ -90,7 +91,7 @@ def _of_table(table: type[Table], path: tuple[str, ...], beside: str = "") -> It
     for name, field in table.model_fields.items():
         yield from _of_field(table, name, field, (*path, field.alias or name), beside)
     if table.model_config.get("extra") == "allow":
-        meaning = "An option of the policy, checked against what its class declares."
+        meaning = "An option of the policy; `offload policies NAME` lists those that it has."
         yield Key((*path, OPTION), (Form("anything"),), meaning, "", '"10 ms"', beside)
 
 
@@ -213,7 +214,7 @@ def _unknown(asked: str, parts: list[str]) -> str:
     names = dict.fromkeys(key.spoken[-1] for key in keys())
     near = difflib.get_close_matches(parts[-1] if parts else "", names, 3, 0.7)
     known = dict.fromkeys(key.dotted for each in near for key in keys() if key.spoken[-1] == each)
-    hint = f"did you mean {', '.join([*known][:5])}?" if near else "--explain '*' tells of all"
+    hint = f"did you mean {', '.join([*known][:5])}?" if near else HINT
     return f"--explain {asked:.80}: no such key; {hint}"
 
 

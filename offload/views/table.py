@@ -12,6 +12,7 @@ from offload.analysis.statistics import Interval
 from offload.units import show_seconds
 
 LEAST_WIDTH = 20
+NARROW = 80  # columns of a narrow terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,12 @@ def footnotes(found: Comparison) -> str:
 
 
 def headed(title: str, columns: tuple[str, ...]) -> Table:
-    """Return an empty table with a title and a row a policy."""
+    """Return an empty table with a title and a row a policy.
+
+    A title may be wider than its table, but for one that would not fit on most screens.
+    """
     table = Table(
-        title=title,
+        title=Text(title, overflow="ignore" if len(title) < NARROW else None),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         title_style="bold",
@@ -133,7 +137,7 @@ def pairs_text(found: Comparison, measure: str = "useful") -> str:
 def second_opinion_text(found: Comparison) -> str:
     """Say how much hangs on shares of layers that nobody measured, and what became of the ranking."""
     doubtful = [
-        f"{p.label} {p.doubtful:.0%} of requests, ±{show_seconds(p.share_gap_s)} a part"
+        f"{p.label} {_rounded(p.doubtful)} of requests, ±{show_seconds(p.share_gap_s)} a part"
         for p in found.policies
         if p.share_gap_s is not None
     ]
@@ -155,6 +159,11 @@ def second_opinion_text(found: Comparison) -> str:
         for pair in told.lost
     ]
     return "\n".join(lines)
+
+
+def _rounded(share: float) -> str:
+    """Write a share that is not 0 so that it does not look like it."""
+    return "under 1%" if share < 0.005 else f"{share:.0%}"
 
 
 def mean_and_half(found: Interval | None, times: float, digits: str) -> str:

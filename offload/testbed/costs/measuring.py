@@ -90,6 +90,10 @@ class Found:
             self.figures[key] = Figure(value, low, high, runs, excluded)
 
 
+HOP_KEYS = ("message_s", "per_byte_s")
+TLS = "security.mutual-tls."
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One measuring: how much, by what chance, whom it tells, and what it has found."""
@@ -149,14 +153,19 @@ def _messages(session: Session, edge: Peer, folder: Path) -> None:
     session.say("handshakes")
     sizes, more = sent.wire_bytes()
     sent.close()
-    kinds, samples = sent.cells, hops.table(sent.cells, sent.blocks.kept())
-    excluded = sent.blocks.excluded()
+    samples = hops.table(sent.cells, sent.blocks.kept())
+    _hop(session, sent, samples)
+    _handshake(session, sent)
+    wire = fits.line(np.array(sizes, float), np.array(more, float))
+    for key, value in zip(("message_bytes", "bytes_per_byte"), wire, strict=True):
+        found.figures[TLS + key] = Figure(value, value, value, len(sizes), 0.0)
+    found.details["hop"] = _hop_details(sent.cells, samples)
+    found.details["wire_bytes"] = {"message_bytes": sizes, "more_over_tls": more}
 
-    def fit(wanted: Callable[[hops.Cell], bool], of: Any) -> Callable[[Picks], fits.Floats]:  # noqa: ANN401
-        return lambda picks: of(kinds, wanted, fits.medians(samples[picks]))
 
-    def runs(wanted: Callable[[hops.Cell], bool]) -> int:
-        return int(np.isfinite(samples[:, [wanted(kind) for kind in kinds]]).sum())
+def _hop(session: Session, sent: Hops, samples: fits.Floats) -> None:
+    """Fit what a message takes as shipped, plain, and what TLS adds to that."""
+    kinds = sent.cells
 
     def plain(cell: hops.Cell) -> bool:
         return cell.shipped and not cell.secure
@@ -164,57 +173,48 @@ def _messages(session: Session, edge: Peer, folder: Path) -> None:
     def either(cell: hops.Cell) -> bool:
         return cell.shipped
 
-    both = ("message_s", "per_byte_s")
-    tls = "security.mutual-tls."
-    found.add(
-        [f"hop.{key}" for key in both],
-        len(samples),
-        fit(plain, hops.hop_of),
-        chance,
-        runs(plain),
-        excluded,
-    )
-    found.add(
-        [tls + key for key in both],
-        len(samples),
-        fit(either, hops.security_of),
-        chance,
-        runs(either),
-        excluded,
-    )
+    def add(before: str, wanted: Callable[[hops.Cell], bool], of: Any) -> None:  # noqa: ANN401
+        session.found.add(
+            [before + key for key in HOP_KEYS],
+            len(samples),
+            lambda picks: of(kinds, wanted, fits.medians(samples[picks])),
+            session.chance,
+            int(np.isfinite(samples[:, [wanted(kind) for kind in kinds]]).sum()),
+            sent.blocks.excluded(),
+        )
+
+    add("hop.", plain, hops.hop_of)
+    add(TLS, either, hops.security_of)
+
+
+def _handshake(session: Session, sent: Hops) -> None:
     shakes = np.array(sent.handshakes.kept())
-    found.add(
-        [tls + "handshake_s"],
+    session.found.add(
+        [TLS + "handshake_s"],
         len(shakes),
         lambda picks: np.diff(np.median(shakes[picks], axis=0)),
-        chance,
+        session.chance,
         len(shakes),
         sent.handshakes.excluded(),
     )
-    wire = fits.line(np.array(sizes, float), np.array(more, float))
-    for key, value in zip(("message_bytes", "bytes_per_byte"), wire, strict=True):
-        found.figures[tls + key] = Figure(value, value, value, len(sizes), 0.0)
+    medians = np.median(shakes, axis=0).tolist()
+    session.found.details["handshake_s"] = dict(zip(("plain", "tls"), medians, strict=True))
+
+
+def _hop_details(kinds: Sequence[hops.Cell], samples: fits.Floats) -> dict[str, Any]:
+    """Return what every kind of link gave, shipped or not."""
+    medians = fits.medians(samples)
     groups = sorted({(cell.secure, cell.rate_bps, cell.gap_s) for cell in kinds}, key=str)
-    found.details["hop"] = {
+    return {
         "shipped": f"shaped links, {DELAY_S:g} s delay, {SHIPPED_GAP_S:g} s gap; medians; body's bytes",
         "message_and_head_bytes": hops.overhead(),
         "fits": [
             {"secure": group[0], "rate_bps": group[1], "gap_s": group[2]}
-            | dict(
-                zip(
-                    both,
-                    hops.hop_of(kinds, hops.is_of(group), fits.medians(samples)).tolist(),
-                    strict=True,
-                )
-            )
+            | dict(zip(HOP_KEYS, hops.hop_of(kinds, hops.is_of(group), medians).tolist(), strict=True))
             for group in groups
         ],
         "cells": hops.told(kinds, samples),
     }
-    found.details["wire_bytes"] = {"message_bytes": sizes, "more_over_tls": more}
-    found.details["handshake_s"] = dict(
-        zip(("plain", "tls"), np.median(shakes, axis=0).tolist(), strict=True)
-    )
 
 
 def _decisions(session: Session) -> None:

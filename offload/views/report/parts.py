@@ -144,7 +144,7 @@ def _standing_for(box: Box, names: list[str], among: Iterable[str]) -> Box:
 def _group(name: str, table: DeviceGroup, count: int) -> Box:
     moves = table.mobility
     if moves is None:
-        ways = "standing" if table.at is None else f"standing at {table.at[0]:g} m, {table.at[1]:g} m"
+        ways = "standing" if table.at is None else "standing at {:g}\xa0m, {:g}\xa0m".format(*table.at)
     elif isinstance(moves, Trace):
         ways = "moving as recorded"
     elif isinstance(moves, Waypoints):

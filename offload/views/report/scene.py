@@ -67,11 +67,15 @@ def lay_out(setting: Setting) -> Scene:
     wide_m = _wide_m(corners)
     to_scale = wide_m > 0.0 or bool(circles)
     wide_m = wide_m or 2.0 * min((range_m for _, range_m in circles), default=NOMINAL_M / 2)
+    # A circle that is far larger than all that happens would leave nothing to see; it is cut off.
+    seen = [circle for circle in circles if circle[1] <= 2.0 * wide_m]
+    # Gaps are of what is drawn, not of where things are: a large circle would squeeze them together.
+    shown_m = max([wide_m, *(2.0 * range_m for _, range_m in seen)])
     nodes = {
         name: spot
         for at, names in sites.items()
         for name, spot in zip(
-            names, _around(at, len(names), wide_m / 16 * (len(names) > 1), wide_m / 8), strict=True
+            names, _around(at, len(names), shown_m / 16 * (len(names) > 1), shown_m / 8), strict=True
         )
     }
     standing = {
@@ -79,13 +83,11 @@ def lay_out(setting: Setting) -> Scene:
         for at, numbers in together.items()
         for number, spot in zip(
             numbers,
-            _around(at, len(numbers), wide_m / 8 if at in sites else 0.0, wide_m / 60),
+            _around(at, len(numbers), shown_m / 8 if at in sites else 0.0, shown_m / 45),
             strict=True,
         )
     }
     aside = sum(len(each) for at, each in together.items() if len(each) > 1 or at in sites)
-    # A circle that is far larger than all that happens would leave nothing to see; it is cut off.
-    seen = [circle for circle in circles if circle[1] <= 2.0 * wide_m]
     drawn = [*corners, *nodes.values(), *standing.values()]
     drawn += [(x + side * r, y + side * r) for (x, y), r in seen for side in (-1.0, 1.0)]
     return Scene(nodes, standing, _box(drawn, wide_m / 20), aside, to_scale)

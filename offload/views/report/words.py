@@ -103,8 +103,9 @@ def answer(found: Comparison) -> str:
         label, pair = gaps[0]
         return f"{told}, {_ahead(pair)} more than under {label}, the next best{_at(found)}."
     few = len(ties) <= 2
-    names = [f"{label} ({_ahead(pair)} less)" if few else label for label, pair in ties]
-    tie = f"{told}, the highest share, but a tie with {listed(names)}{_at(found) if few else ''}"
+    names = [f"{label} ({_behind(pair)})" if few else label for label, pair in ties]
+    how = _at(found) if few and not all(_same(pair) for _, pair in ties) else ""
+    tie = f"{told}, the highest share, but a tie with {listed(names)}{how}"
     return f"{tie}; it is ahead of {listed(ahead)}." if ahead else f"{tie}."
 
 
@@ -114,6 +115,15 @@ def _ahead(pair: Pair | None) -> str:
         return "nobody knows how much"
     low, mean, high = (100 * each for each in (max(-1.0, pair.low), pair.mean, min(1.0, pair.high)))
     return f"{mean:.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def _behind(pair: Pair | None) -> str:
+    return "the same in each replication" if _same(pair) else f"{_ahead(pair)} less"
+
+
+def _same(pair: Pair | None) -> bool:
+    """Whether two policies came to the same in each replication, as those do that choose alike."""
+    return pair is not None and pair.low == pair.mean == pair.high == 0.0
 
 
 def _at(found: Comparison) -> str:
@@ -173,7 +183,7 @@ def _not_ranked(found: Comparison, measure: str) -> list[str]:
 def _not_equal(found: Comparison, measure: str, order: Sequence[PolicyResult]) -> list[str]:
     """Say how large a difference between those that tie may still be."""
     pairs = [gap(found, measure, order[0].label, other.label) for other in order[1:]] if order else []
-    ties = [pair for pair in pairs if pair is not None and not pair.differs]
+    ties = [pair for pair in pairs if pair is not None and not pair.differs and not _same(pair)]
     if not ties:
         return []
     most = min(100.0, 100 * max(max(abs(pair.low), abs(pair.high)) for pair in ties))
