@@ -1,4 +1,4 @@
-"""A run over time, as charts: where requests ran, how busy nodes were, and how many waited."""
+"""A run over time, as charts: where requests were to run, how busy nodes were, and how many waited."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
