@@ -95,6 +95,15 @@ def test_other_edge_nodes_are_as_busy_and_clouds_idle() -> None:
     assert {plan.edge for plan in idle.plans} == {None, "edge", "next"}
 
 
+def test_a_cloud_at_the_cell_itself_is_as_busy_as_the_cell() -> None:
+    own = replace(cell(up_bps=8e5), node="cloud", shared=False)
+    task = facts(COSTS, [node("cloud", "cloud")], [own])
+    idle, busy = (latencies_s(task, own, own.up_bps, load) for load in (0.0, 0.5))
+    wanted = [mean_wait_s(1, 0.003, 0.5) if plan.cloud else 0.0 for plan in columns(task, "cell").plans]
+    assert max(wanted) > 0
+    assert busy - idle == pytest.approx(wanted)
+
+
 def test_a_cell_of_ones_own_keeps_its_rate() -> None:
     own = replace(cell(up_bps=8e5), shared=False)
     task = facts(COSTS, [node("edge", "edge")], [own])

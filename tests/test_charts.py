@@ -17,7 +17,7 @@ from offload.scenario.load import load
 from offload.units import show_seconds
 from offload.views.report.chart import Chart
 from offload.views.report.charts import charts
-from offload.views.report.looks import best, share
+from offload.views.report.looks import share
 from offload.views.report.svg import text_width
 from tests.hand_made import ROOT
 
@@ -119,10 +119,14 @@ def test_shares_within_the_deadline_are_those_of_the_rows(ten: Story, drawn: dic
         counted = ten.counted(row[0]).select("on_time", "cause").collect()
         assert row[1] == share(counted["on_time"].mean())
         assert row[-1] == share((counted["cause"] == "").mean())
-    label = best(ten.found).label
+    label = ten.best
     told = next(row[1] for row in chart.rows if row[0] == label)
     assert chart.says.startswith(f"{label} answers {told} of requests within 100 ms")
     assert "deadline 100 ms" in chart.svg
+    within = {row[0]: float(row[1].removesuffix("%")) for row in chart.rows}
+    least = re.search(r"; (.+), the least, ([\d.]+)%\.$", chart.says)
+    assert least is not None
+    assert within[least[1]] == float(least[2]) == min(within.values())
 
 
 def test_legs_are_the_means_of_the_rows_and_say_what_did_not_finish(
@@ -168,7 +172,7 @@ def test_requests_ran_where_the_rows_say(ten: Story, drawn: dict[str, Chart]) ->
     assert rows["edge"]["edge"] == "100.0%"
     assert rows["cloud"]["cloud"] == "100.0%"
     for label, told in rows.items():
-        ran = ten.rows(label)
+        ran = ten.rows(label).filter(pl.col("born_s") >= ten.found.warm_up_s)
         alone = ran.filter(pl.col("edge").is_null() & pl.col("cloud").is_null()).height
         assert told["device"] == share(alone / ran.height)
 
@@ -193,7 +197,7 @@ def test_differences_are_those_of_the_comparison_the_better_first(
     chart = drawn["differences"]
     pairs = {frozenset((p.a, p.b)): p for p in ten.found.pairs if p.measure == "useful"}
     assert len(pairs) == 45
-    label = best(ten.found).label
+    label = ten.best
     assert all(label in row[:2] for row in chart.rows), "of more than thirty those with the best"
     assert len(chart.rows) == 9
     for better, worse, mean, low, high, differs in chart.rows:
@@ -215,6 +219,39 @@ def test_the_map_of_splits_tells_what_the_planner_finds(ten: Story, drawn: dict[
     told = chart.rows[0][list(chart.columns).index("60 Mbit/s")]
     assert told.endswith(show_seconds(prices.latency_s.min()))
     assert chart.svg.count("<rect") > 130
+
+
+def test_the_map_says_where_the_scenario_is_by_what_is_busier(tmp_path: Path) -> None:
+    """A full cell in front of an idle site is a loaded place, not an idle one."""
+    found = story(
+        tmp_path, [{"name": "edge"}], "devices.car.count=8", 'devices.car.tasks.objects.late="finish"',
+        'devices.car.tasks.objects.deadline="40 ms"',
+        replications=1,
+    )  # fmt: skip
+    drawn = {chart.name: chart for chart in charts(found)}
+    busy = float(drawn["load-over-time"].rows[0][2].removesuffix("%"))
+    assert busy < 30
+    share_of_map = re.match(r"With (\d+)% of cell and of all edge nodes busy", drawn["best-split"].says)
+    # Eight cars send 8 * 5 * 480 kbit a second over 20 Mbit/s.
+    assert share_of_map is not None
+    assert 90 <= int(share_of_map[1]) <= 100
+    # What is later than the deadline, 40 ms, is faded, and said to be.
+    svg = drawn["best-split"].svg
+    assert svg.count(", too late<") == svg.count('fill-opacity=".4"><title>') > 0
+    told = re.findall(r"busy: [^<]*, ([\d.]+) ms(, too late)?</title>", svg)
+    assert len(told) == 13 * 11
+    assert all((float(told_ms) > 40) == bool(late) for told_ms, late in told if told_ms != "40")
+
+
+def test_no_more_servers_work_than_there_are_where_they_batch(tmp_path: Path) -> None:
+    found = story(
+        tmp_path, [{"name": "edge"}], "devices.car.count=30", "nodes.cabinet.servers=1",
+        'nodes.cabinet.batch={ max = 8, wait = "5 ms" }', 'links.cell.up="2 Gbit/s"',
+        'devices.car.tasks.objects.every="20 ms"', replications=1,
+    )  # fmt: skip
+    assert found.rows("edge")["batch"].max() == 8
+    chart = next(chart for chart in charts(found) if chart.name == "load-over-time")
+    assert 50 < float(chart.rows[0][3].removesuffix("%")) <= 100.0
 
 
 def test_a_single_run_has_nothing_to_compare(tmp_path: Path) -> None:

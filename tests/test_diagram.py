@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from offload.scenario.load import load
-from offload.views.report.diagram import Area, Drawing, diagram, place, svg
+from offload.views.report.diagram import PAD, WIDTHS, Area, Drawing, _wrapped, diagram, place, svg
 from offload.views.report.parts import CLOUD, MOST_APART, Box, Line, Parts, parts
 from tests.hand_made import ROOT, SHIPPED
 
@@ -98,6 +98,18 @@ def test_a_cloud_with_a_cell_of_its_own_and_wires_between_edges() -> None:
     check(drawing)
     assert len(drawing.labels) == 15 + 6
     ET.fromstring(svg(drawing))
+
+
+def test_wide_characters_stay_in_their_box() -> None:
+    """A W, or a sign of Chinese, takes the room of two usual characters."""
+    room = WIDTHS[0] - 2 * PAD
+    for char in "W\u65e5":
+        titles, _ = _wrapped(Box("g", char * 60, (), 0))
+        assert "".join(titles) == char * 60
+        assert max(map(len, titles)) * 1.1 * 13.5 <= room
+    assert _wrapped(Box("g", "60 x car", ("60 kB for mobilenetv2 or resnet18",), 0)) == (
+        ["60 x car"], ["60 kB for mobilenetv2 or resnet18"],
+    )  # fmt: skip
 
 
 def test_its_table_says_the_same() -> None:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pytest
@@ -19,7 +20,7 @@ from offload.analysis.survival import PairAgain, Survival
 from offload.cli import app
 from offload.scenario.load import load
 from offload.views import present
-from offload.views.report import page
+from offload.views.report import fronts, page
 from offload.views.report.chart import Chart
 from offload.views.report.doubts import doubts
 from offload.views.report.made import commands, made
@@ -187,6 +188,13 @@ def policy(label: str, share: float, half: float = 0.01, **more) -> PolicyResult
     )
 
 
+class Stub(NamedTuple):
+    """What a chart of differences takes from a story."""
+
+    found: Comparison
+    best: str
+
+
 def pair(a: str, b: str, mean: float, half: float, measure: str = "useful") -> Pair:
     low, high = mean - half, mean + half
     return Pair(a, b, measure, low, mean, high, low > 0 or high < 0)
@@ -244,6 +252,25 @@ def test_one_replication_claims_nothing() -> None:
     assert "whether that is more than chance, one replication cannot tell" in answer(found)
 
 
+def test_no_share_is_told_to_be_above_all_or_below_none() -> None:
+    """Student's intervals of three replications reach beyond what shares can be."""
+    found = result([policy("a", 0.97, 0.06), policy("b", 0.02, 0.05)], [pair("a", "b", 0.95, 0.2)], 3)
+    told = answer(found)
+    assert "97.0% (95% interval 91.0% to 100.0%)" in told
+    assert "95.0 points [+75.0, +100.0] more than under b" in told
+    assert fronts.differences(Stub(found, "a")).rows[0][3:5] == ["+75.00", "+100.00"]
+
+
+def test_who_cannot_be_ranked_is_told() -> None:
+    c = policy("c", 0.9)
+    c = replace(c, measures=c.measures | {"useful": None})
+    found = result([policy("a", 0.6), policy("b", 0.7), c], [pair("a", "b", -0.1, 0.02)])
+    assert "c" not in answer(found).replace("correctly", "").split()
+    said = " ".join(limits(found, measured_answers=True))
+    assert "c is not ranked: nobody can say which of its answers are right" in said
+    assert "not ranked" not in " ".join(limits(result([c], []), measured_answers=True))
+
+
 def test_where_nobody_knows_what_is_right_time_alone_counts() -> None:
     some = [policy("a", 0.6), policy("b", 0.7)]
     some = [replace(each, measures=each.measures | {"useful": None}) for each in some]
@@ -271,7 +298,9 @@ def told(story: Story, known: tuple[Known, ...] = (), **more) -> str:
 
 def test_wide_intervals_are_told_with_what_would_do(story: Story) -> None:
     wide = told(story, policies=(policy("a", 0.6, 0.08), policy("b", 0.6, 0.01)), pairs=())
-    assert "Intervals of useful are wide: a ±8.0 points. About 3 replications" in wide
+    assert "Intervals of useful are wide: a ±8.0 points. About 4 replications" in wide  # 12.7 / sqrt(2)
+    hardly = told(story, policies=(policy("a", 0.6, 0.0201),), pairs=())
+    assert "About 3 replications" in hardly, "two are not enough, as they are what there is"
     narrow = told(story, policies=(policy("a", 0.6, 0.019),), pairs=())
     assert "wide" not in narrow
 

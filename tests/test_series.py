@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 
 from offload.analysis.rows import SCHEMA
-from offload.analysis.series import WHERE, loads, seconds_in, where
+from offload.analysis.series import WHERE, covered, loads, seconds_in, where
 from offload.analysis.spans import SCHEMA as SPANS
+
+ALONE = pl.DataFrame(schema={"request": pl.Int64, "batch": pl.Int32})  # nobody was in a batch
 
 
 def spans(*table: tuple[str, float, float, float]) -> pl.DataFrame:
@@ -17,14 +19,41 @@ def spans(*table: tuple[str, float, float, float]) -> pl.DataFrame:
 
 
 def test_work_is_the_end_of_a_span_and_waiting_what_comes_before() -> None:
-    found = loads(spans(("box", 0.5, 3.5, 1.0), ("box", 1.0, 2.0, 1.0)), np.array([0.0, 1.0, 2.0, 4.0]))
+    found = loads(
+        spans(("box", 0.5, 3.5, 1.0), ("box", 1.0, 2.0, 1.0)), ALONE, np.array([0.0, 1.0, 2.0, 4.0])
+    )
     assert found["box"].work_s.tolist() == pytest.approx([0.0, 1.0, 1.0])
     assert found["box"].waiting_s.tolist() == pytest.approx([0.5, 1.0, 0.5])
 
 
+def test_a_batch_is_served_by_one_server_and_none_of_it_waits_meanwhile() -> None:
+    """Four seconds of work, one of each member: each was drawn at the end, four servers at once."""
+    table = spans(*[("box", begin, 6.0, 1.0) for begin in (0.0, 1.0, 1.5, 2.0)])
+    batches = pl.DataFrame(
+        {"request": range(4), "batch": [4] * 4}, {"request": pl.Int64, "batch": pl.Int32}
+    )
+    found = loads(table, batches, np.arange(7.0))["box"]
+    assert found.work_s.tolist() == pytest.approx([0, 0, 1, 1, 1, 1])
+    assert found.waiting_s.tolist() == pytest.approx([1, 2.5, 0, 0, 0, 0])
+    # In the air there are no batches.
+    sent = loads(table.with_columns(leg=pl.lit("uplink")), batches, np.arange(7.0))["box"]
+    assert sent.work_s.tolist() == pytest.approx([0, 0, 0, 0, 0, 4])
+
+
+def test_a_bin_is_covered_once_by_however_many() -> None:
+    table = spans(
+        ("a", 3.0, 4.0, 1.0), ("a", 0.5, 2.0, 1.0), ("b", 0.0, 9.0, 1.0), ("a", 1.0, 1.5, 0.5),
+        ("a", 1.9, 2.5, 0.5),
+    )  # fmt: skip
+    found = covered(table, np.array([0.0, 1.0, 2.0, 3.0, 5.0]))
+    assert found["a"].tolist() == pytest.approx([0.5, 1.0, 0.5, 1.0])
+    assert found["b"].tolist() == pytest.approx([1.0, 1.0, 1.0, 2.0])
+    assert not covered(spans(), np.array([0.0, 1.0]))
+
+
 def test_places_are_apart_and_what_lies_beyond_the_edges_is_left_out() -> None:
     table = spans(("a", -1.0, 1.0, 2.0), ("b", 1.5, 9.0, 7.5), ("b", 5.0, 6.0, 0.5))
-    found = loads(table, np.array([0.0, 1.0, 2.0]))
+    found = loads(table, ALONE, np.array([0.0, 1.0, 2.0]))
     assert list(found) == ["a", "b"]
     assert found["a"].work_s.tolist() == pytest.approx([1.0, 0.0])
     assert found["b"].work_s.tolist() == pytest.approx([0.0, 0.5])
@@ -38,7 +67,7 @@ def test_bins_add_up_to_all_spans() -> None:
     work_s = took_s * rng.uniform(0, 1, 3000)
     table = [("box", b, b + t, w) for b, t, w in zip(begin_s, took_s, work_s, strict=True)]
     edges_s = np.array([0.0, *np.sort(rng.uniform(0, 60, 40)), 100.0])
-    load = loads(spans(*table), edges_s)["box"]
+    load = loads(spans(*table), ALONE, edges_s)["box"]
     assert load.work_s.sum() == pytest.approx(work_s.sum(), rel=1e-9)
     assert load.waiting_s.sum() == pytest.approx((took_s - work_s).sum(), rel=1e-9)
     # Each bin against adding up overlaps one by one.
@@ -51,7 +80,7 @@ def test_bins_add_up_to_all_spans() -> None:
 def test_nothing_takes_no_time() -> None:
     nothing = np.array([])
     assert seconds_in(nothing, nothing, np.array([0.0, 1.0, 2.0])).tolist() == [0.0, 0.0]
-    assert not loads(spans(), np.array([0.0, 1.0]))
+    assert not loads(spans(), ALONE, np.array([0.0, 1.0]))
 
 
 def rows(*table: dict[str, object]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from offload.analysis.compare import Comparison, compare
 from offload.analysis.files import to_json
 from offload.analysis.folder import FolderError, Kept
 from offload.analysis.rows import SCHEMA
+from offload.analysis.statistics import Interval
 from offload.analysis.story import read
 from offload.analysis.until import Until
 from offload.analysis.until import read as read_targets
@@ -297,3 +298,23 @@ def test_a_check_of_polars_that_fails_is_a_damaged_file(folder, monkeypatch):
         f"{folder / 'random' / '0' / 'requests.parquet'}: its rows cannot be read (index out of bounds);"
         " delete it and simulate again"
     )
+
+
+def test_one_replication_has_the_same_best_as_many(tmp_path):
+    """Without pairs too the best is by useful answers, where these are known: all parts say the same."""
+    made(tmp_path, replications=1)
+    story = read(tmp_path)
+    found = story.found
+    assert not found.pairs
+    assert found.headline == "useful"
+    swapped = {"random": (0.9, 0.2), "edge": (0.1, 0.8)}  # useful, on time
+    policies = tuple(
+        replace(each, measures=each.measures | dict(zip(
+            ("useful", "on_time"), (Interval(x, x, x) for x in swapped.get(each.label, (0.5, 0.5))),
+            strict=True,
+        )))
+        for each in found.policies
+    )  # fmt: skip
+    assert replace(story, found=replace(found, policies=policies)).best == "random"
+    nobody = tuple(replace(each, measures=each.measures | {"useful": None}) for each in policies)
+    assert replace(story, found=replace(found, policies=nobody)).best == "edge"

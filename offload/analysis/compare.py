@@ -102,6 +102,14 @@ class Comparison:
         """Whether some policy divides a network where two opinions on its layers differ."""
         return any(policy.doubtful for policy in self.policies)
 
+    @property
+    def headline(self) -> str:
+        """The measure to rank by: useful, or on_time where nobody can say what is right."""
+        if self.pairs:
+            return headline(self.pairs)
+        useful = any(policy.measures["useful"] is not None for policy in self.policies)
+        return "useful" if useful else "on_time"
+
     def best(self, measure: str) -> str | None:
         """Return the label of the contender with the largest mean of a measure; None if none has one.
 

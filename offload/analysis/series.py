@@ -21,26 +21,52 @@ WHERE = (
 class Load:
     """What one place had to do, by bins of time: seconds of work, and of waiting, over all requests.
 
-    Over the length of a bin, work is how many were served on average, waiting how many stood there.
+    Over the length of a bin, work is how many servers were at work on average, waiting how many stood
+    there unserved.
     """
 
     work_s: Floats
     waiting_s: Floats
 
 
-def loads(spans: pl.DataFrame, edges_s: Floats) -> Mapping[str, Load]:
+def loads(spans: pl.DataFrame, batches: pl.DataFrame, edges_s: Floats) -> Mapping[str, Load]:
     """Return the load of each place that spans name, in bins between rising edges.
 
-    `spans` are as of `analysis.spans`: of each, the end is work and what comes before is waiting. What
-    of them lies beyond the first and the last edge is left out.
+    `spans` are as of `analysis.spans`: of each, the end is work and what comes before is waiting.
+    `batches` tells of each `request` in how large a `batch` it was at nodes: its members are served
+    together, each at its share of the server, for as long as the work of all of them takes. What lies
+    beyond the first and the last edge is left out.
     """
-    found = {}
-    for (place,), frame in spans.group_by("place", maintain_order=True):
+    found: dict[str, Load] = {}
+    spans = spans.join(
+        batches.select("request", "batch"), on="request", how="left", maintain_order="left"
+    )
+    members = pl.when(pl.col("leg").is_in(["edge", "cloud"])).then(pl.col("batch").clip(1))
+    spans = spans.with_columns(members=members.fill_null(1))
+    for (place, members), frame in spans.group_by("place", "members", maintain_order=True):
         begin_s, end_s = frame["begin_s"].to_numpy(), frame["end_s"].to_numpy()
-        begins_s = np.clip(end_s - frame["work_s"].to_numpy(), begin_s, end_s)  # to work
-        found[str(place)] = Load(
-            seconds_in(begins_s, end_s, edges_s), seconds_in(begin_s, begins_s, edges_s)
+        served_s = members * frame["work_s"].to_numpy()
+        begins_s = np.clip(end_s - served_s, begin_s, end_s)  # to be served
+        before = found.get(str(place))
+        work_s = seconds_in(begins_s, end_s, edges_s) / members
+        waiting_s = seconds_in(begin_s, begins_s, edges_s)
+        found[str(place)] = (
+            Load(work_s, waiting_s)
+            if before is None
+            else Load(before.work_s + work_s, before.waiting_s + waiting_s)
         )
+    return found
+
+
+def covered(spans: pl.DataFrame, edges_s: Floats) -> Mapping[str, Floats]:
+    """Return for how many seconds of each bin there was anybody at each place that spans name."""
+    found = {}
+    for (place,), frame in spans.sort("begin_s").group_by("place", maintain_order=True):
+        begin_s = frame["begin_s"].to_numpy()
+        until_s = np.maximum.accumulate(frame["end_s"].to_numpy())
+        first = np.append(True, begin_s[1:] > until_s[:-1])  # of those that follow without a gap
+        last = np.append(first[1:], True)
+        found[str(place)] = seconds_in(begin_s[first], until_s[last], edges_s)
     return found
 
 

@@ -14,7 +14,7 @@ from offload.analysis.compare import LEVEL, Comparison, Known, conclude
 from offload.analysis.folder import UNREADABLE, FolderError, Kept, find
 from offload.analysis.measures import Summary, summarise
 from offload.analysis.rows import SCHEMA
-from offload.analysis.survival import Survival, headline
+from offload.analysis.survival import Survival
 from offload.analysis.until import LEVEL as UNTIL_LEVEL
 from offload.analysis.work.replication import rows_path
 from offload.policies.table import Choice
@@ -27,7 +27,8 @@ from offload.streams import Streams
 class Story:
     """What `run` or `compare` left in a folder: policies in the order in which they were compared.
 
-    `found` rests on the replications that all of them have, from 0 on; `left_out` names the others, as
+    `found` rests on the replications that all of them have, from 0 on, and `runs` are their summaries by
+    label (of a warm-up that is to be found: before it was); `left_out` names the others, as
     "label/number".
     """
 
@@ -35,6 +36,7 @@ class Story:
     scenario: Scenario
     choices: tuple[Choice, ...]
     found: Comparison
+    runs: Mapping[str, Sequence[Summary]]
     left_out: tuple[str, ...] = ()
 
     @property
@@ -45,7 +47,7 @@ class Story:
     @property
     def best(self) -> str:
         """The label of the best contender by the headline measure; the first where it has no value."""
-        return self.found.best(headline(self.found.pairs)) or self.labels[0]
+        return self.found.best(self.found.headline) or self.labels[0]
 
     def counted(self, label: str) -> pl.LazyFrame:
         """Return the rows that measures count, of all replications: roots born after the warm-up."""
@@ -106,7 +108,7 @@ def read(where: Path) -> Story:
         f"{label}/{number}" for label in labels for number in sorted(by_label[label]) if number >= count
     ]
     found = replace(found, second_opinion=second_opinion)
-    return Story(folder, scenario, choices, found, tuple(left_out))
+    return Story(folder, scenario, choices, found, runs, tuple(left_out))
 
 
 def _only_folder(where: Path, kept: Iterable[Kept]) -> Path:

@@ -28,7 +28,7 @@ def report(results: Results, out: Out = None, json_: Json = False) -> None:
             writable(folder)
             with progress("reporting", page.PARTS) as advance:
                 written = page.write(story, folder, advance)
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             msg = f"{results}: some rows cannot be read ({error!s:.80}); simulate again"
             raise FolderError(msg) from error
         if json_:

@@ -110,13 +110,16 @@ def trace(
 
 def _window(rows: pl.DataFrame, from_s: float, most: int) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Choose the requests that are held, and say which these are."""
-    every = rows.filter(~pl.col("request").is_in(rows["parent"].drop_nulls().implode()))
-    held, holds = every, "every request; of a frame of several networks, its stages"
-    if every.height > most:
-        held = every.filter(pl.col("ended_s") > from_s).sort("born_s", "request").head(most)
+    every = rows.lazy().filter(~pl.col("request").is_in(rows["parent"].drop_nulls().implode()))
+    count = every.select(pl.len()).collect().item()
+    if count > most:
+        first = every.filter(pl.col("ended_s") > from_s).sort("born_s", "request").head(most)
+        held = first.collect(engine="streaming")  # of many rows nothing is copied but these
         holds = f"the first {held.height} by birth of the requests that ended after {from_s:g} s"
+    else:
+        held, holds = every.collect(), "every request; of a frame of several networks, its stages"
     return held, {
-        "holds": holds, "requests": held.height, "left_out": every.height - held.height,
+        "holds": holds, "requests": held.height, "left_out": count - held.height,
         "from_s": held["born_s"].min(), "until_s": held["ended_s"].max(),
     }  # fmt: skip
 

@@ -126,11 +126,22 @@ def test_tables_are_sorted_by_keyboard(opened) -> None:
     assert again == cells[::-1]
 
 
-@pytest.mark.parametrize("width", [1280, 800, 700])
+@pytest.mark.parametrize("width", [1280, 800, 700, 400])
 def test_nothing_is_wider_than_the_window(opened, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 800})
     opened.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_names_without_a_space_are_not_wider_than_the_window(page, written, width: int) -> None:
+    """Names of files have up to a hundred characters, and titles, sentences and links hold them."""
+    long = written.with_name("long.html")
+    long.write_text(written.read_text().replace("objects", "W" * 100).replace("cabinet", "M" * 100))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(long.as_uri())
+    assert page.locator("nav a", has_text="W" * 100).count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_black_is_ink_on_dark_paper(opened) -> None:

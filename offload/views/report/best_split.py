@@ -13,7 +13,7 @@ from offload.entities import Cell, Facts, Plan
 from offload.units import UNITS, show_seconds
 from offload.views.report.axes import Swatch, legend
 from offload.views.report.chart import Chart
-from offload.views.report.looks import amount, best, percent, share
+from offload.views.report.looks import amount, percent, share
 from offload.views.report.over_time import paint
 from offload.views.report.svg import INK, SMALL, WIDTH, Picture
 
@@ -26,13 +26,14 @@ TABLED = 3  # every third rate stands in the table
 
 def split_map(story: Story, seen: Watching) -> Chart | None:
     """Draw the quickest plan of the task with most requests over the rate of its cell and the load."""
-    label = best(story.found).label
+    label = story.best
     asked = _most_asked(story, label, seen)
     found = None if asked is None else best_split(*asked)
     if found is None:
         return None
     facts, cell = found.facts, found.cell
-    busy = float(seen.busy(label, cell.node)[seen.counted].mean())
+    used = float(seen.used(label, cell.name)[seen.counted].mean()) if cell.shared else 0.0
+    busy = max(used, float(seen.busy(label, cell.node)[seen.counted].mean()))
     picture = Picture("best-split")
     _draw(picture, found, busy, label)
     title = f"The quickest plan for {facts.group} {facts.asked}, over bandwidth and load"
@@ -44,7 +45,8 @@ def split_map(story: Story, seen: Watching) -> Chart | None:
         for column in (own, 0)
     ]
     says = (
-        f"With {percent(found.loads[row])} of {cell.name} and of all edge nodes busy, {'; '.join(told)}."
+        f"With {percent(found.loads[row])} of {cell.name} and of all edge nodes busy, {'; '.join(told)}"
+        " (as the planner prices it for an idle device, with the waits of M/M/c queues; not simulated)."
     )
     chosen = range(0, len(found.up_bps), TABLED)
     columns = ["busy", *(_rate(found.up_bps[column]) for column in chosen)]
@@ -116,7 +118,7 @@ def _draw(picture: Picture, found: BestSplit, busy: float, label: str) -> None:
     rates = np.log(found.up_bps)
     own = float(np.interp(np.log(cell.up_bps), rates, np.arange(len(rates))))
     at = float(np.interp(busy, found.loads, np.arange(len(found.loads))))
-    here = f"here: {_rate(cell.up_bps)}, and {share(busy)} of {cell.node} busy under {label}"
+    here = f"here: {_rate(cell.up_bps)}, {share(busy)} busy (cell or site, whichever is more; {label})"
     _ring(picture, LEFT + wide * (own + 0.5), bottom - HIGH * (at + 0.5), says=here)
     entries = _entries(picture, found, here)
     picture.height = legend(picture, LEFT, bottom + 38, WIDTH - LEFT, entries, WIDTH - LEFT - 40)

@@ -9,6 +9,7 @@ from html import escape
 from offload.scenario.load import Scenario
 from offload.views.report.chart import Chart
 from offload.views.report.parts import CELLS, CLOUD, DEVICES, EDGE, Box, Line, Parts, parts
+from offload.views.report.svg import shortened, text_width
 
 # All in pixels, at which the text is drawn; the page makes it smaller where there is less room.
 WIDTHS = (236, 176, 196, 176)  # of boxes, by column
@@ -16,11 +17,8 @@ GAPS = (48, 28)  # behind devices, behind cells
 HEADS = ("devices", "cells", "edge", "cloud")
 HEAD, PAD, TITLE, LINE, BETWEEN = 28, 9, 17, 15, 16
 TITLE_CHAR, CHAR, LABEL_CHAR = 7.6, 6.4, 5.9  # the width of a character, on the wide side
-LABEL, LABEL_LINE, TRACK = (
-    132,
-    13,
-    8,
-)  # room for what is said of wires; between two that run side by side
+LABEL, LABEL_LINE = 132, 13  # room for what is said of wires
+TRACK = 8  # between two that run side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +176,17 @@ def _height(box: Box) -> float:
 
 def _wrapped(box: Box) -> tuple[list[str], list[str]]:
     room = WIDTHS[box.column] - 2 * PAD
-    titles = textwrap.wrap(box.title, int(room / TITLE_CHAR))
-    return titles, [part for line in box.lines for part in textwrap.wrap(line, int(room / CHAR))]
+    return _wrap(box.title, room, TITLE_CHAR), [
+        part for line in box.lines for part in _wrap(line, room, CHAR)
+    ]
+
+
+def _wrap(text: str, room: float, char: float) -> list[str]:
+    """Break text into lines of usual characters; into shorter ones where many of them are wide."""
+    most = int(room / char)
+    lines = textwrap.wrap(text, most)
+    widest = max((sum(1 + (text_width(each, 1.0) >= 1.0) for each in line) for line in lines), default=0)
+    return lines if widest <= 1.2 * most else textwrap.wrap(text, most * most // widest)
 
 
 def _stack(heights: Sequence[float]) -> float:
@@ -257,6 +264,5 @@ def _label(line: Line, area: Area) -> str:
 
 def _said(line: Line) -> list[str]:
     """Return what is said of a wire, as lines: its title, cut off where it is long, and its figures."""
-    most = int((LABEL - 10) / LABEL_CHAR)
-    title = line.title if len(line.title) <= most else f"{line.title[: most - 1]}…"
-    return [title, *(part for figure in line.figures for part in textwrap.wrap(figure, most))]
+    title = shortened(line.title, LABEL - 10, 1.6 * LABEL_CHAR)
+    return [title, *(part for figure in line.figures for part in _wrap(figure, LABEL - 10, LABEL_CHAR))]

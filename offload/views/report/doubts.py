@@ -3,20 +3,19 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import polars as pl
-from scipy.special import ndtri, stdtrit
+import numpy as np
+from scipy.special import stdtrit
 
 from offload.analysis import statistics
 from offload.analysis.compare import Comparison, PolicyResult
-from offload.analysis.measures import BINS, Summary, summarise
+from offload.analysis.measures import BINS, Summary
 from offload.analysis.statistics import Interval
 from offload.analysis.story import Story
 from offload.analysis.until import MOST
-from offload.analysis.work.replication import rows_path
 from offload.scenario.coverage import remarks
 from offload.units import show_seconds
 from offload.views.report.provenance import Known
-from offload.views.report.words import headline, listed
+from offload.views.report.words import listed
 from offload.views.table import second_opinion_text
 
 WIDE = {"useful": 0.02, "on_time": 0.02}  # half of an interval, in points of a share
@@ -58,7 +57,7 @@ def _left_out(story: Story) -> Iterator[str]:
 def _wide(found: Comparison) -> Iterator[str]:
     """Tell of intervals that are wider than a reader would think, a line a measure."""
     for measure, room, of_mean in (
-        *((measure, room, False) for measure, room in WIDE.items() if measure == headline(found)),
+        *((measure, room, False) for measure, room in WIDE.items() if measure == found.headline),
         *((measure, room, True) for measure, room in WIDE_OF_MEAN.items()),
     ):
         wide = [
@@ -79,14 +78,14 @@ def _wide(found: Comparison) -> Iterator[str]:
 
 
 def _enough(found: Comparison, times: float) -> str:
-    """Say how many replications make intervals so many times narrower: n = (z s / half)^2.
+    """Say from how many replications on Student's intervals are so many times narrower.
 
-    Two more stand for Student's quantile in place of the normal one.
+    As the spread is, half of an interval goes with t(n - 1) / sqrt(n).
     """
-    tail = (1 - found.taken_at) / 2
-    student = float(stdtrit(found.replications - 1, 1 - tail))
-    enough = math.ceil(found.replications * (times * float(ndtri(1 - tail)) / student) ** 2) + 2
-    return f"About {enough}" if enough <= MOST else f"More than {MOST}"
+    counts = np.arange(found.replications, MOST + 1)
+    halves = stdtrit(counts - 1, (1 + found.taken_at) / 2) / np.sqrt(counts)
+    enough = counts[halves <= halves[:1] / times]
+    return f"About {enough[0]}" if len(enough) else f"More than {MOST}"
 
 
 def _half(policy: PolicyResult, measure: str, half: float) -> str:
@@ -101,17 +100,16 @@ def _warm_up(story: Story) -> Iterator[str]:
     found, file = story.found, story.scenario.file
     if file.warm_up == "auto":
         return
-    runs = {label: _summaries(story, label) for label in story.labels}
     bin_s = file.duration / BINS
     begins = {
         label: statistics.warm_up_bins({label: [run.stays for run in each]}) * bin_s
-        for label, each in runs.items()
+        for label, each in story.runs.items()
     }
     late = {label: at_s for label, at_s in begins.items() if at_s > found.warm_up_s + bin_s}
     if not late:
         return
     most_s = max(late.values())
-    left, better = (_born_before(runs, at_s / bin_s) for at_s in (found.warm_up_s, most_s))
+    left, better = (_born_before(story.runs, at_s / bin_s) for at_s in (found.warm_up_s, most_s))
     told = (
         f"The warm-up of {show_seconds(found.warm_up_s)} may be too short: it leaves out {left:,.0f}"
         f" requests a replication, where MSER-5 would leave out {better:,.0f}, the first"
@@ -120,12 +118,6 @@ def _warm_up(story: Story) -> Iterator[str]:
     if most_s >= file.duration * 0.45:  # it looks for a beginning in the first half only
         told += " That is as far as it looks: the time in the system may not settle in so short a run."
     yield told
-
-
-def _summaries(story: Story, label: str) -> list[Summary]:
-    files = [rows_path(story.folder, label, each) for each in range(story.found.replications)]
-    duration_s = story.scenario.file.duration
-    return [summarise(pl.scan_parquet(file), 0.0, duration_s) for file in files]
 
 
 def _born_before(runs: Mapping[str, Sequence[Summary]], bins: float) -> float:

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from offload.analysis.compare import Comparison
 from offload.analysis.curves import front
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.story import Story
-from offload.analysis.survival import headline as ranked_by
 from offload.views.report.axes import x_axis, y_axis
 from offload.views.report.chart import Chart
 from offload.views.report.looks import (
@@ -16,9 +15,7 @@ from offload.views.report.looks import (
     WHAT,
     WORDS,
     Look,
-    best,
     bounds,
-    headline,
     key,
     looks,
     percent,
@@ -59,9 +56,9 @@ def _front(found: Comparison, cost: Cost) -> Chart | None:
 
     None unless both are known of two policies at least.
     """
-    measure = headline(found)
+    measure = found.headline
     points = {
-        policy.label: (x, y)
+        policy.label: (x, _clipped(y))
         for policy in found.policies
         if (x := policy.measures[cost.measure]) is not None
         and (y := policy.measures[measure]) is not None
@@ -99,9 +96,13 @@ def _says_front(
         f" {cost.unit}"
         for label in dict.fromkeys((on_front[0], on_front[-1]))
     ]
-    few = f"{len(on_front)} of {len(contenders)} policies are worth choosing between"
+    few = f"{len(on_front)} of {len(contenders)} policies are worth choosing between by their means"
     if len(on_front) == 1:
-        few = "no other is better or cheaper" if len(contenders) > 1 else "all others know more"
+        few = (
+            "by their means no other is better or cheaper"
+            if len(contenders) > 1
+            else "all others know more"
+        )
     return f"{' and '.join(ends)}: {few}."
 
 
@@ -137,6 +138,13 @@ def _draw_front(
         key(picture, each, right + 16, top + 8 + 17 * number, names + 26)
 
 
+def _clipped(share: Interval) -> Interval:
+    """Return an interval of a share without what no share can be."""
+    if math.isnan(share.low):
+        return share
+    return Interval(max(0.0, share.low), share.mean, min(1.0, share.high))
+
+
 def _ends(intervals: Sequence[Interval]) -> tuple[float, float]:
     """Return the least and the largest of means and bounds."""
     known = [
@@ -151,11 +159,11 @@ def _ends(intervals: Sequence[Interval]) -> tuple[float, float]:
 def differences(story: Story) -> Chart | None:
     """Draw the paired differences in the headline measure, the better minus the worse."""
     found = story.found
-    measure = ranked_by(found.pairs)
-    pairs = [_positive(pair) for pair in found.pairs if pair.measure == measure]
+    measure = found.headline
+    pairs = [_within(_positive(pair)) for pair in found.pairs if pair.measure == measure]
     if not pairs:
         return None
-    label, apart = best(found).label, sum(pair.differs for pair in pairs)
+    label, apart = story.best, sum(pair.differs for pair in pairs)
     shown = pairs
     if len(pairs) > MOST_PAIRS:
         shown = [pair for pair in pairs if label in (pair.a, pair.b)]
@@ -167,7 +175,7 @@ def differences(story: Story) -> Chart | None:
         f"{apart} of {len(pairs)} pairs of policies differ in the share {WHAT[measure]}"
         f" (simultaneous {percent(found.level)} intervals)"
     )
-    says += f"; shown are those with {label}, the best." if len(shown) < len(pairs) else "."
+    says += f"; shown are those with {label}, the highest." if len(shown) < len(pairs) else "."
     columns = ["better", "worse", "difference in points", "low", "high", "differ"]
     table = [
         [pair.a, pair.b, *(f"{100 * each:+.2f}" for each in (pair.mean, pair.low, pair.high)),
@@ -184,14 +192,19 @@ def _positive(pair: Pair) -> Pair:
     return Pair(pair.b, pair.a, pair.measure, -pair.high, -pair.mean, -pair.low, pair.differs)
 
 
+def _within(pair: Pair) -> Pair:
+    """Return a pair without what no difference of two shares can be."""
+    return replace(pair, low=max(-1.0, pair.low), high=min(1.0, pair.high))
+
+
 def _draw_differences(picture: Picture, what: str, shown: Sequence[Pair]) -> None:
     texts = [f"{pair.a} \u2212 {pair.b}" for pair in shown]
     names = min(max(map(text_width, texts)) * 1.05, 300.0)
     left, right, top, pitch = names + 16, WIDTH - 16, 8.0, 20.0
     bottom = top + pitch * len(shown)
     picture.height = bottom + 38
-    low = max(-1.0, min(0.0, *(pair.low for pair in shown)))  # wider is possible for no shares
-    high = min(1.0, max(0.0, *(pair.high for pair in shown)))
+    low = min(0.0, *(pair.low for pair in shown))
+    high = max(0.0, *(pair.high for pair in shown))
     x = Scale(*rounded(100 * low, 100 * high), left, right)
     x_axis(picture, x, bottom, top, f"difference in the share {what} (percentage points)")
     picture.rule((x(0.0), top), (x(0.0), bottom))

@@ -14,7 +14,7 @@ from offload.units import show_seconds
 from offload.views.palette import LEG_COLOURS
 from offload.views.report.axes import Swatch, legend, x_axis, y_axis
 from offload.views.report.chart import Chart
-from offload.views.report.looks import MOST_ROWS, Look, best, key, looks, share
+from offload.views.report.looks import MOST_ROWS, Look, key, looks, share
 from offload.views.report.scales import Scale, prefixed, rounded, spread
 from offload.views.report.svg import SMALL, WIDTH, Picture, stairs, text_width
 
@@ -38,7 +38,7 @@ def latency_cdf(story: Story) -> Chart | None:
     picture = Picture("latency-cdf")
     _draw_cdf(picture, looks(found), curves, sorted(deadlines_s))
     title = "Share of requests answered within a time"
-    says = _says_within(best(found).label, within, deadlines_s[0])
+    says = _says_within(story.best, within, deadlines_s[0])
     columns = ["policy", *(f"within {show_seconds(each)}" for each in deadlines_s)]
     columns += ["half within", "95% within", "99% within", "ever answered"]
     table = [
@@ -151,7 +151,7 @@ def legs(story: Story) -> Chart | None:
     picture = Picture("legs")
     _draw_legs(picture, found.policies, means, longest_s)
     title = "Where a finished request's time goes"
-    label = best(found).label
+    label = story.best
     most = max(means[label], key=lambda leg: means[label][leg])
     total_s = sum(means[label].values())
     says = f"Under {label} no request finishes."

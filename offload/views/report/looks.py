@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from offload.analysis.compare import Comparison, PolicyResult
+from offload.analysis.compare import Comparison
 from offload.analysis.statistics import Interval
 from offload.views.palette import colour
 from offload.views.report.svg import SMALL, Picture, ink, shape
@@ -46,22 +46,6 @@ def looks(found: Comparison) -> list[Look]:
         Look(policy.label, ink(colour(policy.label, labels)), kind, policy.knowledge != "reported")
         for kind, policy in enumerate(found.policies)
     ]
-
-
-def headline(found: Comparison) -> str:
-    """Return the measure to judge by: useful, or on_time where that is defined for no policy."""
-    return "useful" if any(policy.measures["useful"] for policy in found.policies) else "on_time"
-
-
-def best(found: Comparison) -> PolicyResult:
-    """Return the best contender in the headline measure; the first of equals, or if none is measured."""
-    measure = headline(found)
-
-    def worth(policy: PolicyResult) -> tuple[bool, float]:
-        known = policy.measures[measure]
-        return policy.knowledge == "reported", -math.inf if known is None else known.mean
-
-    return max(found.policies, key=worth)
 
 
 def share(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A run over time, as charts: where requests ran, how busy nodes were, and how many waited."""
+"""A run over time, as charts: where requests were to run, how busy nodes were, and how many waited."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from offload.analysis.watching import BINS, Watching
 from offload.views.palette import LEG_COLOURS
 from offload.views.report.axes import Swatch, legend, x_axis, y_axis
 from offload.views.report.chart import Chart
-from offload.views.report.looks import MOST_ROWS, Look, amount, best, looks, share
+from offload.views.report.looks import MOST_ROWS, Look, amount, looks, share
 from offload.views.report.scales import Scale, prefixed, rounded
 from offload.views.report.svg import SMALL, WIDTH, Picture, stairs
 
@@ -40,7 +40,7 @@ class Panel:
 def plans_over_time(story: Story, seen: Watching) -> Chart | None:
     """Draw, a plot a policy, what share of the requests born at a time ran where."""
     shown = looks(story.found)[:MOST_POLICIES]
-    totals = {label: {name: int(counts.sum()) for name, counts in each.where.items()}
+    totals = {label: {name: int(counts[seen.counted].sum()) for name, counts in each.where.items()}
               for label, each in seen.policies.items()}  # fmt: skip
     used = [name for name in WHERE if any(each.get(name) for each in totals.values())]
     if not used:
@@ -52,13 +52,16 @@ def plans_over_time(story: Story, seen: Watching) -> Chart | None:
         x, y = _plot(picture, seen, look.label, number, len(shown), (top, 64.0), (0.0, 100.0))
         _draw_shares(picture, seen, seen.policies[look.label].where, x, y)
         _draw_warm_up(picture, seen, x, y)
-    label = best(story.found).label
+    label = story.best
     born = max(1, sum(totals[label].values()))
     parts = sorted(totals[label].items(), key=lambda each: -each[1])
     told = ", ".join(f"{share(count / born)} {_words(name)}" for name, count in parts if count)
-    says = f"Under {label} requests ran: {told or 'nowhere, as there were none'} (replication 0)."
+    says = (
+        f"Under {label} requests were to run: {told or 'nowhere, as there were none'} (by their last"
+        " plan, lost ones too; after the warm-up, replication 0)."
+    )
     says += _left_out(story, shown)
-    title = "Where requests ran, in % of those born at a time"
+    title = "Where requests were to run, in % of those born at a time"
     table = [
         [look.label, *(share(totals[look.label].get(name, 0) / max(1, sum(totals[look.label].values())))
                        for name in used)]
@@ -69,7 +72,10 @@ def plans_over_time(story: Story, seen: Watching) -> Chart | None:
 
 
 def _words(name: str) -> str:
-    return {"device": "on the device", "no plan": "without a plan"}.get(name, f"in {name}")
+    return {
+        "device": "on the device", "edge": "at the edge", "cloud": "in the cloud",
+        "no plan": "without a plan",
+    }.get(name, f"on {name}")  # fmt: skip
 
 
 def _left_out(story: Story, shown: Sequence[Look]) -> str:
@@ -210,7 +216,7 @@ def _draw_lines(
 def _says_load(story: Story, seen: Watching, nodes: Sequence[str]) -> str:
     """Say how busy the busiest node was under the best policy, or under the one that used nodes most."""
     counts = seen.counted
-    tried = [(best(story.found).label, node) for node in nodes]
+    tried = [(story.best, node) for node in nodes]
     if not any(seen.busy(*each)[counts].any() for each in tried):
         tried = [(label, node) for label in story.labels for node in nodes]
     if not tried:

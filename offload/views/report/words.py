@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from offload.analysis import survival
 from offload.analysis.compare import Comparison, PolicyResult
 from offload.analysis.statistics import Interval, Pair
 from offload.analysis.story import Story
@@ -16,14 +15,6 @@ SHARES = {
     "on_time": "answered before their deadline",
 }
 MOST_NAMED = 4
-
-
-def headline(found: Comparison) -> str:
-    """Return the measure to rank by: useful, or on_time where nobody can say what is right."""
-    if found.pairs:
-        return survival.headline(found.pairs)
-    useful = any(policy.measures["useful"] is not None for policy in found.policies)
-    return "useful" if useful else "on_time"
 
 
 def contenders(found: Comparison, measure: str) -> list[PolicyResult]:
@@ -70,7 +61,7 @@ def question(story: Story) -> str:
         for group in file.devices.values()
         for name, task in group.tasks.items()
     )
-    judged = " correctly" if headline(story.found) == "useful" else ""
+    judged = " correctly" if story.found.headline == "useful" else ""
     if len(labels) == 1:
         what = f"How many requests does {labels[0]} answer{judged} in time"
     else:
@@ -94,7 +85,7 @@ def _where(scenario: Scenario) -> str:
 
 def answer(found: Comparison) -> str:
     """Return what the comparison came to, in a sentence with its interval."""
-    measure = headline(found)
+    measure = found.headline
     order = contenders(found, measure)
     if not order:
         return "Nothing can be said: no request was born after the warm-up."
@@ -119,10 +110,10 @@ def answer(found: Comparison) -> str:
 
 
 def _ahead(pair: Pair | None) -> str:
-    """Write a difference with its interval, in points of a share."""
+    """Write a difference with its interval, in points of a share: beyond 100 there is none."""
     if pair is None:
         return "nobody knows how much"
-    low, mean, high = (100 * each for each in (pair.low, pair.mean, pair.high))
+    low, mean, high = (100 * each for each in (max(-1.0, pair.low), pair.mean, min(1.0, pair.high)))
     return f"{mean:.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
@@ -142,7 +133,7 @@ def _at(found: Comparison) -> str:
 
 def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
     """Return what the answer does not say, a sentence each."""
-    measure = headline(found)
+    measure = found.headline
     order = contenders(found, measure)
     told = []
     if more := references(found, measure):
@@ -153,7 +144,7 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
             f" contender{'s' * (len(more) > 1)}:"
             f" {best.label} comes to {_share(of(best, measure), found)}."
         )
-    told += _not_equal(found, measure, order)
+    told += [*_not_ranked(found, measure), *_not_equal(found, measure, order)]
     if measure == "useful" and not measured_answers:
         told.append(
             "Which answers are right is drawn by each network's accuracy on its own benchmark, not on"
@@ -161,15 +152,32 @@ def limits(found: Comparison, *, measured_answers: bool) -> list[str]:
         )
     if measure == "on_time":
         told.append("Nobody can say here which answers are right: only time counts.")
+    chance = "Intervals tell of chance in this simulated world, which differs between replications"
+    if found.replications == 1:
+        chance = "Chance in this simulated world differs between replications"
     told += [
         "It is about that share alone; what it takes in energy and money, the tables tell.",
         (
-            "Intervals tell of chance in this simulated world, which differs between replications; how"
-            " far its figures are from a real one's, the provenance below tells as far as it is known."
+            f"{chance}; how far its figures are from a real one's, the provenance below tells as far as"
+            " it is known."
         ),
         "It holds for this load, these places and these networks; for others, compare again or sweep.",
     ]
     return told
+
+
+def _not_ranked(found: Comparison, measure: str) -> list[str]:
+    """Say who competes but cannot be ranked."""
+    names = [
+        policy.label
+        for policy in found.policies
+        if policy.knowledge == "reported" and policy.measures[measure] is None
+    ]
+    ranked = any(policy.measures[measure] is not None for policy in found.policies)
+    if not names or not ranked:
+        return []
+    why = "nobody can say which of its answers are right, or it was asked nothing"
+    return [f"{listed(names)} {'is' if len(names) == 1 else 'are'} not ranked: {why}."]
 
 
 def _not_equal(found: Comparison, measure: str, order: Sequence[PolicyResult]) -> list[str]:
@@ -193,4 +201,8 @@ def _share(share: Interval, found: Comparison) -> str:
     """Write a share with its interval: 67.2% (95% interval 66.4% to 68.0%)."""
     if math.isnan(share.low):
         return f"{share.mean:.1%}"
-    return f"{share.mean:.1%} ({found.level:.0%} interval {share.low:.1%} to {share.high:.1%})"
+    low, high = (
+        max(0.0, share.low),
+        min(1.0, share.high),
+    )  # Student's may reach beyond what shares can be
+    return f"{share.mean:.1%} ({found.level:.0%} interval {low:.1%} to {high:.1%})"
