@@ -170,7 +170,7 @@ def test_a_cell_with_too_few_blocks_is_not_close_and_is_told_of(tmp_path: Path) 
     assert not row["calibrated_close"]
     assert told["calibrated"]["close"] == 0.5
     (fault,) = told["few"]
-    assert results.insane(found) == []  # but it is not wrong
+    assert results.insane(found, RULES) == []  # but it is not wrong
     assert fault.startswith(f"{LOCAL.name}: 180 requests for the test, where 200 are needed")
     assert fault.endswith("plays of 4 blocks")
 
@@ -443,13 +443,20 @@ def test_the_short_form_measures_judges_and_can_judge_again(tmp_path: Path, fake
     assert len(fake) == 4
 
 
+def test_a_machine_slower_than_its_profiles_is_insane_but_in_a_quick_look(tmp_path: Path) -> None:
+    found, _ = check(tmp_path, (LOCAL, {"slower": lambda _: 40.0}))  # calibration sees it
+    (fault,) = results.insane(found, RULES)
+    assert fault.startswith(f"{LOCAL.name}: offline prediction is 0.0")
+    assert results.insane(found, QUICK) == []
+
+
 def test_what_is_lost_or_of_another_size_is_told_and_ends_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local, split, _ = SHORT
+    _, split, loaded = SHORT
     planted: dict[str, dict[str, Any]] = {
-        local.name: {"slower": lambda _: 40.0},  # calibration sees it, the shipped profile does not
-        split.name: {"loses": lambda request: request.id % 3 == 0},
+        split.name: {"hidden_s": 0.5},  # of which no calibration knows
+        loaded.name: {"loses": lambda request: request.id % 3 == 0},
     }
 
     def start(scenario: Any, _: Any) -> FakeBed:
@@ -460,9 +467,8 @@ def test_what_is_lost_or_of_another_size_is_told_and_ends_with_1(
     done = _offload("--short", "--out", str(tmp_path))
     assert done.exit_code == 1
     faults = done.stderr.splitlines()[-2:]
-    # A fortieth, and what the shipped costs add to it.
-    assert faults[0].startswith(f"{local.name}: offline prediction is 0.0")
-    assert faults[1].startswith(f"{split.name}: ")
+    assert faults[0].startswith(f"{split.name}: calibrated prediction is 0.0")
+    assert faults[1].startswith(f"{loaded.name}: ")
     assert faults[1].endswith("were not answered")
 
 

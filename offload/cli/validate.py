@@ -138,7 +138,7 @@ def _judge(
     if keep:
         results.keep(judged, told, out)
         save(scatter(table), out / "scatter", known)
-    faults = [*told["unfit"], *results.insane(judged)]
+    faults = [*told["unfit"], *results.insane(judged, rules)]
     if json_:
         rows = table.to_dicts()
         typer.echo(json.dumps(to_json({"summary": told, "cells": rows, "faults": faults})))
