@@ -161,6 +161,6 @@ def _markup(said: Sequence[str], shown: str = "", aspect: float = 1.0) -> str:
             f'<script type="application/json" class="replay-data">{shown}</script>\n'
             f'<script type="module">\n{script}</script>'
         )
-    title = '<h2 id="replay-title">Map replay</h2>'
+    title = '<h2 id="replay-title">Replay</h2>'
     tag = '<section id="replay" class="replay" aria-labelledby="replay-title">'
     return f"{tag}\n{title}\n{body}\n</section>\n"
