@@ -69,8 +69,6 @@ def test_commands(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) ->
         (here / name).write_text(text)
     for command in commands(page):
         words = shlex.split(command)[1:]
-        if words[0] == "report" and "report" not in KNOWN:
-            continue  # until that command is there
         if "notebooks/guide" in command:
             (here / "notebooks" / "guide").mkdir(parents=True)
         done = CliRunner().invoke(app, shortened(words))
@@ -92,7 +90,7 @@ def test_what_a_page_says_of_files_is_there(page: Path, here: Path) -> None:
             for line in block.splitlines():
                 assert line.startswith("#:schema ./") or "=" in line
     named = set(re.findall(r"`offload ([a-z]+)", text)) | {each.split()[1] for each in commands(page)}
-    assert named <= KNOWN | {"testbed", "report"}
+    assert named <= KNOWN | {"testbed"}
 
 
 def headings(path: Path) -> set[str]:

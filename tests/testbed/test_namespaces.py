@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from offload.scenario.load import load
 from offload.testbed import namespaces as module
+from offload.testbed import specs
+from offload.testbed.device import DeviceSpec
 from offload.testbed.link import Shape
 from offload.testbed.namespaces import NamespacesError, Pair, addresses, commands, discipline, namespaces
+from offload.testbed.node import Way
 
 PAIRS = [
     Pair("car-0", "edge", Shape(20e6), Shape(100e6)),
@@ -182,3 +187,25 @@ def test_bytes_go_over_a_link_that_the_kernel_shapes():
     except NamespacesError as error:
         pytest.skip(str(error))
     assert not list(module.FOLDER.glob(f"{mark}*"))
+
+
+def test_what_is_left_to_the_kernel_is_shaped_by_nobody_else():
+    given = load(Path(__file__).parents[1] / "testbed.toml", ("links.wan.jitter=1 ms",))
+    setting = given.setting(0.0)
+    plans, folder = list(specs.plans(setting)), Path("certificates")
+    made = {name: specs.of_node(setting, plans, name, folder, 3, None, None) for name in setting.nodes}
+    way, site = specs.way_up(setting, "cell")
+    made["cam-0"] = DeviceSpec(
+        "cam-0", given, given.policy, folder, 3, None, site, "cell", way, parts=()
+    )
+    assert list(specs.pairs(made)) == [
+        Pair("edge", "far", Shape(100e6, 0.002), Shape(100e6, 0.002), 0.001),
+        Pair("cam-0", "edge", Shape(50e6, 0.001), Shape(50e6, 0.001)),
+    ]
+    left = {name: specs.left_to_kernel(spec, Path(name)) for name, spec in made.items()}
+    assert {spec.space for spec in left.values()} == {Path(name) for name in made}
+    assert left["cam-0"].way == Way(Shape())
+    assert {name: set(left[name].ways) for name in setting.nodes} == {
+        "edge": {"far", "cam-0"}, "far": {"edge"},
+    }  # fmt: skip
+    assert {way for name in setting.nodes for way in left[name].ways.values()} == {Way(Shape())}
